@@ -1,0 +1,105 @@
+"""Command line: ``python -m benchmarks --case NAME``."""
+
+import argparse
+import sys
+from dataclasses import replace
+
+from benchmarks import measure, report
+from benchmarks.cases import CASES, LIBRARIES
+
+
+def parse(arguments=None):
+    """Return the parsed command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--case", choices=CASES, help="what to measure")
+    parser.add_argument("--list", action="store_true", help="list the cases and stop")
+    parser.add_argument("--libraries", nargs="+", choices=LIBRARIES, default=LIBRARIES)
+    parser.add_argument("--widths", nargs="+", type=int, help="only these of the case's widths")
+    parser.add_argument("--repeats", type=int, default=3, help="runs per library, interleaved")
+    parser.add_argument("--threads", type=int, default=2, help="threads of every library")
+    parser.add_argument(
+        "--peer-epochs",
+        type=int,
+        metavar="N",
+        help="run N epochs of torch and scikit-learn and scale their time to all",
+    )
+    parser.add_argument(
+        "--learning-rate", type=float, help="for torch, instead of the value skfastnn finds"
+    )
+    parser.add_argument(
+        "--reuse-memory",
+        action="store_true",
+        help="let the C library of every run keep large freed blocks (helps torch)",
+    )
+    options = parser.parse_args(arguments)
+    if not options.list and options.case is None:
+        parser.error("--case or --list is needed")
+    return options
+
+
+def selected(case, options):
+    """Return the entries to run: skfastnn first, since torch takes its learning rate."""
+    entries = [
+        replace(settings, n_threads=options.threads)
+        for settings in case.entries
+        if settings.library in options.libraries
+        and (not options.widths or settings.width in options.widths)
+    ]
+    return sorted(entries, key=lambda settings: settings.library != "skfastnn")
+
+
+def n_epochs(case, settings, options):
+    """Return the epochs to run, fewer for the peers if asked."""
+    if options.peer_epochs and settings.library != "skfastnn":
+        return min(options.peer_epochs, case.epochs)
+    return case.epochs
+
+
+def handed_over(settings, answers, options):
+    """Return the learning rate for one run: its own, or the one skfastnn resolved."""
+    if settings.learning_rate is not None or settings.library == "skfastnn":
+        return settings.learning_rate
+    if options.learning_rate is not None:
+        return options.learning_rate
+    base = report.reference(settings, answers)
+    if base is None:
+        sys.exit("torch uses the learning rate of skfastnn: run both, or give --learning-rate")
+    return answers[base][0]["learning_rate"]
+
+
+def run_all(case_name, options):
+    """Run every entry `repeats` times, A B A B, and return the answers by entry."""
+    case = CASES[case_name]
+    answers = {settings: [] for settings in selected(case, options)}
+    for repeat in range(options.repeats):
+        for settings in answers:
+            epochs = n_epochs(case, settings, options)
+            rate = handed_over(settings, answers, options)
+            this = replace(settings, seed=repeat, learning_rate=rate)
+            answer = measure.run(case_name, this, epochs, options.reuse_memory)
+            answers[settings].append(answer)
+            print(
+                f"{repeat + 1}/{options.repeats} {settings.label}: {answer['seconds']:.5g} s",
+                file=sys.stderr,
+                flush=True,
+            )
+    return answers
+
+
+def main():
+    """Run the case that the command line names and print its table."""
+    options = parse()
+    if options.list:
+        for name, case in CASES.items():
+            print(f"{name:12} {case.summary}")
+        return
+    case = CASES[options.case]
+    answers = run_all(options.case, options)
+    if not answers:
+        sys.exit("no entry of this case matches --libraries and --widths")
+    print(report.header(options.case, case, options.threads, options.repeats))
+    print(report.table(case, answers, options.peer_epochs))
+
+
+if __name__ == "__main__":
+    main()

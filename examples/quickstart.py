@@ -1,0 +1,66 @@
+"""Train a wide ReLU network on handwritten digits, beside scikit-learn's MLPClassifier.
+
+Prints a table and saves one figure, ``quickstart.png``.
+"""
+
+import time
+import warnings
+
+import matplotlib
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.neural_network import MLPClassifier
+
+from skfastnn import FastReLUClassifier
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+FIGURE = "quickstart.png"
+
+
+def fired_fraction(model, X):
+    """Return the share of (row, hidden neuron) pairs with a positive output."""
+    return np.mean(X @ model.coefs_[0] + model.intercepts_[0] > 0)
+
+
+def main():
+    """Fit both estimators, print the table, save the figure."""
+    X, y = load_digits(return_X_y=True)
+    X = (X / 16).astype(np.float32)
+    X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.3, random_state=0)
+
+    ours = FastReLUClassifier(random_state=0)
+    peer = MLPClassifier((512,), random_state=0)
+    print(f"{'estimator':20}{'neurons':>8}{'test accuracy':>15}{'fit seconds':>13}{'fired':>9}")
+    for model in (ours, peer):
+        start = time.perf_counter()
+        with warnings.catch_warnings():
+            # both may stop at max_iter
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(X_train, y_train)
+        seconds = time.perf_counter() - start
+        accuracy = model.score(X_test, y_test)
+        fired = fired_fraction(model, X_train)
+        neurons = model.coefs_[0].shape[1]
+        print(
+            f"{type(model).__name__:20}{neurons:>8,}{accuracy:>15.1%}{seconds:>13.2f}{fired:>9.1%}"
+        )
+    print("MLPClassifier computes every neuron, fired or not.")
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
+    for model in (ours, peer):
+        left.semilogy(model.loss_curve_, label=type(model).__name__)
+    left.set(xlabel="epoch", ylabel="training loss")
+    left.legend()
+    # one value per epoch, or one per epoch and layer
+    right.plot(100 * np.asarray(ours.firing_curve_).reshape(len(ours.firing_curve_), -1))
+    right.set(xlabel="epoch", ylabel="neurons that fire, %", ylim=(0, None))
+    figure.savefig(FIGURE, dpi=120)
+    print(f"figure: {FIGURE}")
+
+
+if __name__ == "__main__":
+    main()

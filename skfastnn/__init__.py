@@ -1,0 +1,11 @@
+"""Wide ReLU networks for scikit-learn whose training costs what the firing neurons cost."""
+
+from importlib.metadata import version
+
+from skfastnn._classifier import FastReLUClassifier
+from skfastnn._regressor import FastReLURegressor
+from skfastnn._show_versions import show_versions
+
+__version__ = version("skfastnn")
+
+__all__ = ["FastReLUClassifier", "FastReLURegressor", "__version__", "show_versions"]

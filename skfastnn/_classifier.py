@@ -1,0 +1,297 @@
+"""FastReLUClassifier."""
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils import compute_class_weight, compute_sample_weight
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import column_or_1d
+
+from skfastnn._base import BaseFastReLU
+from skfastnn._losses import BinaryLogLoss, SoftmaxLogLoss
+
+
+class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
+    """Classifier with one wide layer of shifted ReLU neurons, trained at the price of those that fire.
+
+    A drop-in neighbour of :class:`sklearn.neural_network.MLPClassifier` for thousands to hundreds of thousands of
+    neurons. On each sample only a few per cent of the neurons fire; a search structure finds them without computing
+    the others, and every candidate is verified, so the result is that of the dense network.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or array-like of shape (1,), default=(4096,)
+        Width of the hidden layer.
+    threshold : "auto" or float >= 0, default="auto"
+        Shift b of the ReLU in standard deviations of the pre-activations: a neuron fires where its pre-activation
+        exceeds b. "auto" is ``sqrt(0.4 ln m)`` for m neurons; 0 is the plain ReLU. Lower is busier and slower.
+    solver : {"auto", "adam", "sgd"}, default="auto"
+        "auto" is "adam". Adam is lazy: a neuron that does not fire, and its moments, stand still, as in
+        ``torch.optim.SparseAdam``. "sgd" with momentum is the textbook's.
+    search : {"auto", "correlation_tree", "dense"}, default="auto"
+        How firing neurons are found. All engines give the same result up to rounding. "auto" is "correlation_tree"
+        in `fit` and "dense" in `partial_fit`.
+    alpha : float >= 0, default=1e-4
+        Penalty on the squared distance of the weights from their start (in normalised coordinates), divided by the
+        sum of the sample weights of the batch. It does not pull the weights to zero: under a fixed threshold that
+        would silence the network.
+    batch_size : "auto" or int, default="auto"
+        "auto" is ``min(200, n_samples)``; n_samples or more is full batch.
+    learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
+        Schedule of the step size, as in MLPClassifier, for both solvers.
+    learning_rate_init : "auto" or float > 0, default="auto"
+        Step size in the normalised coordinates of the network. "auto" takes it from the largest eigenvalue of the
+        tangent kernel ("sgd"), or from the width and the rows ("adam").
+    power_t : float >= 0, default=0.5
+        Exponent of "invscaling".
+    max_iter : int, default=200
+        Number of epochs at most.
+    shuffle : bool, default=True
+        Whether to shuffle the samples in each epoch.
+    random_state : int, RandomState instance or None, default=None
+        Start of the weights, validation split and shuffling.
+    tol : float >= 0, default=1e-4
+        Progress below which an epoch counts as without improvement.
+    verbose : bool, default=False
+        Print a line per epoch.
+    warm_start : bool, default=False
+        Go on from the weights of the last fit.
+    momentum : float in [0, 1], default=0.9
+        Momentum of "sgd".
+    nesterovs_momentum : bool, default=True
+        Whether to use Nesterov's momentum.
+    early_stopping : bool, default=False
+        Hold out a part of the samples, stop when the accuracy on it does not improve, and keep the best weights.
+    validation_fraction : float in [0, 1), default=0.1
+        Part that is held out, stratified by class unless multilabel.
+    beta_1, beta_2 : float in [0, 1), default=0.9, 0.999
+        Decay of the moments of "adam".
+    epsilon : float > 0, default=1e-8
+        Added to the root of the second moment of "adam".
+    n_iter_no_change : int, default=10
+        Epochs without improvement before training stops.
+    init : {"antisymmetric", "random"}, default="antisymmetric"
+        "antisymmetric" starts with pairs of neurons whose outputs cancel, so that the network starts at zero.
+    train_output : bool, default=True
+        False freezes the output layer at its random signs, the setting of the theory.
+    class_weight : dict, list of dict, "balanced" or None, default=None
+        Weights of the classes, multiplied into the sample weights.
+
+    Attributes
+    ----------
+    classes_ : ndarray or list of ndarray of shape (n_classes,)
+        Class labels.
+    coefs_ : list of two ndarray of shapes (n_features, n_neurons) and (n_neurons, n_outputs)
+        Weights, laid out as MLPClassifier's; the threshold is part of the intercepts.
+    intercepts_ : list of two ndarray of shapes (n_neurons,) and (n_outputs,)
+    loss_ : float
+        Loss of the last epoch, without the penalty.
+    loss_curve_ : list of float
+        Mean loss of each epoch, without the penalty.
+    best_loss_ : float or None
+    validation_scores_ : list of float or None
+    best_validation_score_ : float or None
+    firing_rate_ : list of float
+        Fraction of (sample, neuron) pairs that fired in the last epoch, one number per hidden layer.
+    firing_curve_ : list of float
+        The same for each epoch.
+    threshold_ : float
+    solver_, search_ : str
+        As resolved.
+    learning_rate_init_ : float
+        As resolved.
+    search_counters_ : dict of int
+        Operations of the search: visited, candidates, fired, refreshed, dot_products.
+    n_iter_ : int
+        Number of epochs run.
+    t_ : int
+        Number of samples seen.
+    n_layers_, n_outputs_ : int
+    out_activation_ : str
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+
+    See Also
+    --------
+    FastReLURegressor : The same network for regression.
+
+    References
+    ----------
+    Alman, Liang, Song, Zhang, Zhuo, "Bypass Exponential Time Preprocessing: Fast Neural Network Training via
+    Weight-Data Correlation Preprocessing", 2022, arXiv 2211.14227.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.model_selection import train_test_split
+    >>> from skfastnn import FastReLUClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.3, random_state=0)
+    >>> clf = FastReLUClassifier(hidden_layer_sizes=(1024,), random_state=0).fit(X_train, y_train)
+    >>> bool(clf.score(X_test, y_test) > 0.97)
+    True
+    """
+
+    _parameter_constraints: dict = {
+        **BaseFastReLU._parameter_constraints,
+        "class_weight": [dict, list, StrOptions({"balanced"}), None],
+    }
+
+    def __init__(
+        self, hidden_layer_sizes=(4096,), *, threshold="auto", solver="auto", search="auto", alpha=1e-4,
+        batch_size="auto", learning_rate="constant", learning_rate_init="auto", power_t=0.5, max_iter=200,
+        shuffle=True, random_state=None, tol=1e-4, verbose=False, warm_start=False, momentum=0.9,
+        nesterovs_momentum=True, early_stopping=False, validation_fraction=0.1, beta_1=0.9, beta_2=0.999,
+        epsilon=1e-8, n_iter_no_change=10, init="antisymmetric", train_output=True, class_weight=None,
+    ):  # fmt: skip
+        super().__init__(
+            hidden_layer_sizes=hidden_layer_sizes, threshold=threshold, solver=solver, search=search, alpha=alpha,
+            batch_size=batch_size, learning_rate=learning_rate, learning_rate_init=learning_rate_init,
+            power_t=power_t, max_iter=max_iter, shuffle=shuffle, random_state=random_state, tol=tol, verbose=verbose,
+            warm_start=warm_start, momentum=momentum, nesterovs_momentum=nesterovs_momentum,
+            early_stopping=early_stopping, validation_fraction=validation_fraction, beta_1=beta_1, beta_2=beta_2,
+            epsilon=epsilon, n_iter_no_change=n_iter_no_change, init=init, train_output=train_output,
+        )  # fmt: skip
+        self.class_weight = class_weight
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+    def _validate_target(self, X, y, first_call, classes=None):
+        check_classification_targets(y)
+        kind = type_of_target(y)
+        if kind == "multiclass-multioutput":
+            raise ValueError("Multiclass-multioutput targets are not supported; fit one classifier per output.")
+        if kind != "multilabel-indicator":
+            y = column_or_1d(y, warn=True)
+        if first_call:
+            self._label_binarizer = LabelBinarizer().fit(y if classes is None else classes)
+            self.classes_ = self._label_binarizer.classes_
+        else:
+            unknown = np.setdiff1d(np.unique(y), self.classes_)
+            if classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+                raise ValueError(f"`classes={classes!r}` is not the same as on the last call: {self.classes_!r}.")
+            if kind != "multilabel-indicator" and unknown.size:
+                raise ValueError(f"`y` has classes not seen before: {unknown}; known are {self.classes_}.")
+            if classes is None and self.warm_start and kind != "multilabel-indicator":
+                if not np.array_equal(np.unique(y), self.classes_):
+                    raise ValueError(
+                        "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
+                        f"Previously got {self.classes_}, `y` has {np.unique(y)}."
+                    )
+        return y
+
+    def _encode_target(self, y):
+        return self._label_binarizer.transform(y)
+
+    def _make_loss(self):
+        if self._label_binarizer.y_type_ == "multiclass":
+            return SoftmaxLogLoss()
+        return BinaryLogLoss()
+
+    def _weigh_samples(self, y, sample_weight):
+        if self.class_weight is None:
+            return sample_weight
+        if y.ndim == 2:
+            return sample_weight * compute_sample_weight(self.class_weight, y).astype(sample_weight.dtype)
+        # weights of classes count the weights of samples, so that weight k is the same as k copies
+        weight = compute_class_weight(self.class_weight, classes=self.classes_, y=y, sample_weight=sample_weight)
+        return sample_weight * weight[np.searchsorted(self.classes_, y)].astype(sample_weight.dtype)
+
+    def _stratification(self, y):
+        return None if y.ndim == 2 else y
+
+    def _score_raw(self, raw, y, sample_weight):
+        return accuracy_score(y, self._labels(self._make_loss().predict(raw)), sample_weight=sample_weight)
+
+    def _labels(self, probability):
+        if probability.shape[1] == 1:
+            probability = probability.ravel()
+        return self._label_binarizer.inverse_transform(probability)
+
+    def _has_partial_fit(self):
+        return self.solver in ("auto", "adam", "sgd")
+
+    @available_if(_has_partial_fit)
+    def partial_fit(self, X, y, sample_weight=None, classes=None):
+        """Train for one epoch on some data.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_classes)
+        sample_weight : array-like of shape (n_samples,), default=None
+        classes : array-like of shape (n_classes,), default=None
+            All classes; needed on the first call, optional later.
+
+        Returns
+        -------
+        self : object
+        """
+        if not hasattr(self, "coefs_") and classes is None and np.ndim(y) < 2:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        return self._partial_fit(X, y, sample_weight, classes)
+
+    def decision_function(self, X):
+        """Return the output of the network before softmax or sigmoid.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,) for two classes, else (n_samples, n_classes)
+        """
+        raw = self._raw_output(X)
+        return raw.ravel() if raw.shape[1] == 1 and self._label_binarizer.y_type_ == "binary" else raw
+
+    def predict(self, X):
+        """Return the predicted labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_classes)
+        """
+        raw = self._raw_output(X)
+        return self._labels(self._make_loss().predict(raw))
+
+    def predict_proba(self, X):
+        """Return the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        probability : ndarray of shape (n_samples, n_classes)
+            Rows sum to one, unless multilabel.
+        """
+        probability = self._make_loss().predict(self._raw_output(X))
+        if probability.shape[1] == 1:
+            return np.hstack([1 - probability, probability])
+        return probability
+
+    def predict_log_proba(self, X):
+        """Return the logarithm of `predict_proba`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_probability : ndarray of shape (n_samples, n_classes)
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))

@@ -1,0 +1,225 @@
+"""The fit loop: epochs, batches, learning rates, stopping, history. One pass works for every solver and engine."""
+
+import warnings
+from dataclasses import dataclass, field
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from skfastnn._network import aligned_zeros
+from skfastnn._threads import effective_n_threads
+from skfastnn.passes._forward import forward, output_of_fired
+from skfastnn.search._contract import Batch, TrainingRows
+
+
+@dataclass
+class History:
+    """What a fit leaves behind besides the weights."""
+
+    loss_curve: list = field(default_factory=list)
+    firing_curve: list = field(default_factory=list)
+    validation_scores: list = field(default_factory=list)
+    best_loss: float = np.inf
+    best_score: float = -np.inf
+    best_parameters: tuple = None
+    n_without_improvement: int = 0
+    n_samples_seen: int = 0
+    interrupted: bool = False
+
+
+@dataclass
+class Schedule:
+    """How long to train and with which steps; names as in the constructor of the estimators."""
+
+    learning_rate: str
+    learning_rate_init: float
+    power_t: float
+    alpha: float
+    batch_size: int
+    shuffle: bool
+    max_iter: int
+    tol: float
+    n_iter_no_change: float
+    verbose: bool
+
+    def __post_init__(self):
+        self.rate = self.learning_rate_init
+
+    def shrink(self):
+        """React to a lack of progress; return whether training goes on."""
+        if self.learning_rate != "adaptive" or self.rate <= 1e-6 * self.learning_rate_init:
+            return False
+        self.rate /= 5.0
+        return True
+
+
+class Trainer:
+    """Runs epochs of a solver over training data.
+
+    Parameters
+    ----------
+    network : skfastnn._network.Network
+    solver : skfastnn.solvers.FirstOrder
+    engine : skfastnn.search._contract.SearchEngine
+    loss : object of skfastnn._losses
+    schedule : Schedule
+    random_state : numpy.random.RandomState
+        Shuffles the samples.
+    """
+
+    def __init__(self, network, solver, engine, loss, schedule, random_state):
+        self.network, self.solver, self.engine = network, solver, engine
+        self.loss, self.schedule, self.random_state = loss, schedule, random_state
+        self.n_threads = effective_n_threads()
+        self.history = History()
+
+    def fit(self, X, y, sample_weight, n_epochs, validate=None):
+        """Train for some epochs or until progress stops.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+        y : ndarray of shape (n_samples, n_outputs)
+            Target of the raw output.
+        sample_weight : ndarray of shape (n_samples,)
+            Positive.
+        n_epochs : int
+        validate : callable or None
+            Takes the network and returns a score; the best weights are then kept.
+
+        Returns
+        -------
+        history : History
+        """
+        history, schedule = self.history, self.schedule
+        self._prepare(X)
+        try:
+            for epoch in range(n_epochs):
+                if not self._epoch(y, sample_weight, epoch):
+                    break
+                self._record(epoch, validate)
+                if history.n_without_improvement > schedule.n_iter_no_change:
+                    if not schedule.shrink():
+                        break
+                    history.n_without_improvement = 0
+        except KeyboardInterrupt:
+            warnings.warn("Training interrupted by user.", stacklevel=4)
+            history.interrupted = True
+        self.solver.catch_up()
+        return history
+
+    def _prepare(self, X):
+        network = self.network
+        self.rows = TrainingRows(X, network.coordinates, network.ld, self.n_threads)
+        self.engine.build(self.rows, network, self.n_threads)
+        batch_size = self.schedule.batch_size
+        self.row_buffer, self.norm_buffer = self.rows.buffers(batch_size)
+        n_blocks = self.engine.new_pairs(network).n_blocks
+        self.outputs = aligned_zeros((n_blocks, batch_size, network.ld_out), network.dtype)
+        self.error = aligned_zeros((batch_size, network.ld_out), network.dtype)
+        self.whole_batch = None
+
+    def _order(self, n):
+        # a single batch is the same in any order, and then its rows need no gathering
+        if self.schedule.shuffle and self.schedule.batch_size < n:
+            return self.random_state.permutation(n).astype(np.int32)
+        return np.arange(n, dtype=np.int32)
+
+    def _batch(self, order, first, last):
+        if self.whole_batch is not None:
+            return self.whole_batch
+        rows, norms = self.rows.gather(order[first:last], self.row_buffer, self.norm_buffer)
+        batch = Batch(first, last, rows, norms)
+        if last - first == order.size:
+            self.whole_batch = batch
+        return batch
+
+    def _epoch(self, y, sample_weight, epoch):
+        """Run one epoch; return False when the loss stopped being finite."""
+        n, history = y.shape[0], self.history
+        batch_size = self.schedule.batch_size
+        order = self._order(n)
+        self.engine.begin_epoch(order, batch_size)
+        fired_before = self.engine.counters["fired"]
+        total_loss = total_weight = 0.0
+        for first in range(0, n, batch_size):
+            last = min(first + batch_size, n)
+            index = order[first:last]
+            loss, weight = self._step(self._batch(order, first, last), y[index], sample_weight[index])
+            if not np.isfinite(loss):
+                self._warn_diverged(epoch)
+                return False
+            total_loss += loss * weight
+            total_weight += weight
+            history.n_samples_seen += last - first
+        history.loss_curve.append(float(total_loss / total_weight))
+        history.firing_curve.append(
+            (self.engine.counters["fired"] - fired_before) / (n * self.network.n_neurons)
+        )
+        return True
+
+    def _step(self, batch, y, sample_weight):
+        network, solver, engine, schedule = self.network, self.solver, self.engine, self.schedule
+        pairs, full = engine.candidates(batch, solver)
+        solver.prepare(pairs)
+        self._forward(pairs, full, batch)
+        n_rows, n_outputs = y.shape
+        raw = network.output_scale * self.outputs[0, :n_rows, :n_outputs] + network.v
+        weight = sample_weight.sum()
+        share = (sample_weight / weight)[:, None]
+        with np.errstate(over="ignore", invalid="ignore"):
+            losses, gradient = self.loss.value_and_gradient(raw, y)
+            loss = float(losses @ share[:, 0])
+        # stop while the weights are finite: a loss is infinite before they are
+        if not np.isfinite(loss) or np.abs(raw).max() > np.finfo(raw.dtype).max ** 0.25:
+            return np.inf, weight
+        gradient = gradient * share
+        error = self.error[:n_rows]
+        error[:, :n_outputs] = network.output_scale * gradient
+        solver.step(pairs, batch.rows, error, gradient.sum(axis=0), self._rate(), schedule.alpha / weight)
+        engine.moved(pairs, solver)
+        return loss, weight
+
+    def _forward(self, pairs, full, batch):
+        network = self.network
+        if self.engine.verified:
+            output_of_fired(pairs, batch.rows.shape[0], network.V, self.outputs, self.n_threads)
+        else:
+            forward(
+                pairs, batch.rows, network.displacement, network.start, network.anchor, network.pair_shift, full,
+                network.c_state, network.V, self.outputs, self.n_threads,
+            )  # fmt: skip
+
+    def _rate(self):
+        schedule = self.schedule
+        if schedule.learning_rate == "invscaling":
+            return schedule.learning_rate_init / (self.history.n_samples_seen + 1) ** schedule.power_t
+        return schedule.rate
+
+    def _record(self, epoch, validate):
+        history, schedule = self.history, self.schedule
+        loss = history.loss_curve[-1]
+        message = f"Iteration {epoch + 1}, loss = {loss:.8f}, fired = {history.firing_curve[-1]:.2%}"
+        if validate is None:
+            improved = loss <= history.best_loss - schedule.tol
+            history.best_loss = min(history.best_loss, loss)
+        else:
+            self.solver.catch_up()
+            score = validate(self.network)
+            message += f", validation score = {score:.6f}"
+            history.validation_scores.append(score)
+            improved = score >= history.best_score + schedule.tol
+            if score > history.best_score:
+                history.best_score = score
+                history.best_parameters = self.network.export()
+        history.n_without_improvement = 0 if improved else history.n_without_improvement + 1
+        if schedule.verbose:
+            print(message)
+
+    def _warn_diverged(self, epoch):
+        warnings.warn(
+            f"The loss stopped being finite in epoch {epoch + 1}; training stopped and the last finite weights "
+            f"were kept. Lower learning_rate_init (it was {self.schedule.rate:.3g}) or scale the data.",
+            ConvergenceWarning,
+            stacklevel=6,
+        )

@@ -1,0 +1,150 @@
+"""Losses of the raw output: value, gradient, curvature, and the way from the raw output to a prediction.
+
+A loss is the weighted mean over samples; over several outputs it is the mean for regression and the sum for
+classification, as in scikit-learn's MLP.
+"""
+
+import numpy as np
+from scipy.special import expit, log_softmax, softmax, xlogy
+
+
+class SquaredError:
+    """Half the squared error."""
+
+    out_activation = "identity"
+    # the target is centred and scaled for training
+    standardises = True
+
+    def value_and_gradient(self, raw, y):
+        """Return the loss of each sample and its derivative by the raw output.
+
+        Parameters
+        ----------
+        raw, y : ndarray of shape (n_samples, n_outputs)
+
+        Returns
+        -------
+        loss : ndarray of shape (n_samples,)
+        gradient : ndarray of shape (n_samples, n_outputs)
+        """
+        residual = raw - y
+        return 0.5 * np.mean(residual**2, axis=1), residual / raw.shape[1]
+
+    def curvature(self, y):
+        """Return an estimate of the largest second derivative at zero output, where training starts."""
+        return 1.0 / y.shape[1]
+
+    def predict(self, raw):
+        """Return the prediction for raw outputs."""
+        return raw
+
+    def initial_output(self, y, weight):
+        """Return the raw output to start from, ndarray of shape (n_outputs,)."""
+        return np.zeros(y.shape[1])
+
+
+class Huber(SquaredError):
+    """Squared error up to `delta`, linear beyond; delta in standard deviations of the target."""
+
+    def __init__(self, delta):
+        self.delta = delta
+
+    def value_and_gradient(self, raw, y):
+        residual = raw - y
+        size = np.abs(residual)
+        loss = np.where(size <= self.delta, 0.5 * residual**2, self.delta * (size - 0.5 * self.delta))
+        return loss.mean(axis=1), np.clip(residual, -self.delta, self.delta) / raw.shape[1]
+
+
+class Quantile(SquaredError):
+    """Pinball loss of a quantile."""
+
+    def __init__(self, quantile):
+        self.quantile = quantile
+
+    def value_and_gradient(self, raw, y):
+        residual = raw - y
+        slope = np.where(residual > 0, 1 - self.quantile, -self.quantile)
+        return (slope * residual).mean(axis=1), (slope * (residual != 0)).astype(raw.dtype) / raw.shape[1]
+
+    def initial_output(self, y, weight):
+        order = np.argsort(y, axis=0)
+        below = np.cumsum(weight[order], axis=0) / weight.sum()
+        first = np.argmax(below >= self.quantile, axis=0)
+        columns = np.arange(y.shape[1])
+        return y[order[first, columns], columns]
+
+
+class AbsoluteError(Quantile):
+    """Absolute error."""
+
+    def __init__(self):
+        super().__init__(0.5)
+
+    def value_and_gradient(self, raw, y):
+        loss, gradient = super().value_and_gradient(raw, y)
+        return 2 * loss, 2 * gradient
+
+
+class Poisson(SquaredError):
+    """Half the Poisson deviance, up to terms without the prediction, with an exponential link."""
+
+    out_activation = "exp"
+    standardises = False
+
+    def value_and_gradient(self, raw, y):
+        rate = np.exp(raw)
+        return np.mean(xlogy(y, y) - y * raw - y + rate, axis=1), (rate - y) / raw.shape[1]
+
+    def curvature(self, y):
+        return float(np.mean(y)) / y.shape[1]
+
+    def predict(self, raw):
+        return np.exp(raw)
+
+    def initial_output(self, y, weight):
+        return np.log(np.average(y, axis=0, weights=weight))
+
+
+class SoftmaxLogLoss(SquaredError):
+    """Log-loss of several classes; y is one-hot."""
+
+    out_activation = "softmax"
+    standardises = False
+
+    def value_and_gradient(self, raw, y):
+        log_probability = log_softmax(raw, axis=1)
+        return -np.einsum("ij,ij->i", y, log_probability), np.exp(log_probability) - y
+
+    def curvature(self, y):
+        return 1.0 / y.shape[1]
+
+    def predict(self, raw):
+        return softmax(raw, axis=1)
+
+
+class BinaryLogLoss(SquaredError):
+    """Log-loss of yes or no, summed over the columns of a multilabel target."""
+
+    out_activation = "logistic"
+    standardises = False
+
+    def value_and_gradient(self, raw, y):
+        loss = np.logaddexp(0, raw) - y * raw
+        return loss.sum(axis=1), expit(raw) - y
+
+    def curvature(self, y):
+        return 0.25
+
+    def predict(self, raw):
+        return expit(raw)
+
+
+def regression_loss(name, *, quantile, huber_delta):
+    """Return the loss that a regressor's `loss` parameter names."""
+    if name == "huber":
+        return Huber(huber_delta)
+    if name == "quantile":
+        return Quantile(quantile)
+    plain = {"squared_error": SquaredError, "poisson": Poisson, "absolute_error": AbsoluteError}
+    return plain[name]()

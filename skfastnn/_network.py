@@ -1,0 +1,208 @@
+"""The arrays of a one-hidden-layer ReLU network: initialisation, coordinates, parameters, export.
+
+Inside, the network lives in normalised coordinates: rows are centred and divided by their root-mean-square norm, so
+that pre-activations of a standard normal weight row have unit variance over the data, and the threshold means the
+same on every data set. Weights are neuron-major, rows padded to 64 bytes. What users see (`coefs_`,
+`intercepts_`) is an ordinary ReLU network in the original coordinates.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import norm as normal
+
+from skfastnn.passes._rows import gather_rows
+
+ALIGNMENT = 64
+# Rows of weights handled at a time where a temporary copy is needed.
+CHUNK_NEURONS = 1024
+
+
+def aligned_zeros(shape, dtype):
+    """Return a zeroed C-ordered array whose data start on a 64-byte boundary.
+
+    The pages of a large array cost memory only once they are written.
+    """
+    dtype = np.dtype(dtype)
+    size = int(np.prod(shape)) * dtype.itemsize
+    raw = np.zeros(size + ALIGNMENT, dtype=np.uint8)
+    offset = -raw.ctypes.data % ALIGNMENT
+    return raw[offset : offset + size].view(dtype).reshape(shape)
+
+
+def padded_length(n, dtype):
+    """Return `n` rounded up to whole vectors of 64 bytes; 1 stays 1."""
+    lanes = ALIGNMENT // np.dtype(dtype).itemsize
+    return 1 if n == 1 else -(-n // lanes) * lanes
+
+
+def resolve_threshold(threshold, n_neurons):
+    """Return the shift b of the ReLU; "auto" is sqrt(0.4 ln m), with which O(m^(4/5)) neurons fire."""
+    return float(np.sqrt(0.4 * np.log(n_neurons))) if threshold == "auto" else float(threshold)
+
+
+def expected_square(threshold):
+    """Return E[max(g - b, 0)^2] for a standard normal g."""
+    b = threshold
+    return (1 + b * b) * normal.sf(b) - b * normal.pdf(b)
+
+
+@dataclass
+class Coordinates:
+    """Normalised coordinates: ``(x - mean) / scale``.
+
+    Attributes
+    ----------
+    mean : ndarray of shape (n_features,)
+    scale : float
+        Weighted root-mean-square norm of the centred rows.
+    """
+
+    mean: np.ndarray
+    scale: float
+
+    @classmethod
+    def from_data(cls, X, sample_weight):
+        """Measure the weighted mean and scale of X; data without any spread are scaled by their norm alone."""
+        weight = sample_weight / sample_weight.sum()
+        mean = (weight @ X).astype(np.float64)
+        scale = cls._root_mean_square(X, weight, mean)
+        # rounding noise of a constant column is not spread
+        if scale <= 1e-7 * np.linalg.norm(mean):
+            mean = np.zeros_like(mean)
+            scale = cls._root_mean_square(X, weight, mean)
+        return cls(mean.astype(X.dtype), scale if scale > 0 else 1.0)
+
+    @staticmethod
+    def _root_mean_square(X, weight, mean):
+        total = 0.0
+        for first in range(0, X.shape[0], 4096):
+            rows = X[first : first + 4096] - mean
+            total += weight[first : first + 4096] @ np.einsum("ij,ij->i", rows, rows)
+        return float(np.sqrt(total))
+
+    def gather(self, X, index, out, norms, n_threads):
+        """Write the normalised rows `index` of X into `out`, their norms into `norms`."""
+        gather_rows(X, index, self.mean, 1.0 / self.scale, out, norms, n_threads)
+
+
+class Network:
+    """Parameters of the network in normalised coordinates.
+
+    The weights of neuron r are ``start[r >> pair_shift] + anchor[r] + displacement[r]``: the random draw, the part of
+    the way from there to the reference of the search engine, and the way since. Antisymmetric pairs share a draw.
+
+    Parameters
+    ----------
+    coordinates : Coordinates
+    n_neurons, n_outputs : int
+    threshold : float
+        Shift b of the ReLU.
+    antisymmetric : bool
+        Start with pairs of neurons (w, v), (w, -v), so that the output is zero.
+    seed : int
+        Seed of the start; the draw does not depend on the data.
+    dtype : numpy dtype
+    """
+
+    def __init__(self, coordinates, n_neurons, n_outputs, threshold, antisymmetric, seed, dtype):
+        self.coordinates = coordinates
+        self.dtype = np.dtype(dtype)
+        self.n_neurons, self.n_outputs = n_neurons, n_outputs
+        self.n_features = coordinates.mean.shape[0]
+        self.threshold = threshold
+        self.pair_shift = int(antisymmetric)
+        self.output_scale = 1.0 / np.sqrt(n_neurons * expected_square(threshold))
+
+        rng = np.random.default_rng(seed)
+        ld, ld_out = padded_length(max(self.n_features, 2), dtype), padded_length(n_outputs, dtype)
+        n_drawn = -(-n_neurons // 2) if antisymmetric else n_neurons
+        signs = rng.choice([-1.0, 1.0], size=(n_drawn, n_outputs))
+        self.V = aligned_zeros((n_neurons, ld_out), dtype)
+        if antisymmetric:
+            self.V[::2, :n_outputs] = signs
+            self.V[1::2, :n_outputs] = -signs[: n_neurons // 2]
+            if n_neurons % 2:
+                self.V[-1] = 0.0  # without a partner, silent at the start
+        else:
+            self.V[:, :n_outputs] = signs
+        self.start_V = self.V.copy()
+        self.start = aligned_zeros((n_drawn, ld), dtype)
+        for first in range(0, n_drawn, CHUNK_NEURONS):
+            rows = self.start[first : first + CHUNK_NEURONS, : self.n_features]
+            rows[...] = rng.standard_normal(rows.shape)
+        self.displacement = aligned_zeros((n_neurons, ld), dtype)
+        self.anchor = aligned_zeros((n_neurons, ld), dtype)
+        self.anchored = np.zeros(n_neurons, dtype=np.uint8)
+        # intercept, and the two numbers that a solver keeps for it
+        self.c_state = aligned_zeros((n_neurons, 3), dtype)
+        self.c_state[:, 0] = -threshold
+        self.v = np.zeros(n_outputs, dtype=dtype)
+        self.target_shift = np.zeros(n_outputs)
+        self.target_scale = np.ones(n_outputs)
+
+    @property
+    def ld(self):
+        """Padded number of features."""
+        return self.start.shape[1]
+
+    @property
+    def ld_out(self):
+        """Padded number of outputs."""
+        return self.V.shape[1]
+
+    def reference(self, neurons):
+        """Return the reference weights of some neurons, ndarray of shape (n, ld)."""
+        return self.start[neurons >> self.pair_shift] + self.anchor[neurons]
+
+    def weights(self, first, last):
+        """Return the weights of neurons `first` to `last`, ndarray of shape (last - first, ld)."""
+        return self.reference(np.arange(first, last)) + self.displacement[first:last]
+
+    def rebase(self, neurons):
+        """Make the present weights of some neurons their reference."""
+        self.anchor[neurons] += self.displacement[neurons]
+        self.displacement[neurons] = 0
+        self.anchored[neurons] = 1
+
+    def raw_output(self, rows):
+        """Return the output for normalised rows by dense products, ndarray of shape (n_rows, n_outputs)."""
+        out = np.zeros((rows.shape[0], self.ld_out), dtype=self.dtype)
+        for first in range(0, self.n_neurons, CHUNK_NEURONS):
+            last = min(first + CHUNK_NEURONS, self.n_neurons)
+            H = rows @ self.weights(first, last).T
+            H += self.c_state[first:last, 0]
+            out += np.maximum(H, 0, out=H) @ self.V[first:last]
+        return self.output_scale * out[:, : self.n_outputs] + self.v
+
+    def export(self):
+        """Return `coefs_` and `intercepts_` in the original coordinates, laid out as MLPClassifier's.
+
+        Returns
+        -------
+        coefs : list of ndarray of shapes (n_features, n_neurons) and (n_neurons, n_outputs)
+        intercepts : list of ndarray of shapes (n_neurons,) and (n_outputs,)
+        """
+        coefs = np.empty((self.n_features, self.n_neurons), dtype=self.dtype)
+        c = self.c_state[:, 0].astype(np.float64)
+        mean = self.coordinates.mean.astype(np.float64)
+        for first in range(0, self.n_neurons, CHUNK_NEURONS):
+            last = min(first + CHUNK_NEURONS, self.n_neurons)
+            W = self.weights(first, last)[:, : self.n_features] / self.coordinates.scale
+            coefs[:, first:last] = W.T
+            c[first:last] -= W @ mean
+        V = self.V[:, : self.n_outputs] * (self.output_scale * self.target_scale)
+        v = self.target_shift + self.target_scale * self.v
+        return [coefs, V.astype(self.dtype)], [c.astype(self.dtype), v.astype(self.dtype)]
+
+    def load(self, coefs, intercepts):
+        """Take parameters in the original coordinates; the start, and with it the penalty, stay as drawn."""
+        mean = self.coordinates.mean.astype(np.float64)
+        for first in range(0, self.n_neurons, CHUNK_NEURONS):
+            last = min(first + CHUNK_NEURONS, self.n_neurons)
+            W = coefs[0][:, first:last].T.astype(np.float64)
+            start = self.reference(np.arange(first, last))[:, : self.n_features]
+            self.displacement[first:last, : self.n_features] = W * self.coordinates.scale - start
+            self.c_state[first:last, 0] = intercepts[0][first:last] + W @ mean
+        self.V[:, : self.n_outputs] = coefs[1] / (self.output_scale * self.target_scale)
+        self.v[...] = (intercepts[1] - self.target_shift) / self.target_scale

@@ -1,0 +1,139 @@
+"""FastReLURegressor."""
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
+
+from skfastnn._base import POSITIVE, BaseFastReLU, Real
+from skfastnn._losses import regression_loss
+
+
+class FastReLURegressor(RegressorMixin, BaseFastReLU):
+    """Regressor with one wide layer of shifted ReLU neurons, trained at the price of those that fire.
+
+    A drop-in neighbour of :class:`sklearn.neural_network.MLPRegressor` for wide layers; see
+    :class:`FastReLUClassifier` for how it works. The target is centred and scaled for training, and the output layer
+    takes it back.
+
+    Parameters
+    ----------
+    loss : {"squared_error", "poisson", "huber", "absolute_error", "quantile"}, default="squared_error"
+        "poisson" has an exponential output and needs targets >= 0.
+    hidden_layer_sizes : int or array-like of shape (1,), default=(4096,)
+        Width of the hidden layer.
+    quantile : float in (0, 1), default=0.5
+        Quantile of loss="quantile".
+    huber_delta : float > 0, default=1.35
+        Where loss="huber" becomes linear, in standard deviations of the target.
+    threshold, solver, search, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter, shuffle, \
+random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, early_stopping, validation_fraction, beta_1, \
+beta_2, epsilon, n_iter_no_change, init, train_output
+        As in :class:`FastReLUClassifier`; early stopping watches R2.
+
+    Attributes
+    ----------
+    coefs_, intercepts_, loss_, loss_curve_, best_loss_, validation_scores_, best_validation_score_, firing_rate_, \
+firing_curve_, threshold_, solver_, search_, learning_rate_init_, search_counters_, n_iter_, t_, n_layers_, \
+n_outputs_, out_activation_, n_features_in_, feature_names_in_
+        As in :class:`FastReLUClassifier`. The loss is that of the scaled target for all losses but "poisson".
+
+    See Also
+    --------
+    FastReLUClassifier : The same network for classification.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skfastnn import FastReLURegressor
+    >>> X = np.linspace(-1, 1, 200).reshape(-1, 1)
+    >>> y = np.sin(3 * X).ravel()
+    >>> reg = FastReLURegressor(hidden_layer_sizes=(512,), random_state=0).fit(X, y)
+    >>> bool(reg.score(X, y) > 0.95)
+    True
+    """
+
+    _parameter_constraints: dict = {
+        **BaseFastReLU._parameter_constraints,
+        "loss": [StrOptions({"squared_error", "poisson", "huber", "absolute_error", "quantile"})],
+        "quantile": [Interval(Real, 0, 1, closed="neither")],
+        "huber_delta": [POSITIVE],
+    }
+
+    def __init__(
+        self, loss="squared_error", *, hidden_layer_sizes=(4096,), quantile=0.5, huber_delta=1.35, threshold="auto",
+        solver="auto", search="auto", alpha=1e-4, batch_size="auto", learning_rate="constant",
+        learning_rate_init="auto", power_t=0.5, max_iter=200, shuffle=True, random_state=None, tol=1e-4,
+        verbose=False, warm_start=False, momentum=0.9, nesterovs_momentum=True, early_stopping=False,
+        validation_fraction=0.1, beta_1=0.9, beta_2=0.999, epsilon=1e-8, n_iter_no_change=10, init="antisymmetric",
+        train_output=True,
+    ):  # fmt: skip
+        super().__init__(
+            hidden_layer_sizes=hidden_layer_sizes, threshold=threshold, solver=solver, search=search, alpha=alpha,
+            batch_size=batch_size, learning_rate=learning_rate, learning_rate_init=learning_rate_init,
+            power_t=power_t, max_iter=max_iter, shuffle=shuffle, random_state=random_state, tol=tol, verbose=verbose,
+            warm_start=warm_start, momentum=momentum, nesterovs_momentum=nesterovs_momentum,
+            early_stopping=early_stopping, validation_fraction=validation_fraction, beta_1=beta_1, beta_2=beta_2,
+            epsilon=epsilon, n_iter_no_change=n_iter_no_change, init=init, train_output=train_output,
+        )  # fmt: skip
+        self.loss = loss
+        self.quantile = quantile
+        self.huber_delta = huber_delta
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def _validate_target(self, X, y, first_call, classes=None):
+        y = np.asarray(y, dtype=X.dtype)
+        if self.loss == "poisson" and (y.min() < 0 or y.sum() <= 0):
+            raise ValueError("loss='poisson' needs targets that are not negative and not all zero.")
+        if not first_call and (1 if y.ndim == 1 else y.shape[1]) != self.n_outputs_:
+            raise ValueError(f"y must have {self.n_outputs_} outputs as on the last call, got shape {y.shape}.")
+        if first_call:
+            self._y_is_1d = y.ndim == 1
+        return y
+
+    def _encode_target(self, y):
+        return y.reshape(y.shape[0], -1)
+
+    def _make_loss(self):
+        return regression_loss(self.loss, quantile=self.quantile, huber_delta=self.huber_delta)
+
+    def _score_raw(self, raw, y, sample_weight):
+        return r2_score(y, self._make_loss().predict(raw), sample_weight=sample_weight)
+
+    def _has_partial_fit(self):
+        return self.solver in ("auto", "adam", "sgd")
+
+    @available_if(_has_partial_fit)
+    def partial_fit(self, X, y, sample_weight=None):
+        """Train for one epoch on some data.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        self : object
+        """
+        return self._partial_fit(X, y, sample_weight)
+
+    def predict(self, X):
+        """Return the predicted targets.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        """
+        prediction = self._make_loss().predict(self._raw_output(X))
+        return prediction.ravel() if self._y_is_1d else prediction

@@ -1,0 +1,156 @@
+# Forward pass over candidates: verify each pair exactly, keep those that fire, add them to the output.
+#
+# Problem     pre-activation z = value + <w, x> + c for the pairs of the lists; a pair with z > 0 fires, its
+#             activation is z, and output[row] += z * v. A search engine that knows <w_ref, x> passes it as value,
+#             and w is then the displacement from the reference; a neuron marked `full` gets its whole weights
+#             start + anchor + displacement instead, and its values are ignored.
+# Layout      X (n_rows, ld), displacement and anchor (n_neurons, ld), start (n_neurons >> pair_shift, ld): rows
+#             padded with zeros to 64 bytes. V (n_neurons, ld_out). Lists as in _pairs.pyx, compacted in place.
+# Invariants  A block of neurons adds to an output buffer of its own; buffers are summed in block order. Results
+#             do not depend on the number of threads.
+# Cost        d multiplications a candidate, n_outputs a fired pair; a neuron's weights are read once per batch.
+# Threads     blocks of neurons, dynamic; nothing is shared but the summed output.
+
+from cython cimport floating
+from cython.parallel cimport prange
+from libc.stdint cimport int32_t, uint8_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memset
+
+from skfastnn.passes._pairs cimport PairLists
+
+cdef extern from "vector_kernels.h":
+    int32_t forward_neuron_f32(
+        const float*, const float*, Py_ssize_t, Py_ssize_t, int32_t*, float*, int32_t, float, const float*,
+        Py_ssize_t, float*) noexcept nogil
+    int32_t forward_neuron_f64(
+        const double*, const double*, Py_ssize_t, Py_ssize_t, int32_t*, double*, int32_t, double, const double*,
+        Py_ssize_t, double*) noexcept nogil
+    void output_neuron_f32(const int32_t*, const float*, int32_t, const float*, Py_ssize_t, float*) noexcept nogil
+    void output_neuron_f64(const int32_t*, const double*, int32_t, const double*, Py_ssize_t, double*) noexcept nogil
+
+
+def forward(
+    PairLists pairs,
+    const floating[:, ::1] X,               # IN    (n_rows, ld)
+    const floating[:, ::1] displacement,    # IN    (n_neurons, ld)
+    const floating[:, ::1] start,           # IN    (n_neurons >> pair_shift, ld)
+    const floating[:, ::1] anchor,          # IN    (n_neurons, ld)
+    int pair_shift,
+    const uint8_t[::1] full,                # IN    (n_neurons,) neurons to evaluate with their whole weights
+    const floating[:, ::1] c_state,         # IN    (n_neurons, 3) intercepts first
+    const floating[:, ::1] V,               # IN    (n_neurons, ld_out)
+    floating[:, :, ::1] buffers,            # OUT   (n_blocks, n_rows, ld_out) scratch; the sum is in buffers[0]
+    int n_threads,
+):
+    """Verify candidates, compact the lists to the pairs that fire, and sum the output into buffers[0]."""
+    cdef Py_ssize_t b
+    cdef int status = 0
+    if buffers.shape[0] < pairs.n_blocks or buffers.shape[1] < X.shape[0] or buffers.shape[2] != V.shape[1]:
+        raise ValueError("buffers do not fit the lists, X and V")
+    for b in prange(pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
+        status += _forward_block(pairs, b, &X[0, 0], X.shape[0], X.shape[1], &displacement[0, 0], &start[0, 0],
+                                 &anchor[0, 0], pair_shift, &full[0], &c_state[0, 0], &V[0, 0], V.shape[1],
+                                 &buffers[b, 0, 0])
+    if status:
+        raise MemoryError("no memory for the scratch of the forward pass")
+    _sum_buffers(buffers, pairs.n_blocks, X.shape[0], n_threads)
+
+
+def output_of_fired(
+    PairLists pairs,
+    Py_ssize_t n_rows,
+    const floating[:, ::1] V,               # IN    (n_neurons, ld_out)
+    floating[:, :, ::1] buffers,            # OUT   (n_blocks, n_rows, ld_out)
+    int n_threads,
+):
+    """Sum the output of lists that hold verified activations already into buffers[0]."""
+    cdef Py_ssize_t b
+    if buffers.shape[0] < pairs.n_blocks or buffers.shape[1] < n_rows or buffers.shape[2] != V.shape[1]:
+        raise ValueError("buffers do not fit the lists and V")
+    for b in prange(pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
+        _output_block(pairs, b, n_rows, &V[0, 0], V.shape[1], &buffers[b, 0, 0])
+    _sum_buffers(buffers, pairs.n_blocks, n_rows, n_threads)
+
+
+cdef int _forward_block(
+    PairLists pairs,              # INOUT
+    Py_ssize_t block,
+    const floating* X,            # IN    (n_rows, ld)
+    Py_ssize_t n_rows,
+    Py_ssize_t ld,
+    const floating* displacement,
+    const floating* start,
+    const floating* anchor,
+    int pair_shift,
+    const uint8_t* full,
+    const floating* c_state,      # IN    (n_neurons, 3)
+    const floating* V,
+    Py_ssize_t ld_out,
+    floating* output,             # OUT   (n_rows, ld_out)
+) noexcept nogil:
+    cdef Py_ssize_t r, j
+    cdef Py_ssize_t last = min((block + 1) * pairs.block_size, pairs.n_neurons)
+    cdef const floating* w
+    cdef floating* value
+    cdef int32_t* row
+    cdef floating* whole = <floating*> malloc(ld * sizeof(floating))
+    if whole == NULL:
+        return -1
+    memset(output, 0, n_rows * ld_out * sizeof(floating))
+    for r in range(block * pairs.block_size, last):
+        if pairs.count[r] == 0:
+            continue
+        row = pairs.rows[block] + pairs.start[r]
+        value = <floating*> pairs.values[block] + pairs.start[r]
+        w = displacement + r * ld
+        if full[r]:
+            for j in range(ld):
+                whole[j] = w[j] + (start[(r >> pair_shift) * ld + j] + anchor[r * ld + j])
+            w = whole
+            memset(value, 0, pairs.count[r] * sizeof(floating))
+        if floating is float:
+            pairs.count[r] = forward_neuron_f32(w, X, ld, ld, row, value, pairs.count[r], c_state[3 * r], V + r * ld_out,
+                                                ld_out, output)
+        else:
+            pairs.count[r] = forward_neuron_f64(w, X, ld, ld, row, value, pairs.count[r], c_state[3 * r], V + r * ld_out,
+                                                ld_out, output)
+    free(whole)
+    return 0
+
+
+cdef void _output_block(
+    PairLists pairs,              # IN
+    Py_ssize_t block,
+    Py_ssize_t n_rows,
+    const floating* V,            # IN    (n_neurons, ld_out)
+    Py_ssize_t ld_out,
+    floating* output,             # OUT   (n_rows, ld_out)
+) noexcept nogil:
+    cdef Py_ssize_t r
+    cdef Py_ssize_t last = min((block + 1) * pairs.block_size, pairs.n_neurons)
+    memset(output, 0, n_rows * ld_out * sizeof(floating))
+    for r in range(block * pairs.block_size, last):
+        if pairs.count[r] == 0:
+            continue
+        if floating is float:
+            output_neuron_f32(pairs.rows[block] + pairs.start[r], <float*> pairs.values[block] + pairs.start[r],
+                              pairs.count[r], V + r * ld_out, ld_out, output)
+        else:
+            output_neuron_f64(pairs.rows[block] + pairs.start[r], <double*> pairs.values[block] + pairs.start[r],
+                              pairs.count[r], V + r * ld_out, ld_out, output)
+
+
+cdef void _sum_buffers(
+    floating[:, :, ::1] buffers,  # INOUT (n_blocks, n_rows, ld_out)
+    Py_ssize_t n_blocks,
+    Py_ssize_t n_rows,
+    int n_threads,
+):
+    # block order is fixed, so the rounding is the same whoever adds
+    cdef Py_ssize_t i, b, j
+    cdef Py_ssize_t ld_out = buffers.shape[2]
+    for i in prange(n_rows, nogil=True, num_threads=n_threads, schedule="static"):
+        for b in range(1, n_blocks):
+            for j in range(ld_out):
+                buffers[0, i, j] += buffers[b, i, j]

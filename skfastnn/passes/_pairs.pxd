@@ -1,0 +1,17 @@
+from libc.stdint cimport int32_t
+
+
+cdef class PairLists:
+    cdef readonly Py_ssize_t n_neurons
+    cdef readonly Py_ssize_t n_blocks
+    cdef readonly Py_ssize_t block_size
+    cdef readonly object dtype
+    cdef Py_ssize_t itemsize
+    cdef int32_t** rows
+    cdef char** values
+    cdef Py_ssize_t* capacity
+    cdef Py_ssize_t* used
+    cdef Py_ssize_t* start
+    cdef int32_t* count
+
+    cdef int reserve(self, Py_ssize_t block, Py_ssize_t n_more) noexcept nogil

@@ -1,0 +1,203 @@
+# Neuron-major lists of (row, value) pairs: candidates on their way to the forward pass, fired pairs after it.
+#
+# Layout      Neurons are cut into a fixed number of blocks of equal size; a block owns one growable buffer of
+#             rows and one of values, and neuron r owns `count[r]` consecutive entries of it from `start[r]`.
+#             rows are positions in the current batch, not in the data set.
+# Invariants  The partition into blocks depends on the number of neurons alone. Threads take whole blocks, and what
+#             a block holds does not depend on which thread filled it: this is what makes results independent of
+#             the number of threads. `used[b]` is the sum of the counts of block b at most.
+# Cost        4 + itemsize bytes a pair; buffers grow by half and are kept from batch to batch.
+# Threads     A block is written by one thread at a time. `reserve` is called without the GIL; it returns -1 when
+#             memory is short, which the caller reports after its parallel loop.
+
+from cython cimport floating
+from cython.parallel cimport prange
+from libc.stdint cimport int32_t
+from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memcpy
+
+import numpy as np
+
+cdef extern from *:
+    """
+    #ifdef _OPENMP
+    #include <omp.h>
+    #define skfastnn_max_threads() omp_get_max_threads()
+    #else
+    #define skfastnn_max_threads() 1
+    #endif
+    """
+    int skfastnn_max_threads() nogil
+
+# Enough blocks to balance a few threads; each costs one output buffer in the forward pass.
+N_BLOCKS = 16
+
+
+def openmp_max_threads():
+    """Return the number of threads that OpenMP would use, 1 without OpenMP."""
+    return skfastnn_max_threads()
+
+
+cdef class PairLists:
+    """Neuron-major lists of (row of the batch, value) pairs.
+
+    Parameters
+    ----------
+    n_neurons : int
+        Number of lists.
+    dtype : numpy dtype
+        Type of the values, float32 or float64.
+    """
+
+    def __cinit__(self, Py_ssize_t n_neurons, dtype):
+        self.dtype = np.dtype(dtype)
+        self.itemsize = self.dtype.itemsize
+        self.n_neurons = n_neurons
+        self.block_size = -(-n_neurons // N_BLOCKS)
+        self.block_size += self.block_size % 2        # antisymmetric pairs stay together
+        self.n_blocks = -(-n_neurons // self.block_size)
+        self.rows = <int32_t**> calloc(self.n_blocks, sizeof(int32_t*))
+        self.values = <char**> calloc(self.n_blocks, sizeof(char*))
+        self.capacity = <Py_ssize_t*> calloc(self.n_blocks, sizeof(Py_ssize_t))
+        self.used = <Py_ssize_t*> calloc(self.n_blocks, sizeof(Py_ssize_t))
+        self.start = <Py_ssize_t*> calloc(n_neurons, sizeof(Py_ssize_t))
+        self.count = <int32_t*> calloc(n_neurons, sizeof(int32_t))
+        if (self.rows == NULL or self.values == NULL or self.capacity == NULL or self.used == NULL
+                or self.start == NULL or self.count == NULL):
+            raise MemoryError("no memory for the lists of %d neurons" % n_neurons)
+
+    def __dealloc__(self):
+        cdef Py_ssize_t b
+        for b in range(self.n_blocks):
+            if self.rows != NULL:
+                free(self.rows[b])
+            if self.values != NULL:
+                free(self.values[b])
+        free(self.rows)
+        free(self.values)
+        free(self.capacity)
+        free(self.used)
+        free(self.start)
+        free(self.count)
+
+    cdef int reserve(self, Py_ssize_t block, Py_ssize_t n_more) noexcept nogil:
+        cdef Py_ssize_t wanted = self.used[block] + n_more
+        cdef void* new
+        if wanted <= self.capacity[block]:
+            return 0
+        wanted += wanted // 2 + 64
+        new = realloc(self.rows[block], wanted * sizeof(int32_t))
+        if new == NULL:
+            return -1
+        self.rows[block] = <int32_t*> new
+        new = realloc(self.values[block], wanted * self.itemsize)
+        if new == NULL:
+            return -1
+        self.values[block] = <char*> new
+        self.capacity[block] = wanted
+        return 0
+
+    @property
+    def total(self):
+        """Number of pairs in all lists."""
+        cdef Py_ssize_t r
+        cdef Py_ssize_t total = 0
+        for r in range(self.n_neurons):
+            total += self.count[r]
+        return total
+
+    @property
+    def nbytes(self):
+        """Bytes held by the buffers."""
+        cdef Py_ssize_t b
+        cdef Py_ssize_t total = self.n_neurons * (sizeof(Py_ssize_t) + sizeof(int32_t))
+        for b in range(self.n_blocks):
+            total += self.capacity[b] * (<Py_ssize_t> sizeof(int32_t) + self.itemsize)
+        return total
+
+    def counts(self):
+        """Return the lengths of the lists, ndarray of shape (n_neurons,), int32."""
+        out = np.empty(self.n_neurons, dtype=np.int32)
+        cdef int32_t[::1] view = out
+        memcpy(&view[0], self.count, self.n_neurons * sizeof(int32_t))
+        return out
+
+    def to_csr(self):
+        """Copy the lists to arrays.
+
+        Returns
+        -------
+        indptr : ndarray of shape (n_neurons + 1,), int64
+        rows : ndarray of shape (total,), int32
+        values : ndarray of shape (total,)
+        """
+        counts = self.counts()
+        indptr = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+        rows = np.empty(self.total, dtype=np.int32)
+        values = np.empty(self.total, dtype=self.dtype)
+        cdef int32_t[::1] rows_view = rows
+        cdef signed char[::1] values_view = values.view(np.int8)
+        cdef Py_ssize_t r, b
+        cdef Py_ssize_t at = 0
+        for r in range(self.n_neurons):
+            if self.count[r] == 0:
+                continue
+            b = r // self.block_size
+            memcpy(&rows_view[at], self.rows[b] + self.start[r], self.count[r] * sizeof(int32_t))
+            memcpy(&values_view[at * self.itemsize], self.values[b] + self.start[r] * self.itemsize,
+                   self.count[r] * self.itemsize)
+            at += self.count[r]
+        return indptr, rows, values
+
+
+def pairs_above_zero(PairLists pairs, const floating[:, ::1] Z, int n_threads):
+    """Fill the lists with the positive entries of a dense matrix.
+
+    Parameters
+    ----------
+    pairs : PairLists
+        Overwritten.
+    Z : ndarray of shape (n_neurons, n_rows)
+        Pre-activations, neuron-major.
+    n_threads : int
+        Number of threads.
+    """
+    cdef Py_ssize_t b
+    cdef int status = 0
+    if Z.shape[0] != pairs.n_neurons or pairs.itemsize != sizeof(floating):
+        raise ValueError("Z must have one row per list and the dtype of the lists")
+    for b in prange(pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
+        status += _block_above_zero(pairs, b, &Z[0, 0], Z.shape[1])
+    if status:
+        raise MemoryError("no memory for the lists of firing pairs")
+
+
+cdef int _block_above_zero(
+    PairLists pairs,              # INOUT
+    Py_ssize_t block,
+    const floating* Z,            # IN    (n_neurons, n_rows)
+    Py_ssize_t n_rows,
+) noexcept nogil:
+    cdef Py_ssize_t r, i
+    cdef Py_ssize_t last = min((block + 1) * pairs.block_size, pairs.n_neurons)
+    cdef int32_t* rows
+    cdef floating* values
+    cdef int32_t kept
+    cdef floating z
+    pairs.used[block] = 0
+    for r in range(block * pairs.block_size, last):
+        if pairs.reserve(block, n_rows) < 0:
+            return -1
+        rows = pairs.rows[block] + pairs.used[block]
+        values = <floating*> pairs.values[block] + pairs.used[block]
+        kept = 0
+        for i in range(n_rows):
+            # written always, counted when positive: no branch to mispredict
+            z = Z[r * n_rows + i]
+            rows[kept] = <int32_t> i
+            values[kept] = z
+            kept += z > 0
+        pairs.start[r] = pairs.used[block]
+        pairs.count[r] = kept
+        pairs.used[block] += kept
+    return 0

@@ -1,0 +1,289 @@
+/* Included by vector_kernels.h once per floating type: REAL, LANES, NAME and MASK4 are set there. */
+
+typedef REAL NAME(vec) __attribute__((vector_size(64), aligned(sizeof(REAL)), may_alias));
+typedef REAL NAME(quad) __attribute__((vector_size(4 * sizeof(REAL)), aligned(sizeof(REAL)), may_alias));
+typedef MASK4 NAME(mask) __attribute__((vector_size(4 * sizeof(REAL))));
+#define VEC NAME(vec)
+#define QUAD NAME(quad)
+#define LOAD(p) (*(const VEC *)(p))
+#define STORE(p, v) (*(VEC *)(p) = (v))
+
+/* four lanes whose sum is the sum of all lanes */
+INLINE QUAD NAME(fold)(VEC a) {
+    union { VEC v; QUAD q[LANES / 4]; } u = {a};
+#if LANES == 16
+    return (u.q[0] + u.q[1]) + (u.q[2] + u.q[3]);
+#else
+    return u.q[0] + u.q[1];
+#endif
+}
+
+/* the sums of four vectors, as one quad: a 4 x 4 transposition with additions on the way */
+INLINE QUAD NAME(sums4)(VEC a0, VEC a1, VEC a2, VEC a3) {
+    QUAD s0 = NAME(fold)(a0), s1 = NAME(fold)(a1), s2 = NAME(fold)(a2), s3 = NAME(fold)(a3);
+    QUAD p = SHUFFLE4(s0, s1, 0, 4, 1, 5, NAME(mask)) + SHUFFLE4(s0, s1, 2, 6, 3, 7, NAME(mask));
+    QUAD q = SHUFFLE4(s2, s3, 0, 4, 1, 5, NAME(mask)) + SHUFFLE4(s2, s3, 2, 6, 3, 7, NAME(mask));
+    return SHUFFLE4(p, q, 0, 1, 4, 5, NAME(mask)) + SHUFFLE4(p, q, 2, 3, 6, 7, NAME(mask));
+}
+
+INLINE REAL NAME(sum)(VEC a) {
+    QUAD q = NAME(fold)(a);
+    return (q[0] + q[1]) + (q[2] + q[3]);
+}
+
+/* inner products of w with four rows; four because w is then loaded once for four multiplications */
+INLINE QUAD NAME(dot4)(const REAL *w, const REAL *x0, const REAL *x1, const REAL *x2, const REAL *x3, ptrdiff_t n) {
+    VEC a0 = {0}, a1 = {0}, a2 = {0}, a3 = {0};
+    for (ptrdiff_t j = 0; j < n; j += LANES) {
+        VEC v = LOAD(w + j);
+        a0 += v * LOAD(x0 + j);
+        a1 += v * LOAD(x1 + j);
+        a2 += v * LOAD(x2 + j);
+        a3 += v * LOAD(x3 + j);
+    }
+    return NAME(sums4)(a0, a1, a2, a3);
+}
+
+/* Verify the candidates of one neuron and add what fires to the output.
+ * value (in: known part of the pre-activation, out: activation) and row are compacted to the pairs that fire,
+ * in the order they came. output has stride ld_out; with one output no padding is used. Returns the fired count. */
+VECTOR_CLONES static int32_t NAME(forward_neuron)(
+    const REAL *w,            /* IN    (n,) displacement, or the weights */
+    const REAL *X,            /* IN    rows of the batch, ld_x apart */
+    ptrdiff_t ld_x,
+    ptrdiff_t n,
+    int32_t *row,             /* INOUT (count,) */
+    REAL *value,              /* INOUT (count,) */
+    int32_t count,
+    REAL shift,               /* added to every pre-activation */
+    const REAL *v,            /* IN    (ld_out,) output weights of the neuron */
+    ptrdiff_t ld_out,
+    REAL *output              /* INOUT (n_rows, ld_out) */
+) {
+    int32_t fired = 0;
+    for (int32_t i = 0; i < count; i += 4) {
+        int32_t left = count - i < 4 ? count - i : 4;
+        int32_t r[4];
+        QUAD z;
+        for (int q = 0; q < 4; q++)          /* a short group repeats its last row: those loads hit the cache */
+            r[q] = row[i + (q < left ? q : left - 1)];
+        z = NAME(dot4)(w, X + r[0] * ld_x, X + r[1] * ld_x, X + r[2] * ld_x, X + r[3] * ld_x, n);
+        for (int q = 0; q < left; q++) {
+            REAL h = value[i + q] + (z[q] + shift);
+            if (h > 0) {
+                REAL *out = output + r[q] * ld_out;
+                row[fired] = r[q];
+                value[fired++] = h;
+                if (ld_out == 1)
+                    out[0] += h * v[0];
+                else
+                    for (ptrdiff_t j = 0; j < ld_out; j += LANES)
+                        STORE(out + j, LOAD(out + j) + h * LOAD(v + j));
+            }
+        }
+    }
+    return fired;
+}
+
+/* The pairs of one neuron fired already (verified elsewhere): only the output is added. */
+VECTOR_CLONES static void NAME(output_neuron)(
+    const int32_t *row, const REAL *value, int32_t count, const REAL *v, ptrdiff_t ld_out, REAL *output
+) {
+    for (int32_t i = 0; i < count; i++) {
+        REAL *out = output + row[i] * ld_out;
+        if (ld_out == 1)
+            out[0] += value[i] * v[0];
+        else
+            for (ptrdiff_t j = 0; j < ld_out; j += LANES)
+                STORE(out + j, LOAD(out + j) + value[i] * LOAD(v + j));
+    }
+}
+
+/* Gradient of one neuron from the rows it fired on: weights (n,), output weights (ld_out,), intercept (returned).
+ * error (n_rows, ld_out) is the derivative of the loss by the output. signal (count,) is scratch. */
+INLINE REAL NAME(gradient)(
+    const REAL *X, ptrdiff_t ld_x, ptrdiff_t n, const int32_t *row, const REAL *value, int32_t count,
+    const REAL *error, const REAL *v, ptrdiff_t ld_out, REAL *signal, REAL *grad_w, REAL *grad_v
+) {
+    REAL grad_c = 0;
+    if (ld_out == 1) {
+        REAL s = 0;
+        for (int32_t i = 0; i < count; i++) {
+            REAL e = error[row[i]];
+            signal[i] = e * v[0];
+            s += value[i] * e;
+        }
+        grad_v[0] = s;
+    } else {
+        for (ptrdiff_t j = 0; j < ld_out; j += LANES)
+            STORE(grad_v + j, (VEC){0});
+        for (int32_t i = 0; i < count; i += 4) {
+            int32_t left = count - i < 4 ? count - i : 4;
+            const REAL *e[4];
+            for (int q = 0; q < 4; q++)
+                e[q] = error + row[i + (q < left ? q : left - 1)] * ld_out;
+            QUAD g = NAME(dot4)(v, e[0], e[1], e[2], e[3], ld_out);
+            for (int q = 0; q < left; q++) {
+                signal[i + q] = g[q];
+                for (ptrdiff_t j = 0; j < ld_out; j += LANES)
+                    STORE(grad_v + j, LOAD(grad_v + j) + value[i + q] * LOAD(e[q] + j));
+            }
+        }
+    }
+    for (int32_t i = 0; i < count; i++)
+        grad_c += signal[i];
+    for (int32_t i = 0; i < count; i += 4) {
+        int32_t left = count - i < 4 ? count - i : 4;
+        const REAL *x[4];
+        REAL g[4];
+        for (int q = 0; q < 4; q++) {
+            x[q] = X + row[i + (q < left ? q : left - 1)] * ld_x;
+            g[q] = q < left ? signal[i + q] : 0;
+        }
+        if (i == 0)
+            for (ptrdiff_t j = 0; j < n; j += LANES)
+                STORE(grad_w + j, (g[0] * LOAD(x[0] + j) + g[1] * LOAD(x[1] + j))
+                                  + (g[2] * LOAD(x[2] + j) + g[3] * LOAD(x[3] + j)));
+        else
+            for (ptrdiff_t j = 0; j < n; j += LANES)
+                STORE(grad_w + j, LOAD(grad_w + j)
+                                  + ((g[0] * LOAD(x[0] + j) + g[1] * LOAD(x[1] + j))
+                                     + (g[2] * LOAD(x[2] + j) + g[3] * LOAD(x[3] + j))));
+    }
+    return grad_c;
+}
+
+/* One step of momentum for n numbers; start may be NULL (the displacement is then the distance from the start).
+ * Returns the squared norms of the new displacement and velocity. */
+INLINE void NAME(momentum_step)(
+    REAL *p, REAL *velocity, const REAL *grad, const REAL *start, ptrdiff_t n, const update_rule *rule,
+    REAL penalty, REAL *norm_p, REAL *norm_velocity
+) {
+    const REAL rate = (REAL)rule->rate, mu = (REAL)rule->momentum;
+    const REAL along = rule->nesterov ? mu : 1, lookahead = rule->nesterov ? 1 : 0;
+    VEC sum_p = {0}, sum_v = {0};
+    for (ptrdiff_t j = 0; j < n; j += LANES) {
+        VEC u = LOAD(p + j);
+        VEC from_start = u;
+        if (start)
+            from_start += LOAD(start + j);
+        VEC step = rate * (LOAD(grad + j) + penalty * from_start);
+        VEC vel = mu * LOAD(velocity + j) - step;
+        u += along * vel - lookahead * step;
+        STORE(velocity + j, vel);
+        STORE(p + j, u);
+        sum_p += u * u;
+        sum_v += vel * vel;
+    }
+    *norm_p = NAME(sum)(sum_p);
+    *norm_velocity = NAME(sum)(sum_v);
+}
+
+INLINE void NAME(root)(VEC *a) {
+    for (int q = 0; q < LANES; q++)
+        (*a)[q] = sizeof(REAL) == 4 ? (REAL)sqrtf((float)(*a)[q]) : (REAL)sqrt((double)(*a)[q]);
+}
+
+/* One step of Adam for n numbers; returns the squared norm of the new displacement. */
+INLINE REAL NAME(adam_step)(
+    REAL *p, REAL *mean, REAL *square, const REAL *grad, const REAL *start, ptrdiff_t n, const update_rule *rule,
+    REAL penalty
+) {
+    const REAL rate = (REAL)rule->rate, b1 = (REAL)rule->momentum, b2 = (REAL)rule->beta_2;
+    const REAL c1 = (REAL)(1 - rule->momentum), c2 = (REAL)(1 - rule->beta_2), eps = (REAL)rule->epsilon;
+    VEC total = {0};
+    for (ptrdiff_t j = 0; j < n; j += LANES) {
+        VEC u = LOAD(p + j);
+        VEC from_start = u;
+        if (start)
+            from_start += LOAD(start + j);
+        VEC g = LOAD(grad + j) + penalty * from_start;
+        VEC m = b1 * LOAD(mean + j) + c1 * g;
+        VEC s = b2 * LOAD(square + j) + c2 * (g * g);
+        VEC root = s;
+        NAME(root)(&root);
+        u -= rate * m / (root + eps);
+        STORE(mean + j, m);
+        STORE(square + j, s);
+        STORE(p + j, u);
+        total += u * u;
+    }
+    return NAME(sum)(total);
+}
+
+/* Steps of momentum without gradient but with the penalty, taken at once: the state (distance from the start u,
+ * velocity) is multiplied by the 2 x 2 matrix a. Returns the squared norms as momentum_step does. */
+VECTOR_CLONES static void NAME(catch_up_neuron)(
+    REAL *p, REAL *velocity, const REAL *start, ptrdiff_t n, const double *a, REAL *norm_p, REAL *norm_velocity
+) {
+    const REAL a11 = (REAL)a[0], a12 = (REAL)a[1], a21 = (REAL)a[2], a22 = (REAL)a[3], lost = (REAL)(a[0] - 1);
+    VEC sum_p = {0}, sum_v = {0};
+    for (ptrdiff_t j = 0; j < n; j += LANES) {
+        VEC u = LOAD(p + j), vel = LOAD(velocity + j);
+        VEC new_p = a11 * u + a12 * vel, new_v = a21 * u + a22 * vel;
+        if (start) {
+            VEC s = LOAD(start + j);
+            new_p += lost * s;
+            new_v += a21 * s;
+        }
+        STORE(p + j, new_p);
+        STORE(velocity + j, new_v);
+        sum_p += new_p * new_p;
+        sum_v += new_v * new_v;
+    }
+    *norm_p = NAME(sum)(sum_p);
+    *norm_velocity = NAME(sum)(sum_v);
+}
+
+/* Backward pass and update of one neuron, momentum. c points to intercept change and its velocity (2,). */
+VECTOR_CLONES static void NAME(sgd_neuron)(
+    REAL *p, REAL *velocity, const REAL *start, REAL *c, REAL *v, REAL *velocity_v, const REAL *start_v,
+    const REAL *X, ptrdiff_t ld_x, ptrdiff_t n, const int32_t *row, const REAL *value, int32_t count,
+    const REAL *error, ptrdiff_t ld_out, const update_rule *rule, REAL *scratch, REAL *norm_p, REAL *norm_velocity
+) {
+    REAL *grad_w = scratch, *grad_v = scratch + n, *signal = grad_v + ld_out;
+    const REAL rate = (REAL)rule->rate, mu = (REAL)rule->momentum, penalty = (REAL)rule->penalty;
+    REAL grad_c = NAME(gradient)(X, ld_x, n, row, value, count, error, v, ld_out, signal, grad_w, grad_v);
+    REAL vel = mu * c[1] - rate * grad_c;
+    NAME(momentum_step)(p, velocity, grad_w, start, n, rule, penalty, norm_p, norm_velocity);
+    c[0] += rule->nesterov ? mu * vel - rate * grad_c : vel;
+    c[1] = vel;
+    if (velocity_v == NULL)                  /* a frozen output layer */
+        return;
+    for (ptrdiff_t j = 0; j < ld_out; j++) {
+        REAL step = rate * (grad_v[j] + penalty * (v[j] - start_v[j]));
+        REAL nv = mu * velocity_v[j] - step;
+        v[j] += rule->nesterov ? mu * nv - step : nv;
+        velocity_v[j] = nv;
+    }
+}
+
+/* Backward pass and update of one neuron, Adam. c points to intercept change and its two moments (3,). */
+VECTOR_CLONES static REAL NAME(adam_neuron)(
+    REAL *p, REAL *mean, REAL *square, const REAL *start, REAL *c, REAL *v, REAL *mean_v, REAL *square_v,
+    const REAL *start_v, const REAL *X, ptrdiff_t ld_x, ptrdiff_t n, const int32_t *row, const REAL *value,
+    int32_t count, const REAL *error, ptrdiff_t ld_out, const update_rule *rule, REAL *scratch
+) {
+    REAL *grad_w = scratch, *grad_v = scratch + n, *signal = grad_v + ld_out;
+    const REAL rate = (REAL)rule->rate, b1 = (REAL)rule->momentum, b2 = (REAL)rule->beta_2;
+    const REAL eps = (REAL)rule->epsilon, penalty = (REAL)rule->penalty;
+    REAL grad_c = NAME(gradient)(X, ld_x, n, row, value, count, error, v, ld_out, signal, grad_w, grad_v);
+    REAL norm = NAME(adam_step)(p, mean, square, grad_w, start, n, rule, penalty);
+    c[1] = b1 * c[1] + (1 - b1) * grad_c;
+    c[2] = b2 * c[2] + (1 - b2) * grad_c * grad_c;
+    c[0] -= rate * c[1] / ((REAL)sqrt((double)c[2]) + eps);
+    if (mean_v == NULL)
+        return norm;
+    for (ptrdiff_t j = 0; j < ld_out; j++) {
+        REAL g = grad_v[j] + penalty * (v[j] - start_v[j]);
+        mean_v[j] = b1 * mean_v[j] + (1 - b1) * g;
+        square_v[j] = b2 * square_v[j] + (1 - b2) * g * g;
+        v[j] -= rate * mean_v[j] / ((REAL)sqrt((double)square_v[j]) + eps);
+    }
+    return norm;
+}
+
+#undef VEC
+#undef QUAD
+#undef LOAD
+#undef STORE

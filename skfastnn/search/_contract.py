@@ -1,0 +1,122 @@
+"""The contract between search engines and the rest.
+
+An engine answers one question: which neurons may fire on the rows of this batch? Its answer is a superset of those
+that do; the passes verify every pair, so that all engines give the same training trajectory.
+"""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from skfastnn._network import aligned_zeros
+from skfastnn.passes._pairs import PairLists
+
+
+class TrainingRows:
+    """The rows of the training data, in the coordinates of the network.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        C-ordered, as the user gave it; never copied as a whole.
+    coordinates : skfastnn._network.Coordinates
+    ld : int
+        Padded number of features.
+    n_threads : int
+    """
+
+    def __init__(self, X, coordinates, ld, n_threads):
+        self.X = X
+        self.coordinates = coordinates
+        self.ld = ld
+        self.n_threads = n_threads
+
+    @property
+    def n_samples(self):
+        return self.X.shape[0]
+
+    def buffers(self, n_rows):
+        """Return arrays that `gather` can fill: rows (n_rows, ld) and norms (n_rows,)."""
+        return aligned_zeros((n_rows, self.ld), self.X.dtype), np.zeros(n_rows, dtype=self.X.dtype)
+
+    def gather(self, index, rows, norms):
+        """Normalise the rows `index` into the buffers; return the parts that were filled."""
+        rows, norms = rows[: len(index)], norms[: len(index)]
+        self.coordinates.gather(self.X, index, rows, norms, self.n_threads)
+        return rows, norms
+
+
+class Batch:
+    """Normalised rows of one batch.
+
+    Attributes
+    ----------
+    first, last : int
+        Place of the batch in the order of the epoch.
+    rows : ndarray of shape (n_rows, ld)
+    norms : ndarray of shape (n_rows,)
+    """
+
+    def __init__(self, first, last, rows, norms):
+        self.first, self.last = first, last
+        self.rows, self.norms = rows, norms
+
+
+class SearchEngine(ABC):
+    """Who may fire?
+
+    Attributes
+    ----------
+    verified : bool
+        Whether `candidates` returns exactly the firing pairs, with their activations.
+    counters : dict
+        Operations so far; at least `candidates`, `fired`, `dot_products`, `refreshed`, `visited`.
+    """
+
+    name = ""
+    verified = False
+
+    def __init__(self):
+        self.counters = dict.fromkeys(("candidates", "fired", "dot_products", "refreshed", "visited"), 0)
+
+    @abstractmethod
+    def build(self, rows, network, n_threads):
+        """Preprocess the rows and the network as they are at the start.
+
+        Parameters
+        ----------
+        rows : TrainingRows
+        network : skfastnn._network.Network
+        n_threads : int
+        """
+
+    @abstractmethod
+    def begin_epoch(self, order, batch_size):
+        """Prepare for an epoch that visits the samples in `order`, int32 of shape (n_samples,), in batches."""
+
+    @abstractmethod
+    def candidates(self, batch, solver):
+        """Collect the candidates of a batch.
+
+        Parameters
+        ----------
+        batch : Batch
+        solver : skfastnn.solvers.FirstOrder
+            Knows certified bounds on how far each neuron is from its reference.
+
+        Returns
+        -------
+        pairs : PairLists
+            Kept and overwritten by the next call.
+        full : ndarray of shape (n_neurons,), uint8
+            Neurons to be evaluated with their whole weights; the values of the others are correlations with the
+            reference.
+        """
+
+    def moved(self, pairs, solver):
+        """Take note of the pairs that fired, after the solver's step; refresh references when it pays."""
+        self.counters["fired"] += pairs.total
+
+    def new_pairs(self, network):
+        """Return empty lists for a network."""
+        return PairLists(network.n_neurons, network.dtype)

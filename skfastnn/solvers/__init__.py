@@ -1,0 +1,20 @@
+"""Solvers: one iteration each."""
+
+from skfastnn.solvers._first_order import Adam, Movement, MomentumSGD
+from skfastnn.solvers._step_size import automatic_step_size
+
+__all__ = ["Adam", "MomentumSGD", "Movement", "automatic_step_size", "make_solver"]
+
+
+def make_solver(name, network, settings, n_threads):
+    """Return a new solver.
+
+    Parameters
+    ----------
+    name : {"adam", "sgd"}
+    network : skfastnn._network.Network
+    settings : dict
+        momentum, nesterovs_momentum, beta_1, beta_2, epsilon, train_output.
+    n_threads : int
+    """
+    return {"adam": Adam, "sgd": MomentumSGD}[name](network, settings, n_threads)

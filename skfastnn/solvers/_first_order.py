@@ -1,0 +1,203 @@
+"""Stochastic gradient descent with momentum, and Adam, that touch the neurons that fire.
+
+Momentum is the textbook's, exactly: a neuron that does not fire still moves, by its velocity and by the penalty. That
+movement is linear, so it is not carried out but remembered, and applied in closed form when the neuron is next
+evaluated; until then it counts in the bound on the drift. Adam is the lazy variant (torch.optim.SparseAdam): the
+moments and the weights of a silent neuron stand still.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skfastnn._network import aligned_zeros
+from skfastnn.passes._updates import adam_step, catch_up, sgd_step
+
+# Silent neurons are brought up to date after this many steps at the latest.
+MAX_DELAY = 64
+
+
+@dataclass
+class Movement:
+    """Certified bounds on how far neurons are from their references.
+
+    Attributes
+    ----------
+    drift : ndarray of shape (n_neurons,), float64
+        Bound on the norm of the displacement of the weights, pending movement included.
+    intercept : ndarray of shape (n_neurons,), float64
+        Bound on the pending change of the intercept; 0 where nothing is pending.
+    """
+
+    drift: np.ndarray
+    intercept: np.ndarray
+
+
+class FirstOrder:
+    """What both solvers share: the arrays of the output layer and the step counter."""
+
+    def __init__(self, network, settings, n_threads):
+        self.network, self.settings, self.n_threads = network, settings, n_threads
+        self.n_steps = 0
+        self.norms = np.zeros(network.n_neurons)
+        shape = network.V.shape if settings["train_output"] else (0, network.ld_out)
+        self.first_V = aligned_zeros(shape, network.dtype)
+        self.first_v = np.zeros_like(network.v)
+
+    def rebased(self, neurons):
+        """Take note that some neurons have a new reference, from which their displacement is zero."""
+        self.norms[neurons] = 0
+
+    def measure(self):
+        """Recompute the norms after the displacement was set from outside."""
+        displacement = self.network.displacement
+        self.norms[...] = np.sqrt(np.einsum("ij,ij->i", displacement, displacement, dtype=np.float64))
+
+
+class MomentumSGD(FirstOrder):
+    """Gradient descent with momentum, classical or Nesterov's.
+
+    Parameters
+    ----------
+    network : skfastnn._network.Network
+    settings : dict
+        `momentum`, `nesterovs_momentum`, `train_output`.
+    n_threads : int
+    """
+
+    def __init__(self, network, settings, n_threads):
+        super().__init__(network, settings, n_threads)
+        self.velocity = aligned_zeros(network.displacement.shape, network.dtype)
+        self.velocity_norms = np.zeros(network.n_neurons)
+        self.anchor_norms = np.zeros(network.n_neurons)
+        self.touched = np.zeros(network.n_neurons, dtype=np.int64)
+        # k silent steps, for k = 0, 1, ...: 2 x 2 matrices of (distance from the start, velocity), row by row
+        self.penalised = np.zeros((MAX_DELAY + 2, 4))
+        self.free_running = np.zeros((MAX_DELAY + 2, 4))
+        self.penalised[0] = self.free_running[0] = [1, 0, 0, 1]
+
+    @property
+    def has_pending(self):
+        """Whether any neuron has movement that is not carried out yet."""
+        return bool((self.touched < self.n_steps).any())
+
+    def movement(self):
+        """Return certified bounds on the movement since the references, as a `Movement`."""
+        delay = self.n_steps - self.touched
+        if not delay.any():
+            return Movement(self.norms.copy(), np.zeros_like(self.norms))
+        a11, a12 = np.abs(self.penalised[delay, 0]), np.abs(self.penalised[delay, 1])
+        lost = np.abs(self.penalised[delay, 0] - 1)
+        drift = a11 * self.norms + a12 * self.velocity_norms + lost * self.anchor_norms
+        pending = np.abs(self.free_running[delay, 1] * self.network.c_state[:, 1])
+        # the closed form is rounded to the precision of the weights
+        return Movement(drift * (1 + 1e-5), pending * (1 + 1e-5))
+
+    def prepare(self, pairs):
+        """Bring neurons with candidates up to date before they are evaluated."""
+        self.catch_up(np.flatnonzero((pairs.counts() > 0) & (self.touched < self.n_steps)))
+
+    def catch_up(self, neurons=None):
+        """Carry out the pending movement of some neurons, or of all."""
+        network = self.network
+        if neurons is None:
+            neurons = np.flatnonzero(self.touched < self.n_steps)
+        if neurons.size:
+            catch_up(
+                neurons, network.displacement, self.velocity, network.anchor, network.anchored, network.c_state,
+                network.V, self.first_V, network.start_V, self.norms, self.velocity_norms, self.touched,
+                self.n_steps, self.penalised, self.free_running, self.n_threads,
+            )  # fmt: skip
+
+    def rebased(self, neurons):
+        super().rebased(neurons)
+        anchor = self.network.anchor[neurons]
+        self.anchor_norms[neurons] = np.sqrt(np.einsum("ij,ij->i", anchor, anchor, dtype=np.float64))
+
+    def step(self, pairs, rows, error, intercept_error, rate, penalty):
+        """Take one step.
+
+        Parameters
+        ----------
+        pairs : PairLists
+            Pairs that fired.
+        rows : ndarray of shape (n_rows, ld)
+        error : ndarray of shape (n_rows, ld_out)
+            Derivative of the loss by the unscaled output of the hidden layer.
+        intercept_error : ndarray of shape (n_outputs,)
+            Gradient of the output intercepts.
+        rate : float
+        penalty : float
+            Factor of the displacement from the start in the gradient.
+        """
+        network, mu = self.network, self.settings["momentum"]
+        nesterov = self.settings["nesterovs_momentum"]
+        self.n_steps += 1
+        sgd_step(
+            pairs, rows, error, network.displacement, self.velocity, network.anchor, network.anchored,
+            network.c_state, network.V, self.first_V, network.start_V, self.norms, self.velocity_norms, self.touched,
+            self.n_steps, {"rate": rate, "momentum": mu, "nesterov": nesterov, "penalty": penalty}, self.n_threads,
+        )  # fmt: skip
+        if self.settings["train_output"]:
+            self.first_v = mu * self.first_v - rate * intercept_error
+            network.v += mu * self.first_v - rate * intercept_error if nesterov else self.first_v
+        self._extend(self.penalised, rate * penalty)
+        self._extend(self.free_running, 0.0)
+        if self.n_steps - self.touched.min() > MAX_DELAY:
+            self.catch_up()
+
+    def _extend(self, table, shrink):
+        """Multiply the matrices of k silent steps by that of the step just taken."""
+        mu = self.settings["momentum"]
+        along, lookahead = (mu, 1.0) if self.settings["nesterovs_momentum"] else (1.0, 0.0)
+        # velocity' = mu velocity - shrink u;  u' = u + along velocity' - lookahead shrink u
+        step = np.array([[1 - (along + lookahead) * shrink, along * mu], [-shrink, mu]])
+        table[1:] = (step @ table[:-1].reshape(-1, 2, 2)).reshape(-1, 4)
+
+
+class Adam(FirstOrder):
+    """Lazy Adam: only neurons that fire move, and only their moments decay.
+
+    Parameters
+    ----------
+    network : skfastnn._network.Network
+    settings : dict
+        `beta_1`, `beta_2`, `epsilon`, `train_output`.
+    n_threads : int
+    """
+
+    def __init__(self, network, settings, n_threads):
+        super().__init__(network, settings, n_threads)
+        self.mean = aligned_zeros(network.displacement.shape, network.dtype)
+        self.square = aligned_zeros(network.displacement.shape, network.dtype)
+        self.second_V = np.zeros_like(self.first_V)
+        self.second_v = np.zeros_like(network.v)
+
+    has_pending = False
+
+    def movement(self):
+        """Return certified bounds on the movement since the references, as a `Movement`."""
+        return Movement(self.norms.copy(), np.zeros_like(self.norms))
+
+    def prepare(self, pairs):
+        """Nothing is ever pending."""
+
+    def catch_up(self, neurons=None):
+        """Nothing is ever pending."""
+
+    def step(self, pairs, rows, error, intercept_error, rate, penalty):
+        """Take one step; see `MomentumSGD.step`."""
+        network = self.network
+        b1, b2, epsilon = (self.settings[name] for name in ("beta_1", "beta_2", "epsilon"))
+        self.n_steps += 1
+        rate *= np.sqrt(1 - b2**self.n_steps) / (1 - b1**self.n_steps)
+        parameters = {"rate": rate, "momentum": b1, "beta_2": b2, "epsilon": epsilon, "penalty": penalty}
+        adam_step(
+            pairs, rows, error, network.displacement, self.mean, self.square, network.anchor, network.anchored,
+            network.c_state, network.V, self.first_V, self.second_V, network.start_V, self.norms, parameters,
+            self.n_threads,
+        )  # fmt: skip
+        if self.settings["train_output"]:
+            self.first_v = b1 * self.first_v + (1 - b1) * intercept_error
+            self.second_v = b2 * self.second_v + (1 - b2) * intercept_error**2
+            network.v -= rate * self.first_v / (np.sqrt(self.second_v) + epsilon)
