@@ -129,7 +129,7 @@ class Trainer:
         if self.whole_batch is not None:
             return self.whole_batch
         rows, norms = self.rows.gather(order[first:last], self.row_buffer, self.norm_buffer)
-        batch = Batch(first, last, rows, norms)
+        batch = Batch(order[first:last], rows, norms)
         if last - first == order.size:
             self.whole_batch = batch
         return batch
@@ -139,7 +139,6 @@ class Trainer:
         n, history = y.shape[0], self.history
         batch_size = self.schedule.batch_size
         order = self._order(n)
-        self.engine.begin_epoch(order, batch_size)
         fired_before = self.engine.counters["fired"]
         total_loss = total_weight = 0.0
         for first in range(0, n, batch_size):
@@ -160,9 +159,8 @@ class Trainer:
 
     def _step(self, batch, y, sample_weight):
         network, solver, engine, schedule = self.network, self.solver, self.engine, self.schedule
-        pairs, full = engine.candidates(batch, solver)
-        solver.prepare(pairs)
-        self._forward(pairs, full, batch)
+        pairs = engine.candidates(batch, solver)
+        self._forward(pairs, batch)
         n_rows, n_outputs = y.shape
         raw = network.output_scale * self.outputs[0, :n_rows, :n_outputs] + network.v
         weight = sample_weight.sum()
@@ -180,14 +178,15 @@ class Trainer:
         engine.moved(pairs, solver)
         return loss, weight
 
-    def _forward(self, pairs, full, batch):
+    def _forward(self, pairs, batch):
         network = self.network
         if self.engine.verified:
             output_of_fired(pairs, batch.rows.shape[0], network.V, self.outputs, self.n_threads)
         else:
             forward(
-                pairs, batch.rows, network.displacement, network.start, network.anchor, network.pair_shift, full,
-                network.c_state, network.V, self.outputs, self.n_threads,
+                pairs, batch.rows, network.displacement, network.start, network.anchor, network.pair_shift,
+                network.anchored, network.c_state, network.V, self.solver.velocity, self.solver.delay,
+                self.solver.pending, self.outputs, self.n_threads,
             )  # fmt: skip
 
     def _rate(self):

@@ -157,7 +157,7 @@ class Network:
 
     def weights(self, first, last):
         """Return the weights of neurons `first` to `last`, ndarray of shape (last - first, ld)."""
-        return self.reference(np.arange(first, last)) + self.displacement[first:last]
+        return self.displacement[first:last] + self.reference(np.arange(first, last))
 
     def rebase(self, neurons):
         """Make the present weights of some neurons their reference."""

@@ -1,9 +1,8 @@
 # Forward pass over candidates: verify each pair exactly, keep those that fire, add them to the output.
 #
-# Problem     pre-activation z = value + <w, x> + c for the pairs of the lists; a pair with z > 0 fires, its
-#             activation is z, and output[row] += z * v. A search engine that knows <w_ref, x> passes it as value,
-#             and w is then the displacement from the reference; a neuron marked `full` gets its whole weights
-#             start + anchor + displacement instead, and its values are ignored.
+# Problem     pre-activation z = <w, x> + c for the pairs of the lists; a pair with z > 0 fires, its activation is z,
+#             and output[row] += z * v. w is put together once per neuron and batch: start + anchor +
+#             displacement, moved on by the steps that the solver has not carried out yet.
 # Layout      X (n_rows, ld), displacement and anchor (n_neurons, ld), start (n_neurons >> pair_shift, ld): rows
 #             padded with zeros to 64 bytes. V (n_neurons, ld_out). Lists as in _pairs.pyx, compacted in place.
 # Invariants  A block of neurons adds to an output buffer of its own; buffers are summed in block order. Results
@@ -13,7 +12,7 @@
 
 from cython cimport floating
 from cython.parallel cimport prange
-from libc.stdint cimport int32_t, uint8_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
@@ -26,6 +25,11 @@ cdef extern from "vector_kernels.h":
     int32_t forward_neuron_f64(
         const double*, const double*, Py_ssize_t, Py_ssize_t, int32_t*, double*, int32_t, double, const double*,
         Py_ssize_t, double*) noexcept nogil
+    void whole_weights_f32(
+        const float*, const float*, const float*, const float*, float, float, Py_ssize_t, float*) noexcept nogil
+    void whole_weights_f64(
+        const double*, const double*, const double*, const double*, double, double, Py_ssize_t,
+        double*) noexcept nogil
     void output_neuron_f32(const int32_t*, const float*, int32_t, const float*, Py_ssize_t, float*) noexcept nogil
     void output_neuron_f64(const int32_t*, const double*, int32_t, const double*, Py_ssize_t, double*) noexcept nogil
 
@@ -37,21 +41,25 @@ def forward(
     const floating[:, ::1] start,           # IN    (n_neurons >> pair_shift, ld)
     const floating[:, ::1] anchor,          # IN    (n_neurons, ld)
     int pair_shift,
-    const uint8_t[::1] full,                # IN    (n_neurons,) neurons to evaluate with their whole weights
+    const uint8_t[::1] anchored,            # IN    (n_neurons,) rows of anchor that are not zero
     const floating[:, ::1] c_state,         # IN    (n_neurons, 3) intercepts first
     const floating[:, ::1] V,               # IN    (n_neurons, ld_out)
+    const floating[:, ::1] velocity,        # IN    (n_neurons, ld), or (0, 0): nothing is ever pending
+    const int64_t[::1] delay,               # IN    (n_neurons,) silent steps that are not carried out yet
+    const double[:, ::1] pending,           # IN    (n_delays, 4) matrices of that many steps, see _updates.pyx
     floating[:, :, ::1] buffers,            # OUT   (n_blocks, n_rows, ld_out) scratch; the sum is in buffers[0]
     int n_threads,
 ):
     """Verify candidates, compact the lists to the pairs that fire, and sum the output into buffers[0]."""
     cdef Py_ssize_t b
     cdef int status = 0
+    cdef const floating* velocity_start = &velocity[0, 0] if velocity.shape[0] else NULL
     if buffers.shape[0] < pairs.n_blocks or buffers.shape[1] < X.shape[0] or buffers.shape[2] != V.shape[1]:
         raise ValueError("buffers do not fit the lists, X and V")
     for b in prange(pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
         status += _forward_block(pairs, b, &X[0, 0], X.shape[0], X.shape[1], &displacement[0, 0], &start[0, 0],
-                                 &anchor[0, 0], pair_shift, &full[0], &c_state[0, 0], &V[0, 0], V.shape[1],
-                                 &buffers[b, 0, 0])
+                                 &anchor[0, 0], pair_shift, &anchored[0], &c_state[0, 0], &V[0, 0], V.shape[1],
+                                 velocity_start, &delay[0], &pending[0, 0], &buffers[b, 0, 0])
     if status:
         raise MemoryError("no memory for the scratch of the forward pass")
     _sum_buffers(buffers, pairs.n_blocks, X.shape[0], n_threads)
@@ -83,15 +91,20 @@ cdef int _forward_block(
     const floating* start,
     const floating* anchor,
     int pair_shift,
-    const uint8_t* full,
+    const uint8_t* anchored,
     const floating* c_state,      # IN    (n_neurons, 3)
     const floating* V,
     Py_ssize_t ld_out,
+    const floating* velocity,     # IN    (n_neurons, ld) or NULL
+    const int64_t* delay,         # IN    (n_neurons,)
+    const double* pending,        # IN    (n_delays, 4)
     floating* output,             # OUT   (n_rows, ld_out)
 ) noexcept nogil:
-    cdef Py_ssize_t r, j
+    cdef Py_ssize_t r
     cdef Py_ssize_t last = min((block + 1) * pairs.block_size, pairs.n_neurons)
-    cdef const floating* w
+    cdef const floating* velocity_r
+    cdef const floating* anchor_r
+    cdef floating share, run
     cdef floating* value
     cdef int32_t* row
     cdef floating* whole = <floating*> malloc(ld * sizeof(floating))
@@ -103,17 +116,19 @@ cdef int _forward_block(
             continue
         row = pairs.rows[block] + pairs.start[r]
         value = <floating*> pairs.values[block] + pairs.start[r]
-        w = displacement + r * ld
-        if full[r]:
-            for j in range(ld):
-                whole[j] = w[j] + (start[(r >> pair_shift) * ld + j] + anchor[r * ld + j])
-            w = whole
-            memset(value, 0, pairs.count[r] * sizeof(floating))
+        anchor_r = anchor + r * ld if anchored[r] else NULL
+        velocity_r = velocity + r * ld if velocity != NULL and delay[r] else NULL
+        share = <floating> pending[4 * delay[r]]
+        run = <floating> pending[4 * delay[r] + 1]
         if floating is float:
-            pairs.count[r] = forward_neuron_f32(w, X, ld, ld, row, value, pairs.count[r], c_state[3 * r], V + r * ld_out,
+            whole_weights_f32(start + (r >> pair_shift) * ld, anchor_r, displacement + r * ld, velocity_r, share, run,
+                              ld, whole)
+            pairs.count[r] = forward_neuron_f32(whole, X, ld, ld, row, value, pairs.count[r], c_state[3 * r], V + r * ld_out,
                                                 ld_out, output)
         else:
-            pairs.count[r] = forward_neuron_f64(w, X, ld, ld, row, value, pairs.count[r], c_state[3 * r], V + r * ld_out,
+            whole_weights_f64(start + (r >> pair_shift) * ld, anchor_r, displacement + r * ld, velocity_r, share, run,
+                              ld, whole)
+            pairs.count[r] = forward_neuron_f64(whole, X, ld, ld, row, value, pairs.count[r], c_state[3 * r], V + r * ld_out,
                                                 ld_out, output)
     free(whole)
     return 0

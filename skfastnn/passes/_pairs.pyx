@@ -54,7 +54,7 @@ cdef class PairLists:
         self.itemsize = self.dtype.itemsize
         self.n_neurons = n_neurons
         self.block_size = -(-n_neurons // N_BLOCKS)
-        self.block_size += self.block_size % 2        # antisymmetric pairs stay together
+        self.block_size += -self.block_size % 64      # whole groups of neurons, as search looks at them
         self.n_blocks = -(-n_neurons // self.block_size)
         self.rows = <int32_t**> calloc(self.n_blocks, sizeof(int32_t*))
         self.values = <char**> calloc(self.n_blocks, sizeof(char*))

@@ -2,13 +2,15 @@
 #
 # Problem     For neuron r with fired rows i: signal_i = <v_r, error_i>, gradients sum_i signal_i x_i (weights),
 #             sum_i signal_i (intercept), sum_i h_i error_i (output weights); then one step of momentum or Adam on
-#             that neuron, while its arrays are in cache. A neuron that did not fire is not touched:
-#             - momentum: what it would have done meanwhile (its velocity and the penalty move it) is a product of
-#               2 x 2 matrices, applied by `catch_up` before the neuron is next evaluated;
+#             that neuron, while its arrays are in cache. The weights of a neuron that did not fire are not touched:
+#             - momentum: what they would have done meanwhile (velocity and penalty move them) is a product of 2 x 2
+#               matrices, which the neuron's next update takes along, and the forward pass on the fly; `catch_up`
+#               carries it out by itself. Intercepts and output weights are few and take every step.
 #             - Adam: lazy, as torch.optim.SparseAdam: moments and weights of a silent neuron stand still.
 # Layout      displacement, velocity, ... (n_neurons, ld) with rows padded to 64 bytes; V (n_neurons, ld_out);
 #             c_state (n_neurons, 3): intercept, velocity or first moment, second moment.
-# Invariants  norms[r] (and velocity_norms[r]) are the Euclidean norms of the rows as of the last touch.
+# Invariants  norms[r, :2] are the Euclidean norms of displacement and velocity as of the last touch; norms[r, 2]
+#             sums the norms of all changes of the displacement, the length of the neuron's path.
 # Cost        2 d + 3 n_outputs multiplications a fired pair; a few passes over d numbers a touched neuron.
 # Threads     A neuron belongs to one thread; nothing is reduced across neurons.
 # Reference   Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and momentum in deep
@@ -30,25 +32,33 @@ cdef extern from "vector_kernels.h":
         double epsilon
         double penalty
         int nesterov
+    ctypedef struct touch_f32:
+        float displacement, velocity, change
+    ctypedef struct touch_f64:
+        double displacement, velocity, change
     void sgd_neuron_f32(
         float*, float*, const float*, float*, float*, float*, const float*, const float*, Py_ssize_t, Py_ssize_t,
-        const int32_t*, const float*, int32_t, const float*, Py_ssize_t, const update_rule*, float*, float*,
-        float*) noexcept nogil
+        const int32_t*, const float*, int32_t, const float*, Py_ssize_t, const update_rule*, const double*, float*,
+        touch_f32*) noexcept nogil
     void sgd_neuron_f64(
         double*, double*, const double*, double*, double*, double*, const double*, const double*, Py_ssize_t,
-        Py_ssize_t, const int32_t*, const double*, int32_t, const double*, Py_ssize_t, const update_rule*, double*,
-        double*, double*) noexcept nogil
-    float adam_neuron_f32(
+        Py_ssize_t, const int32_t*, const double*, int32_t, const double*, Py_ssize_t, const update_rule*,
+        const double*, double*, touch_f64*) noexcept nogil
+    void sgd_small_f32(
+        float*, float*, float*, const float*, Py_ssize_t, float, const float*, const update_rule*) noexcept nogil
+    void sgd_small_f64(
+        double*, double*, double*, const double*, Py_ssize_t, double, const double*,
+        const update_rule*) noexcept nogil
+    void adam_neuron_f32(
         float*, float*, float*, const float*, float*, float*, float*, float*, const float*, const float*, Py_ssize_t,
         Py_ssize_t, const int32_t*, const float*, int32_t, const float*, Py_ssize_t, const update_rule*,
-        float*) noexcept nogil
-    double adam_neuron_f64(
+        float*, touch_f32*) noexcept nogil
+    void adam_neuron_f64(
         double*, double*, double*, const double*, double*, double*, double*, double*, const double*, const double*,
         Py_ssize_t, Py_ssize_t, const int32_t*, const double*, int32_t, const double*, Py_ssize_t,
-        const update_rule*, double*) noexcept nogil
-    void catch_up_neuron_f32(float*, float*, const float*, Py_ssize_t, const double*, float*, float*) noexcept nogil
-    void catch_up_neuron_f64(
-        double*, double*, const double*, Py_ssize_t, const double*, double*, double*) noexcept nogil
+        const update_rule*, double*, touch_f64*) noexcept nogil
+    void catch_up_neuron_f32(float*, float*, const float*, Py_ssize_t, const double*, touch_f32*) noexcept nogil
+    void catch_up_neuron_f64(double*, double*, const double*, Py_ssize_t, const double*, touch_f64*) noexcept nogil
 
 
 cdef update_rule _rule(dict parameters) except *:
@@ -74,10 +84,10 @@ def sgd_step(
     floating[:, ::1] V,                     # INOUT (n_neurons, ld_out)
     floating[:, ::1] velocity_V,            # INOUT (n_neurons, ld_out), or (0, 0): V is frozen
     const floating[:, ::1] start_V,         # IN    (n_neurons, ld_out)
-    double[::1] norms,                      # INOUT (n_neurons,)
-    double[::1] velocity_norms,             # INOUT (n_neurons,)
+    double[:, ::1] norms,                   # INOUT (n_neurons, 3) displacement, velocity, length of the path
     int64_t[::1] touched,                   # INOUT (n_neurons,) step of the last touch
-    int64_t step,
+    int64_t step,                           # steps before this one
+    const double[:, ::1] pending,           # IN    (n_delays, 4) 2 x 2 matrices of that many silent steps
     dict parameters,                        # rate, momentum, nesterov, penalty
     int n_threads,
 ):
@@ -89,8 +99,8 @@ def sgd_step(
     for b in prange(pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
         status += _sgd_block(pairs, b, &X[0, 0], X.shape[0], X.shape[1], &error[0, 0], error.shape[1],
                              &displacement[0, 0], &velocity[0, 0], &anchor[0, 0], &anchored[0], &c_state[0, 0],
-                             &V[0, 0], velocity_v, &start_V[0, 0], &norms[0], &velocity_norms[0], &touched[0], step,
-                             &rule)
+                             &V[0, 0], velocity_v, &start_V[0, 0], &norms[0, 0], &touched[0], step,
+                             &pending[0, 0], &rule)
     if status:
         raise MemoryError("no memory for the scratch of the update")
 
@@ -109,7 +119,7 @@ def adam_step(
     floating[:, ::1] mean_V,                # INOUT (n_neurons, ld_out), or (0, 0): V is frozen
     floating[:, ::1] square_V,              # INOUT (n_neurons, ld_out), or (0, 0)
     const floating[:, ::1] start_V,         # IN    (n_neurons, ld_out)
-    double[::1] norms,                      # INOUT (n_neurons,)
+    double[:, ::1] norms,                   # INOUT (n_neurons, 3) displacement, 0, length of the path
     dict parameters,                        # rate, momentum (beta_1), beta_2, epsilon, penalty
     int n_threads,
 ):
@@ -122,7 +132,7 @@ def adam_step(
     for b in prange(pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
         status += _adam_block(pairs, b, &X[0, 0], X.shape[0], X.shape[1], &error[0, 0], error.shape[1],
                               &displacement[0, 0], &mean[0, 0], &square[0, 0], &anchor[0, 0], &anchored[0],
-                              &c_state[0, 0], &V[0, 0], mean_v, square_v, &start_V[0, 0], &norms[0], &rule)
+                              &c_state[0, 0], &V[0, 0], mean_v, square_v, &start_V[0, 0], &norms[0, 0], &rule)
     if status:
         raise MemoryError("no memory for the scratch of the update")
 
@@ -133,32 +143,21 @@ def catch_up(
     floating[:, ::1] velocity,              # INOUT (n_neurons, ld)
     const floating[:, ::1] anchor,          # IN    (n_neurons, ld)
     const uint8_t[::1] anchored,            # IN    (n_neurons,)
-    floating[:, ::1] c_state,               # INOUT (n_neurons, 3)
-    floating[:, ::1] V,                     # INOUT (n_neurons, ld_out)
-    floating[:, ::1] velocity_V,            # INOUT (n_neurons, ld_out), or (0, 0): V is frozen
-    const floating[:, ::1] start_V,         # IN    (n_neurons, ld_out)
-    double[::1] norms,                      # INOUT (n_neurons,)
-    double[::1] velocity_norms,             # INOUT (n_neurons,)
+    double[:, ::1] norms,                   # INOUT (n_neurons, 3)
     int64_t[::1] touched,                   # INOUT (n_neurons,)
     int64_t step,
-    const double[:, ::1] penalised,         # IN    (n_delays, 4) 2 x 2 matrices of k silent steps, with the penalty
-    const double[:, ::1] free_running,      # IN    (n_delays, 4) the same without penalty, for the intercepts
+    const double[:, ::1] pending,           # IN    (n_delays, 4)
     int n_threads,
 ):
     """Apply to each neuron all steps since it was last touched, during which it did not fire."""
-    cdef Py_ssize_t k, j
-    cdef Py_ssize_t r, ld = displacement.shape[1], ld_out = V.shape[1]
-    cdef const double* a
-    cdef const double* f
-    cdef floating* velocity_v = &velocity_V[0, 0] if velocity_V.shape[0] else NULL
+    cdef Py_ssize_t k, r
+    cdef Py_ssize_t ld = displacement.shape[1]
     for k in prange(neurons.shape[0], nogil=True, num_threads=n_threads, schedule="static"):
         r = neurons[k]
-        a = &penalised[step - touched[r], 0]
-        f = &free_running[step - touched[r], 0]
-        _catch_up_neuron(&displacement[r, 0], &velocity[r, 0], &anchor[r, 0] if anchored[r] else NULL, ld, a, f,
-                         &c_state[r, 0], &V[r, 0], velocity_v + r * ld_out if velocity_v != NULL else NULL,
-                         &start_V[r, 0], ld_out, &norms[r], &velocity_norms[r])
-        touched[r] = step
+        if touched[r] < step:
+            _catch_up_neuron(&displacement[r, 0], &velocity[r, 0], &anchor[r, 0] if anchored[r] else NULL, ld,
+                             &pending[step - touched[r], 0], &norms[r, 0])
+            touched[r] = step
 
 
 cdef void _catch_up_neuron(
@@ -166,65 +165,64 @@ cdef void _catch_up_neuron(
     floating* velocity,           # INOUT (ld,)
     const floating* anchor,       # IN    (ld,) or NULL
     Py_ssize_t ld,
-    const double* a,              # IN    (4,) with penalty
-    const double* f,              # IN    (4,) without
-    floating* c_state,            # INOUT (3,)
-    floating* v,                  # INOUT (ld_out,)
-    floating* velocity_v,         # INOUT (ld_out,) or NULL
-    const floating* start_v,      # IN    (ld_out,)
-    Py_ssize_t ld_out,
-    double* norm,                 # OUT
-    double* velocity_norm,        # OUT
+    const double* a,              # IN    (4,)
+    double* norms,                # INOUT (3,)
 ) noexcept nogil:
-    cdef Py_ssize_t j
-    cdef floating square, velocity_square, from_start
+    cdef touch_f32 touch32
+    cdef touch_f64 touch64
     if floating is float:
-        catch_up_neuron_f32(displacement, velocity, anchor, ld, a, &square, &velocity_square)
+        catch_up_neuron_f32(displacement, velocity, anchor, ld, a, &touch32)
+        _note(norms, touch32.displacement, touch32.velocity, touch32.change)
     else:
-        catch_up_neuron_f64(displacement, velocity, anchor, ld, a, &square, &velocity_square)
-    norm[0] = sqrt(square)
-    velocity_norm[0] = sqrt(velocity_square)
-    c_state[0] += <floating> (f[1] * c_state[1])
-    c_state[1] = <floating> (f[3] * c_state[1])
-    if velocity_v != NULL:
-        for j in range(ld_out):
-            from_start = v[j] - start_v[j]
-            v[j] = <floating> (start_v[j] + a[0] * from_start + a[1] * velocity_v[j])
-            velocity_v[j] = <floating> (a[2] * from_start + a[3] * velocity_v[j])
+        catch_up_neuron_f64(displacement, velocity, anchor, ld, a, &touch64)
+        _note(norms, touch64.displacement, touch64.velocity, touch64.change)
+
+
+cdef inline void _note(double* norms, double displacement, double velocity, double change) noexcept nogil:
+    norms[0] = sqrt(displacement)
+    norms[1] = sqrt(velocity)
+    norms[2] += sqrt(change)
 
 
 cdef int _sgd_block(
     PairLists pairs, Py_ssize_t block, const floating* X, Py_ssize_t n_rows, Py_ssize_t ld, const floating* error,
     Py_ssize_t ld_out, floating* displacement, floating* velocity, const floating* anchor, const uint8_t* anchored,
     floating* c_state, floating* V, floating* velocity_v, const floating* start_v, double* norms,
-    double* velocity_norms, int64_t* touched, int64_t step, const update_rule* rule,
+    int64_t* touched, int64_t step, const double* pending, const update_rule* rule,
 ) noexcept nogil:
     cdef Py_ssize_t r
     cdef Py_ssize_t last = min((block + 1) * pairs.block_size, pairs.n_neurons)
-    cdef floating square, velocity_square
+    cdef touch_f32 touch32
+    cdef touch_f64 touch64
     cdef const int32_t* row
     cdef const floating* value
+    cdef const double* silent
+    cdef floating* velocity_vr
     cdef floating* scratch = <floating*> malloc((ld + ld_out + n_rows) * sizeof(floating))
     if scratch == NULL:
         return -1
     for r in range(block * pairs.block_size, last):
+        velocity_vr = velocity_v + r * ld_out if velocity_v != NULL else NULL
         if pairs.count[r] == 0:
+            if floating is float:
+                sgd_small_f32(c_state + 3 * r, V + r * ld_out, velocity_vr, start_v + r * ld_out, ld_out, 0, NULL, rule)
+            else:
+                sgd_small_f64(c_state + 3 * r, V + r * ld_out, velocity_vr, start_v + r * ld_out, ld_out, 0, NULL, rule)
             continue
+        silent = pending + 4 * (step - touched[r]) if touched[r] < step else NULL
         row = pairs.rows[block] + pairs.start[r]
         value = <floating*> pairs.values[block] + pairs.start[r]
         if floating is float:
             sgd_neuron_f32(displacement + r * ld, velocity + r * ld, anchor + r * ld if anchored[r] else NULL,
-                           c_state + 3 * r, V + r * ld_out, velocity_v + r * ld_out if velocity_v != NULL else NULL,
-                           start_v + r * ld_out, X, ld, ld, row, value, pairs.count[r], error, ld_out, rule, scratch,
-                           &square, &velocity_square)
+                           c_state + 3 * r, V + r * ld_out, velocity_vr, start_v + r * ld_out, X, ld, ld, row, value, pairs.count[r], error, ld_out, rule,
+                           silent, scratch, &touch32)
+            _note(norms + 3 * r, touch32.displacement, touch32.velocity, touch32.change)
         else:
             sgd_neuron_f64(displacement + r * ld, velocity + r * ld, anchor + r * ld if anchored[r] else NULL,
-                           c_state + 3 * r, V + r * ld_out, velocity_v + r * ld_out if velocity_v != NULL else NULL,
-                           start_v + r * ld_out, X, ld, ld, row, value, pairs.count[r], error, ld_out, rule, scratch,
-                           &square, &velocity_square)
-        norms[r] = sqrt(square)
-        velocity_norms[r] = sqrt(velocity_square)
-        touched[r] = step
+                           c_state + 3 * r, V + r * ld_out, velocity_vr, start_v + r * ld_out, X, ld, ld, row, value, pairs.count[r], error, ld_out, rule,
+                           silent, scratch, &touch64)
+            _note(norms + 3 * r, touch64.displacement, touch64.velocity, touch64.change)
+        touched[r] = step + 1
     free(scratch)
     return 0
 
@@ -242,6 +240,8 @@ cdef int _adam_block(
     cdef const floating* anchor_r
     cdef floating* mean_vr
     cdef floating* square_vr
+    cdef touch_f32 touch32
+    cdef touch_f64 touch64
     cdef floating* scratch = <floating*> malloc((ld + ld_out + n_rows) * sizeof(floating))
     if scratch == NULL:
         return -1
@@ -254,14 +254,16 @@ cdef int _adam_block(
         mean_vr = mean_v + r * ld_out if mean_v != NULL else NULL
         square_vr = square_v + r * ld_out if mean_v != NULL else NULL
         if floating is float:
-            norms[r] = sqrt(adam_neuron_f32(
+            adam_neuron_f32(
                 displacement + r * ld, mean + r * ld, square + r * ld, anchor_r, c_state + 3 * r, V + r * ld_out,
                 mean_vr, square_vr, start_v + r * ld_out, X, ld, ld, row, value, pairs.count[r], error, ld_out, rule,
-                scratch))
+                scratch, &touch32)
+            _note(norms + 3 * r, touch32.displacement, touch32.velocity, touch32.change)
         else:
-            norms[r] = sqrt(adam_neuron_f64(
+            adam_neuron_f64(
                 displacement + r * ld, mean + r * ld, square + r * ld, anchor_r, c_state + 3 * r, V + r * ld_out,
                 mean_vr, square_vr, start_v + r * ld_out, X, ld, ld, row, value, pairs.count[r], error, ld_out, rule,
-                scratch))
+                scratch, &touch64)
+            _note(norms + 3 * r, touch64.displacement, touch64.velocity, touch64.change)
     free(scratch)
     return 0

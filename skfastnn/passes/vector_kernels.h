@@ -15,9 +15,9 @@
 #include <stdint.h>
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__GLIBC__)
-#define VECTOR_CLONES __attribute__((target_clones("default", "fma", "avx512f")))
+#define VECTOR_CLONES __attribute__((unused, target_clones("default", "fma", "avx512f")))
 #else
-#define VECTOR_CLONES
+#define VECTOR_CLONES __attribute__((unused))
 #endif
 #define INLINE static inline __attribute__((always_inline))
 

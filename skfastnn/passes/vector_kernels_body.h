@@ -44,18 +44,38 @@ INLINE QUAD NAME(dot4)(const REAL *w, const REAL *x0, const REAL *x1, const REAL
     return NAME(sums4)(a0, a1, a2, a3);
 }
 
+/* The weights of one neuron where they are now: start + share * (anchor + displacement) + run * velocity. anchor and
+ * velocity may be NULL. */
+VECTOR_CLONES static void NAME(whole_weights)(
+    const REAL *start, const REAL *anchor, const REAL *displacement, const REAL *velocity, REAL share, REAL run,
+    ptrdiff_t n, REAL *whole
+) {
+    if (velocity == NULL && anchor == NULL)
+        for (ptrdiff_t j = 0; j < n; j += LANES)
+            STORE(whole + j, LOAD(displacement + j) + LOAD(start + j));
+    else if (velocity == NULL)
+        for (ptrdiff_t j = 0; j < n; j += LANES)
+            STORE(whole + j, LOAD(displacement + j) + (LOAD(start + j) + LOAD(anchor + j)));
+    else
+        for (ptrdiff_t j = 0; j < n; j += LANES) {
+            VEC u = LOAD(displacement + j);
+            if (anchor)
+                u += LOAD(anchor + j);
+            STORE(whole + j, LOAD(start + j) + (share * u + run * LOAD(velocity + j)));
+        }
+}
+
 /* Verify the candidates of one neuron and add what fires to the output.
- * value (in: known part of the pre-activation, out: activation) and row are compacted to the pairs that fire,
- * in the order they came. output has stride ld_out; with one output no padding is used. Returns the fired count. */
+ * row is compacted to the rows on which the neuron fires, in the order they came; value receives the activations. output has stride ld_out; with one output no padding is used. Returns the fired count. */
 VECTOR_CLONES static int32_t NAME(forward_neuron)(
-    const REAL *w,            /* IN    (n,) displacement, or the weights */
+    const REAL *w,            /* IN    (n,) weights */
     const REAL *X,            /* IN    rows of the batch, ld_x apart */
     ptrdiff_t ld_x,
     ptrdiff_t n,
     int32_t *row,             /* INOUT (count,) */
-    REAL *value,              /* INOUT (count,) */
+    REAL *value,              /* OUT   (count,) */
     int32_t count,
-    REAL shift,               /* added to every pre-activation */
+    REAL c,                   /* intercept */
     const REAL *v,            /* IN    (ld_out,) output weights of the neuron */
     ptrdiff_t ld_out,
     REAL *output              /* INOUT (n_rows, ld_out) */
@@ -69,7 +89,7 @@ VECTOR_CLONES static int32_t NAME(forward_neuron)(
             r[q] = row[i + (q < left ? q : left - 1)];
         z = NAME(dot4)(w, X + r[0] * ld_x, X + r[1] * ld_x, X + r[2] * ld_x, X + r[3] * ld_x, n);
         for (int q = 0; q < left; q++) {
-            REAL h = value[i + q] + (z[q] + shift);
+            REAL h = z[q] + c;
             if (h > 0) {
                 REAL *out = output + r[q] * ld_out;
                 row[fired] = r[q];
@@ -153,30 +173,45 @@ INLINE REAL NAME(gradient)(
     return grad_c;
 }
 
+/* squared norms that the search needs after a touch: displacement, velocity, and the change of the displacement */
+typedef struct {
+    REAL displacement, velocity, change;
+} NAME(touch);
+
 /* One step of momentum for n numbers; start may be NULL (the displacement is then the distance from the start).
- * Returns the squared norms of the new displacement and velocity. */
+ * pending, if not NULL, is the 2 x 2 matrix of the silent steps before this one, as in catch_up_neuron. */
 INLINE void NAME(momentum_step)(
     REAL *p, REAL *velocity, const REAL *grad, const REAL *start, ptrdiff_t n, const update_rule *rule,
-    REAL penalty, REAL *norm_p, REAL *norm_velocity
+    REAL penalty, const double *pending, NAME(touch) *norms
 ) {
     const REAL rate = (REAL)rule->rate, mu = (REAL)rule->momentum;
     const REAL along = rule->nesterov ? mu : 1, lookahead = rule->nesterov ? 1 : 0;
-    VEC sum_p = {0}, sum_v = {0};
+    VEC sum_p = {0}, sum_v = {0}, sum_c = {0};
     for (ptrdiff_t j = 0; j < n; j += LANES) {
         VEC u = LOAD(p + j);
         VEC from_start = u;
         if (start)
             from_start += LOAD(start + j);
+        VEC vel = LOAD(velocity + j), change = {0};
+        if (pending) {
+            VEC moved = (REAL)pending[0] * from_start + (REAL)pending[1] * vel;
+            vel = (REAL)pending[2] * from_start + (REAL)pending[3] * vel;
+            change = moved - from_start;
+            from_start = moved;
+        }
         VEC step = rate * (LOAD(grad + j) + penalty * from_start);
-        VEC vel = mu * LOAD(velocity + j) - step;
-        u += along * vel - lookahead * step;
+        vel = mu * vel - step;
+        change += along * vel - lookahead * step;
+        u += change;
         STORE(velocity + j, vel);
         STORE(p + j, u);
         sum_p += u * u;
         sum_v += vel * vel;
+        sum_c += change * change;
     }
-    *norm_p = NAME(sum)(sum_p);
-    *norm_velocity = NAME(sum)(sum_v);
+    norms->displacement = NAME(sum)(sum_p);
+    norms->velocity = NAME(sum)(sum_v);
+    norms->change = NAME(sum)(sum_c);
 }
 
 INLINE void NAME(root)(VEC *a) {
@@ -184,14 +219,14 @@ INLINE void NAME(root)(VEC *a) {
         (*a)[q] = sizeof(REAL) == 4 ? (REAL)sqrtf((float)(*a)[q]) : (REAL)sqrt((double)(*a)[q]);
 }
 
-/* One step of Adam for n numbers; returns the squared norm of the new displacement. */
-INLINE REAL NAME(adam_step)(
+/* One step of Adam for n numbers. */
+INLINE void NAME(adam_step)(
     REAL *p, REAL *mean, REAL *square, const REAL *grad, const REAL *start, ptrdiff_t n, const update_rule *rule,
-    REAL penalty
+    REAL penalty, NAME(touch) *norms
 ) {
     const REAL rate = (REAL)rule->rate, b1 = (REAL)rule->momentum, b2 = (REAL)rule->beta_2;
     const REAL c1 = (REAL)(1 - rule->momentum), c2 = (REAL)(1 - rule->beta_2), eps = (REAL)rule->epsilon;
-    VEC total = {0};
+    VEC sum_p = {0}, sum_c = {0};
     for (ptrdiff_t j = 0; j < n; j += LANES) {
         VEC u = LOAD(p + j);
         VEC from_start = u;
@@ -202,22 +237,26 @@ INLINE REAL NAME(adam_step)(
         VEC s = b2 * LOAD(square + j) + c2 * (g * g);
         VEC root = s;
         NAME(root)(&root);
-        u -= rate * m / (root + eps);
+        VEC change = rate * m / (root + eps);
+        u -= change;
         STORE(mean + j, m);
         STORE(square + j, s);
         STORE(p + j, u);
-        total += u * u;
+        sum_p += u * u;
+        sum_c += change * change;
     }
-    return NAME(sum)(total);
+    norms->displacement = NAME(sum)(sum_p);
+    norms->velocity = 0;
+    norms->change = NAME(sum)(sum_c);
 }
 
 /* Steps of momentum without gradient but with the penalty, taken at once: the state (distance from the start u,
- * velocity) is multiplied by the 2 x 2 matrix a. Returns the squared norms as momentum_step does. */
+ * velocity) is multiplied by the 2 x 2 matrix a. */
 VECTOR_CLONES static void NAME(catch_up_neuron)(
-    REAL *p, REAL *velocity, const REAL *start, ptrdiff_t n, const double *a, REAL *norm_p, REAL *norm_velocity
+    REAL *p, REAL *velocity, const REAL *start, ptrdiff_t n, const double *a, NAME(touch) *norms
 ) {
     const REAL a11 = (REAL)a[0], a12 = (REAL)a[1], a21 = (REAL)a[2], a22 = (REAL)a[3], lost = (REAL)(a[0] - 1);
-    VEC sum_p = {0}, sum_v = {0};
+    VEC sum_p = {0}, sum_v = {0}, sum_c = {0};
     for (ptrdiff_t j = 0; j < n; j += LANES) {
         VEC u = LOAD(p + j), vel = LOAD(velocity + j);
         VEC new_p = a11 * u + a12 * vel, new_v = a21 * u + a22 * vel;
@@ -230,57 +269,70 @@ VECTOR_CLONES static void NAME(catch_up_neuron)(
         STORE(velocity + j, new_v);
         sum_p += new_p * new_p;
         sum_v += new_v * new_v;
+        sum_c += (new_p - u) * (new_p - u);
     }
-    *norm_p = NAME(sum)(sum_p);
-    *norm_velocity = NAME(sum)(sum_v);
+    norms->displacement = NAME(sum)(sum_p);
+    norms->velocity = NAME(sum)(sum_v);
+    norms->change = NAME(sum)(sum_c);
 }
 
-/* Backward pass and update of one neuron, momentum. c points to intercept change and its velocity (2,). */
-VECTOR_CLONES static void NAME(sgd_neuron)(
-    REAL *p, REAL *velocity, const REAL *start, REAL *c, REAL *v, REAL *velocity_v, const REAL *start_v,
-    const REAL *X, ptrdiff_t ld_x, ptrdiff_t n, const int32_t *row, const REAL *value, int32_t count,
-    const REAL *error, ptrdiff_t ld_out, const update_rule *rule, REAL *scratch, REAL *norm_p, REAL *norm_velocity
+/* One step of momentum on the intercept (c: value, velocity) and the output weights of one neuron. They are few, so
+ * they take part in every step, with a gradient of zero where the neuron is silent. */
+VECTOR_CLONES static void NAME(sgd_small)(
+    REAL *c, REAL *v, REAL *velocity_v, const REAL *start_v, ptrdiff_t ld_out, REAL grad_c, const REAL *grad_v,
+    const update_rule *rule
 ) {
-    REAL *grad_w = scratch, *grad_v = scratch + n, *signal = grad_v + ld_out;
     const REAL rate = (REAL)rule->rate, mu = (REAL)rule->momentum, penalty = (REAL)rule->penalty;
-    REAL grad_c = NAME(gradient)(X, ld_x, n, row, value, count, error, v, ld_out, signal, grad_w, grad_v);
-    REAL vel = mu * c[1] - rate * grad_c;
-    NAME(momentum_step)(p, velocity, grad_w, start, n, rule, penalty, norm_p, norm_velocity);
-    c[0] += rule->nesterov ? mu * vel - rate * grad_c : vel;
-    c[1] = vel;
+    const REAL along = rule->nesterov ? mu : 1, lookahead = rule->nesterov ? 1 : 0;
+    c[1] = mu * c[1] - rate * grad_c;
+    c[0] += along * c[1] - lookahead * rate * grad_c;
     if (velocity_v == NULL)                  /* a frozen output layer */
         return;
     for (ptrdiff_t j = 0; j < ld_out; j++) {
-        REAL step = rate * (grad_v[j] + penalty * (v[j] - start_v[j]));
-        REAL nv = mu * velocity_v[j] - step;
-        v[j] += rule->nesterov ? mu * nv - step : nv;
-        velocity_v[j] = nv;
+        REAL step = rate * ((grad_v ? grad_v[j] : 0) + penalty * (v[j] - start_v[j]));
+        velocity_v[j] = mu * velocity_v[j] - step;
+        v[j] += along * velocity_v[j] - lookahead * step;
     }
 }
 
+/* Backward pass and update of one neuron that fired, momentum. */
+VECTOR_CLONES static void NAME(sgd_neuron)(
+    REAL *p, REAL *velocity, const REAL *start, REAL *c, REAL *v, REAL *velocity_v, const REAL *start_v,
+    const REAL *X, ptrdiff_t ld_x, ptrdiff_t n, const int32_t *row, const REAL *value, int32_t count,
+    const REAL *error, ptrdiff_t ld_out, const update_rule *rule, const double *pending, REAL *scratch,
+    NAME(touch) *norms
+) {
+    REAL *grad_w = scratch, *grad_v = scratch + n, *signal = grad_v + ld_out;
+    REAL grad_c = NAME(gradient)(X, ld_x, n, row, value, count, error, v, ld_out, signal, grad_w, grad_v);
+    if (pending)
+        NAME(momentum_step)(p, velocity, grad_w, start, n, rule, (REAL)rule->penalty, pending, norms);
+    else
+        NAME(momentum_step)(p, velocity, grad_w, start, n, rule, (REAL)rule->penalty, NULL, norms);
+    NAME(sgd_small)(c, v, velocity_v, start_v, ld_out, grad_c, grad_v, rule);
+}
+
 /* Backward pass and update of one neuron, Adam. c points to intercept change and its two moments (3,). */
-VECTOR_CLONES static REAL NAME(adam_neuron)(
+VECTOR_CLONES static void NAME(adam_neuron)(
     REAL *p, REAL *mean, REAL *square, const REAL *start, REAL *c, REAL *v, REAL *mean_v, REAL *square_v,
     const REAL *start_v, const REAL *X, ptrdiff_t ld_x, ptrdiff_t n, const int32_t *row, const REAL *value,
-    int32_t count, const REAL *error, ptrdiff_t ld_out, const update_rule *rule, REAL *scratch
+    int32_t count, const REAL *error, ptrdiff_t ld_out, const update_rule *rule, REAL *scratch, NAME(touch) *norms
 ) {
     REAL *grad_w = scratch, *grad_v = scratch + n, *signal = grad_v + ld_out;
     const REAL rate = (REAL)rule->rate, b1 = (REAL)rule->momentum, b2 = (REAL)rule->beta_2;
     const REAL eps = (REAL)rule->epsilon, penalty = (REAL)rule->penalty;
     REAL grad_c = NAME(gradient)(X, ld_x, n, row, value, count, error, v, ld_out, signal, grad_w, grad_v);
-    REAL norm = NAME(adam_step)(p, mean, square, grad_w, start, n, rule, penalty);
+    NAME(adam_step)(p, mean, square, grad_w, start, n, rule, penalty, norms);
     c[1] = b1 * c[1] + (1 - b1) * grad_c;
     c[2] = b2 * c[2] + (1 - b2) * grad_c * grad_c;
     c[0] -= rate * c[1] / ((REAL)sqrt((double)c[2]) + eps);
     if (mean_v == NULL)
-        return norm;
+        return;
     for (ptrdiff_t j = 0; j < ld_out; j++) {
         REAL g = grad_v[j] + penalty * (v[j] - start_v[j]);
         mean_v[j] = b1 * mean_v[j] + (1 - b1) * g;
         square_v[j] = b2 * square_v[j] + (1 - b2) * g * g;
         v[j] -= rate * mean_v[j] / ((REAL)sqrt((double)square_v[j]) + eps);
     }
-    return norm;
 }
 
 #undef VEC

@@ -51,14 +51,14 @@ class Batch:
 
     Attributes
     ----------
-    first, last : int
-        Place of the batch in the order of the epoch.
+    index : ndarray of shape (n_rows,), int32
+        Samples of the batch.
     rows : ndarray of shape (n_rows, ld)
     norms : ndarray of shape (n_rows,)
     """
 
-    def __init__(self, first, last, rows, norms):
-        self.first, self.last = first, last
+    def __init__(self, index, rows, norms):
+        self.index = index
         self.rows, self.norms = rows, norms
 
 
@@ -91,10 +91,6 @@ class SearchEngine(ABC):
         """
 
     @abstractmethod
-    def begin_epoch(self, order, batch_size):
-        """Prepare for an epoch that visits the samples in `order`, int32 of shape (n_samples,), in batches."""
-
-    @abstractmethod
     def candidates(self, batch, solver):
         """Collect the candidates of a batch.
 
@@ -108,9 +104,6 @@ class SearchEngine(ABC):
         -------
         pairs : PairLists
             Kept and overwritten by the next call.
-        full : ndarray of shape (n_neurons,), uint8
-            Neurons to be evaluated with their whole weights; the values of the others are correlations with the
-            reference.
         """
 
     def moved(self, pairs, solver):

@@ -3,37 +3,40 @@
 import numpy as np
 from sklearn.utils.extmath import randomized_svd
 
+from skfastnn._network import aligned_zeros
+from skfastnn.passes._blas import matmul_nt
 from skfastnn.search._contract import SearchEngine
-from skfastnn.search._lazy_tree import LeafStore, append_leaves, query, reorder
+from skfastnn.search._lazy_tree import GROUP_SIZE, query, write_leaves
 
-# Leaves are kept down to this far below the threshold, in standard deviations of the pre-activations. More keeps
-# neurons cold for longer, and costs memory.
-SLACK = 0.3
-# Directions of the subspace bound, and the least dimension at which it is cheaper than d multiplications.
+# Leaves reach down to this far below the threshold, in standard deviations of the pre-activations; what is above the
+# threshold by 255 steps less this far counts as open.
+DEPTH = 2.0
+# Directions of the subspace bound, and the least dimension at which they are cheaper than d multiplications.
 N_DIRECTIONS = 32
 MIN_FEATURES_FOR_SUBSPACE = 128
-# A verification from the lists costs about as much as this many in the blocked product of a refresh, so a neuron is
-# refreshed when its wasted verifications, times this, have cost as much as the refresh (at most twice the optimum,
-# whatever comes).
-GATHER_COST = 2.0
+# A group of neurons is projected when its mean drift times the largest norm exceeds this: below, the plain bound lets
+# through so little more that the projection costs more than it saves.
+PROJECTION_DRIFT = 0.15
+# Projections are renewed when a neuron of the group went on by this much since, in a straight line or not.
+PROJECTION_PATH = 0.1
+# A neuron is refreshed when the verifications it wasted since its last refresh outnumber the rows, by which time they
+# have cost about as much as the refresh does: whatever comes, at most twice the cost of knowing it beforehand.
+WASTE_PER_ROW = 1.0
 # Neurons are refreshed together, so that the rows are normalised once for many.
-MIN_REFRESH = 256
-# Marks of neurons without a tile, as _lazy_tree.query knows them.
-COLD, WARM = -1, -2
-# Rows and neurons of a tile of correlations while leaves are filled.
-TILE_ROWS = 2048
-TILE_NEURONS = 512
+MIN_REFRESH = 128
+# Rows and neurons of a tile of correlations while leaves are written.
+TILE_ROWS = 1024
+TILE_NEURONS = 1024
 
 
 class CorrelationTreeSearch(SearchEngine):
-    """One lazy, truncated correlation tree per neuron over the samples.
+    """One lazy, truncated correlation tree per sample over the neurons.
 
     Notes
     -----
     With reference weights w_ref, displacement D = ||w - w_ref|| and intercept c, a neuron can fire on x only if
-    ``<w_ref, x> > -(c + D ||x||)``. Where the leaves kept do not reach down to that threshold the neuron is *warm*:
-    the change is then bounded on all rows of the batch, through the principal directions P of the data,
-    ``<P'(w - w_ref), P'x> + ||(I - PP')(w - w_ref)|| ||(I - PP')x||``, which is much tighter.
+    ``<w_ref, x> > -(c + D ||x||)``. When neurons have moved far, the change is bounded through the principal
+    directions P of the data, ``<P'(w - w_ref), P'x> + ||(I - PP')(w - w_ref)|| ||(I - PP')x||``, which is tighter.
     """
 
     name = "correlation_tree"
@@ -42,132 +45,152 @@ class CorrelationTreeSearch(SearchEngine):
         self.rows, self.network, self.n_threads = rows, network, n_threads
         m, d = network.n_neurons, network.n_features
         self.pairs = self.new_pairs(network)
-        self.full = np.zeros(m, dtype=np.uint8)
-        self.leaves = LeafStore(m, network.dtype)
-        self.cut = np.full(m, network.threshold - SLACK)
+        self.n_groups = -(-m // GROUP_SIZE)
+        padded = self.n_groups * GROUP_SIZE
+        self.leaves = self._allocate((rows.n_samples, padded))
+        self.foot = np.full(m, network.threshold - DEPTH)
         self.waste = np.zeros(m)
-        self.no_tile = np.zeros((0, 1), dtype=network.dtype)
-        self.order = self.position_of = None
+        self.drift = np.zeros(padded, dtype=np.float32)
+        self.threshold = np.full(padded, np.inf, dtype=np.float32)
         # rounding of an inner product of d numbers, relative to the product of the norms
         self.relative_rounding = float(d * np.finfo(network.dtype).eps)
-        self.largest_reference = float(np.sqrt(np.einsum("ij,ij->i", network.start, network.start).max()))
+        self.longest_reference = 0.0
         self.directions = self._principal_directions() if d >= MIN_FEATURES_FOR_SUBSPACE else None
+        n_directions = 0 if self.directions is None else self.directions.shape[0]
+        # the last direction is no direction: it carries the path since the projection times the norm of the row
+        self.inside = np.zeros((self.n_groups, n_directions + 1, GROUP_SIZE), dtype=np.float32)
+        self.outside = np.zeros(padded, dtype=np.float32)
+        self.path_at_projection = np.full(m, -np.inf)
+        self._fill(np.arange(m))
 
-    def begin_epoch(self, order, batch_size):
-        if self.order is None:
-            self._set_order(order)
-            self._fill(np.arange(self.network.n_neurons))
-        elif not np.array_equal(order, self.order):
-            old = self.order
-            self._set_order(order)
-            reorder(self.leaves, self.position_of[old], self.n_threads)
-        self.leaves.rewind()
+    @property
+    def nbytes(self):
+        """Bytes of the leaves."""
+        return self.leaves.nbytes
 
     def candidates(self, batch, solver):
-        drift, threshold, tile_row = self._bounds(batch, solver)
-        warm = np.flatnonzero(tile_row == WARM)
-        if warm.size and solver.has_pending:
-            # a warm neuron is looked at closely, so it has to be where it is
-            solver.catch_up(warm)
-            drift, threshold, tile_row = self._bounds(batch, solver)
-            warm = np.flatnonzero(tile_row == WARM)
-        tile = self.no_tile
-        if self.directions is not None and warm.size:
-            tile_row[warm] = np.arange(warm.size)
-            tile = self._change_bounds(warm, drift[warm], batch)
-        self.counters["visited"] += query(
-            self.leaves, self.pairs, batch.first, batch.last, batch.norms, drift, threshold, self.cut, tile_row, tile,
-            self.full, self.n_threads,
+        norms = (batch.norms * (1 + 1e-5)).astype(np.float32)
+        movement = solver.movement()
+        drift = self._bounds(movement, norms.max())
+        projected = self._groups_to_project(drift, norms.max())
+        norms_outside, x_inside = norms, np.zeros((norms.size, self.inside.shape[1]), dtype=np.float32)
+        if projected.any():
+            self._project(projected, movement, drift, solver)
+            x_inside[:, :-1] = batch.rows @ self.directions.T
+            x_inside[:, -1] = norms
+            norms_outside = self._rest(norms, x_inside[:, :-1])
+        query(
+            self.leaves, self.pairs, batch.index, norms, norms_outside, x_inside, self.threshold, self.drift, self.inside, projected.view(np.uint8), self.n_threads,
         )  # fmt: skip
         self.n_candidates = self.pairs.counts()
         total = int(self.n_candidates.sum())
+        self.counters["visited"] += norms.size * self.network.n_neurons
         self.counters["candidates"] += total
         self.counters["dot_products"] += total
-        return self.pairs, self.full
-
-    def _bounds(self, batch, solver):
-        """Return drift and threshold of each neuron, and which neurons reach below their cut."""
-        movement = solver.movement()
-        drift = movement.drift * (1 + self.relative_rounding)
-        drift += self.relative_rounding * self.largest_reference
-        threshold = -(self.network.c_state[:, 0].astype(np.float64) + movement.intercept)
-        reach = threshold - drift * batch.norms.max()
-        return drift, threshold, np.where(reach >= self.cut, COLD, WARM)
+        return self.pairs
 
     def moved(self, pairs, solver):
         super().moved(pairs, solver)
         self.waste += self.n_candidates - pairs.counts()
-        due = np.flatnonzero(self.waste * GATHER_COST > self.rows.n_samples)
-        if due.size >= min(MIN_REFRESH, max(1, self.network.n_neurons // 16)):
+        due = np.flatnonzero(self.waste > WASTE_PER_ROW * self.rows.n_samples)
+        if due.size >= min(MIN_REFRESH, max(1, self.network.n_neurons // 32)):
             self._refresh(due, solver)
 
+    def _bounds(self, movement, largest_norm):
+        """Set thresholds and drifts for the query; return the drifts."""
+        # the rounding of a pre-activation grows with the norms of what is multiplied
+        drift = movement.drift * (1 + 1e-5 + self.relative_rounding)
+        drift += self.relative_rounding * self.longest_reference
+        m = self.network.n_neurons
+        self.drift[:m] = drift * (1 + 1e-6)
+        lowest = -self.network.c_state[:, 0] - self.foot
+        # the comparison is carried out in float32
+        self.threshold[:m] = lowest - 1e-6 * (np.abs(lowest) + drift * largest_norm + 4)
+        return drift
+
     def _refresh(self, neurons, solver):
-        """Take the present weights of some neurons as their reference and fill their trees anew."""
+        """Take the present weights of some neurons as their reference and write their leaves anew."""
         solver.catch_up(neurons)
         self.network.rebase(neurons)
         solver.rebased(neurons)
-        self.leaves.clear(neurons)
-        self.cut[neurons] = -self.network.c_state[neurons, 0] - SLACK
+        self.foot[neurons] = -self.network.c_state[neurons, 0] - DEPTH
         self._fill(neurons)
         self.waste[neurons] = 0
+        self.path_at_projection[neurons] = -np.inf
         self.counters["refreshed"] += neurons.size
 
     def _fill(self, neurons):
-        """Compute the correlations of some neurons with all rows; keep those above the cut."""
+        """Compute the correlations of some neurons with all rows and write the leaves."""
         network = self.network
         untouched = not network.anchored[neurons].any()
+        # the draw is shared by antisymmetric pairs until one of them is refreshed
         source = neurons >> network.pair_shift if untouched else neurons
         distinct, source = np.unique(source, return_inverse=True)
         rows, norms = self.rows.buffers(min(TILE_ROWS, self.rows.n_samples))
-        for first in range(0, self.rows.n_samples, TILE_ROWS):
-            block, _ = self.rows.gather(self.order[first : first + TILE_ROWS], rows, norms)
-            for k in range(0, distinct.size, TILE_NEURONS):
-                ids = distinct[k : k + TILE_NEURONS]
-                # the draw is shared by antisymmetric pairs until one of them is refreshed
-                W = network.start[ids] if untouched else network.reference(ids)
-                tile = W @ block.T
-                begin, end = np.searchsorted(source, [k, k + ids.size])
-                append_leaves(
-                    self.leaves, neurons[begin:end], source[begin:end] - k, tile, first, self.cut, self.n_threads
+        tile = np.empty((rows.shape[0], min(TILE_NEURONS, distinct.size)), dtype=network.dtype)
+        for k in range(0, self.rows.n_samples, TILE_ROWS):
+            index = np.arange(k, min(k + TILE_ROWS, self.rows.n_samples), dtype=np.int32)
+            block, _ = self.rows.gather(index, rows, norms)
+            for first in range(0, distinct.size, TILE_NEURONS):
+                ids = distinct[first : first + TILE_NEURONS]
+                W = network.start[ids[0] : ids[-1] + 1] if untouched else network.reference(ids)
+                part = tile[: index.size] if ids.size == tile.shape[1] else np.empty(
+                    (index.size, ids.size), dtype=network.dtype
                 )
-        self.leaves.trim(neurons)
-        reference = network.reference(neurons) if not untouched else network.start[distinct]
-        longest = float(np.sqrt(np.einsum("ij,ij->i", reference, reference).max()))
-        self.largest_reference = max(self.largest_reference, longest)
+                matmul_nt(block, W, part, self.n_threads)
+                begin, end = np.searchsorted(source, [first, first + ids.size])
+                write_leaves(
+                    self.leaves, index, neurons[begin:end], source[begin:end] - first, part, self.foot, self.n_threads
+                )
+        lengths = np.einsum("ij,ij->i", W, W)
+        self.longest_reference = max(self.longest_reference, 1.5 * float(np.sqrt(lengths.max())))
         self.counters["dot_products"] += distinct.size * self.rows.n_samples
 
-    def _set_order(self, order):
-        self.order = order
-        self.position_of = np.empty_like(order)
-        self.position_of[order] = np.arange(order.size, dtype=order.dtype)
+    def _allocate(self, shape):
+        try:
+            return aligned_zeros(shape, np.uint8)
+        except MemoryError:
+            raise MemoryError(f"the correlation trees need {np.prod(shape):,} bytes") from None
 
     def _principal_directions(self):
-        """Return orthonormal leading directions of the rows, ndarray of shape (ld, q)."""
+        """Return orthonormal leading directions of the rows, ndarray of shape (q, ld)."""
         step = -(-self.rows.n_samples // 2000)
         index = np.arange(0, self.rows.n_samples, step, dtype=np.int32)
         rows, _ = self.rows.gather(index, *self.rows.buffers(index.size))
         q = min(N_DIRECTIONS, *rows.shape)
         _, _, directions = randomized_svd(rows, q, n_iter=2, random_state=0)
-        return np.ascontiguousarray(np.linalg.qr(directions.T)[0], dtype=self.network.dtype)
+        return np.ascontiguousarray(np.linalg.qr(directions.T)[0].T, dtype=self.network.dtype)
 
-    def _change_bounds(self, warm, drift, batch):
-        """Bound the change of the correlation of warm neurons with the rows of the batch.
+    def _groups_to_project(self, drift, largest_norm):
+        if self.directions is None:
+            return np.zeros(self.n_groups, dtype=bool)
+        total = np.add.reduceat(drift, np.arange(0, drift.size, GROUP_SIZE))
+        return total * largest_norm > PROJECTION_DRIFT * GROUP_SIZE
 
-        Returns
-        -------
-        tile : ndarray of shape (n_warm, n_rows)
-        """
-        inside = self.network.displacement[warm] @ self.directions
-        outside = self._rest(drift, inside)
-        x_inside = batch.rows @ self.directions
-        x_outside = self._rest(batch.norms.astype(np.float64), x_inside)
-        # the last column covers the rounding of the directions and of the products below
-        margin = 64 * np.finfo(self.network.dtype).eps
-        left = np.column_stack([inside, outside, margin * drift + self.relative_rounding * self.largest_reference])
-        right = np.column_stack([x_inside, x_outside, batch.norms])
-        return left.astype(inside.dtype, copy=False) @ right.astype(inside.dtype, copy=False).T
+    def _project(self, projected, movement, drift, solver):
+        """Bring the projections of some groups up to date; their drift becomes that outside the subspace."""
+        m = self.network.n_neurons
+        neurons = np.flatnonzero(np.repeat(projected, GROUP_SIZE)[:m])
+        since = np.zeros(self.n_groups * GROUP_SIZE)
+        since[neurons] = solver.path(neurons) - self.path_at_projection[neurons] + movement.pending[neurons]
+        stale = since.reshape(-1, GROUP_SIZE).max(axis=1) > PROJECTION_PATH
+        if stale.any():
+            renewed = np.flatnonzero(np.repeat(stale, GROUP_SIZE)[:m])
+            solver.catch_up(renewed)
+            part = np.empty((renewed.size, self.directions.shape[0]), dtype=self.network.dtype)
+            matmul_nt(self.network.displacement[renewed], self.directions, part, self.n_threads)
+            self.outside[renewed] = self._rest(drift[renewed], part)
+            by_group = np.zeros((int(stale.sum()) * GROUP_SIZE, part.shape[1]), dtype=np.float32)
+            by_group[: renewed.size] = part
+            self.inside[stale, :-1] = by_group.reshape(-1, GROUP_SIZE, part.shape[1]).transpose(0, 2, 1)
+            self.path_at_projection[renewed] = solver.path(renewed)
+            since[renewed] = 0
+        self.inside[:, -1] = (since * (1 + 1e-5)).reshape(-1, GROUP_SIZE)
+        self.drift[neurons] = self.outside[neurons]
 
     def _rest(self, norms, inside):
         """Return upper bounds on the norms outside the subspace."""
+        norms = norms.astype(np.float64)
         square = norms**2 - np.einsum("ij,ij->i", inside, inside, dtype=np.float64)
-        return np.sqrt(np.maximum(square, 0) + 1e-6 * norms**2) * (1 + 1e-6)
+        # the addition covers the rounding of the directions and of the projection
+        return (np.sqrt(np.maximum(square, 0)) + 3e-4 * norms).astype(np.float32)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skfastnn.passes._blas import matmul_nt
 from skfastnn.passes._pairs import pairs_above_zero
 from skfastnn.search._contract import SearchEngine
 
@@ -18,10 +19,6 @@ class DenseSearch(SearchEngine):
     def build(self, rows, network, n_threads):
         self.network, self.n_threads = network, n_threads
         self.pairs = self.new_pairs(network)
-        self.full = np.zeros(network.n_neurons, dtype=np.uint8)
-
-    def begin_epoch(self, order, batch_size):
-        pass
 
     def candidates(self, batch, solver):
         solver.catch_up()
@@ -31,9 +28,9 @@ class DenseSearch(SearchEngine):
         step = max(1, TILE_SIZE // network.ld)
         for first in range(0, network.n_neurons, step):
             last = min(first + step, network.n_neurons)
-            np.matmul(network.weights(first, last), batch.rows.T, out=Z[first:last])
+            matmul_nt(network.weights(first, last), batch.rows, Z[first:last], self.n_threads)
         Z += network.c_state[:, :1]
         pairs_above_zero(self.pairs, Z, self.n_threads)
         self.counters["dot_products"] += Z.size
         self.counters["candidates"] += Z.size
-        return self.pairs, self.full
+        return self.pairs

@@ -25,12 +25,12 @@ class Movement:
     ----------
     drift : ndarray of shape (n_neurons,), float64
         Bound on the norm of the displacement of the weights, pending movement included.
-    intercept : ndarray of shape (n_neurons,), float64
-        Bound on the pending change of the intercept; 0 where nothing is pending.
+    pending : ndarray of shape (n_neurons,), float64
+        Bound on the norm of the movement that is not carried out yet.
     """
 
     drift: np.ndarray
-    intercept: np.ndarray
+    pending: np.ndarray
 
 
 class FirstOrder:
@@ -39,19 +39,24 @@ class FirstOrder:
     def __init__(self, network, settings, n_threads):
         self.network, self.settings, self.n_threads = network, settings, n_threads
         self.n_steps = 0
-        self.norms = np.zeros(network.n_neurons)
+        # norms of the displacement and of the velocity, length of the path so far
+        self.norms = np.zeros((network.n_neurons, 3))
         shape = network.V.shape if settings["train_output"] else (0, network.ld_out)
         self.first_V = aligned_zeros(shape, network.dtype)
         self.first_v = np.zeros_like(network.v)
 
+    def path(self, neurons):
+        """Return how long the path of some neurons is so far; nothing may be pending for them."""
+        return self.norms[neurons, 2]
+
     def rebased(self, neurons):
         """Take note that some neurons have a new reference, from which their displacement is zero."""
-        self.norms[neurons] = 0
+        self.norms[neurons, 0] = 0
 
     def measure(self):
         """Recompute the norms after the displacement was set from outside."""
         displacement = self.network.displacement
-        self.norms[...] = np.sqrt(np.einsum("ij,ij->i", displacement, displacement, dtype=np.float64))
+        self.norms[:, 0] = np.sqrt(np.einsum("ij,ij->i", displacement, displacement, dtype=np.float64))
 
 
 class MomentumSGD(FirstOrder):
@@ -68,45 +73,38 @@ class MomentumSGD(FirstOrder):
     def __init__(self, network, settings, n_threads):
         super().__init__(network, settings, n_threads)
         self.velocity = aligned_zeros(network.displacement.shape, network.dtype)
-        self.velocity_norms = np.zeros(network.n_neurons)
         self.anchor_norms = np.zeros(network.n_neurons)
         self.touched = np.zeros(network.n_neurons, dtype=np.int64)
         # k silent steps, for k = 0, 1, ...: 2 x 2 matrices of (distance from the start, velocity), row by row
-        self.penalised = np.zeros((MAX_DELAY + 2, 4))
-        self.free_running = np.zeros((MAX_DELAY + 2, 4))
-        self.penalised[0] = self.free_running[0] = [1, 0, 0, 1]
+        self.pending = np.zeros((MAX_DELAY + 2, 4))
+        self.pending[0] = [1, 0, 0, 1]
 
     @property
-    def has_pending(self):
-        """Whether any neuron has movement that is not carried out yet."""
-        return bool((self.touched < self.n_steps).any())
+    def delay(self):
+        """Silent steps of each neuron that are not carried out yet, int64 of shape (n_neurons,)."""
+        return self.n_steps - self.touched
 
     def movement(self):
         """Return certified bounds on the movement since the references, as a `Movement`."""
-        delay = self.n_steps - self.touched
-        if not delay.any():
-            return Movement(self.norms.copy(), np.zeros_like(self.norms))
-        a11, a12 = np.abs(self.penalised[delay, 0]), np.abs(self.penalised[delay, 1])
-        lost = np.abs(self.penalised[delay, 0] - 1)
-        drift = a11 * self.norms + a12 * self.velocity_norms + lost * self.anchor_norms
-        pending = np.abs(self.free_running[delay, 1] * self.network.c_state[:, 1])
-        # the closed form is rounded to the precision of the weights
-        return Movement(drift * (1 + 1e-5), pending * (1 + 1e-5))
-
-    def prepare(self, pairs):
-        """Bring neurons with candidates up to date before they are evaluated."""
-        self.catch_up(np.flatnonzero((pairs.counts() > 0) & (self.touched < self.n_steps)))
+        norm, velocity = self.norms[:, 0], self.norms[:, 1]
+        late = np.flatnonzero(self.delay)
+        pending = np.zeros_like(norm)
+        if late.size:
+            matrices = self.pending[self.delay[late]]
+            lost = np.abs(matrices[:, 0] - 1)
+            pending[late] = np.abs(matrices[:, 1]) * velocity[late] + lost * (norm[late] + self.anchor_norms[late])
+            pending[late] *= 1 + 1e-5  # the closed form is rounded to the precision of the weights
+        return Movement(norm + pending, pending)
 
     def catch_up(self, neurons=None):
         """Carry out the pending movement of some neurons, or of all."""
         network = self.network
         if neurons is None:
-            neurons = np.flatnonzero(self.touched < self.n_steps)
+            neurons = np.flatnonzero(self.delay)
         if neurons.size:
             catch_up(
-                neurons, network.displacement, self.velocity, network.anchor, network.anchored, network.c_state,
-                network.V, self.first_V, network.start_V, self.norms, self.velocity_norms, self.touched,
-                self.n_steps, self.penalised, self.free_running, self.n_threads,
+                neurons, network.displacement, self.velocity, network.anchor, network.anchored, self.norms,
+                self.touched, self.n_steps, self.pending, self.n_threads,
             )  # fmt: skip
 
     def rebased(self, neurons):
@@ -132,27 +130,27 @@ class MomentumSGD(FirstOrder):
         """
         network, mu = self.network, self.settings["momentum"]
         nesterov = self.settings["nesterovs_momentum"]
-        self.n_steps += 1
         sgd_step(
             pairs, rows, error, network.displacement, self.velocity, network.anchor, network.anchored,
-            network.c_state, network.V, self.first_V, network.start_V, self.norms, self.velocity_norms, self.touched,
-            self.n_steps, {"rate": rate, "momentum": mu, "nesterov": nesterov, "penalty": penalty}, self.n_threads,
+            network.c_state, network.V, self.first_V, network.start_V, self.norms, self.touched,
+            self.n_steps, self.pending, {"rate": rate, "momentum": mu, "nesterov": nesterov, "penalty": penalty},
+            self.n_threads,
         )  # fmt: skip
+        self.n_steps += 1
         if self.settings["train_output"]:
             self.first_v = mu * self.first_v - rate * intercept_error
             network.v += mu * self.first_v - rate * intercept_error if nesterov else self.first_v
-        self._extend(self.penalised, rate * penalty)
-        self._extend(self.free_running, 0.0)
+        self._extend_pending(rate * penalty)
         if self.n_steps - self.touched.min() > MAX_DELAY:
             self.catch_up()
 
-    def _extend(self, table, shrink):
+    def _extend_pending(self, shrink):
         """Multiply the matrices of k silent steps by that of the step just taken."""
         mu = self.settings["momentum"]
         along, lookahead = (mu, 1.0) if self.settings["nesterovs_momentum"] else (1.0, 0.0)
         # velocity' = mu velocity - shrink u;  u' = u + along velocity' - lookahead shrink u
         step = np.array([[1 - (along + lookahead) * shrink, along * mu], [-shrink, mu]])
-        table[1:] = (step @ table[:-1].reshape(-1, 2, 2)).reshape(-1, 4)
+        self.pending[1:] = (step @ self.pending[:-1].reshape(-1, 2, 2)).reshape(-1, 4)
 
 
 class Adam(FirstOrder):
@@ -172,15 +170,14 @@ class Adam(FirstOrder):
         self.square = aligned_zeros(network.displacement.shape, network.dtype)
         self.second_V = np.zeros_like(self.first_V)
         self.second_v = np.zeros_like(network.v)
-
-    has_pending = False
+        # nothing is ever pending
+        self.velocity = np.zeros((0, 0), dtype=network.dtype)
+        self.delay = np.zeros(network.n_neurons, dtype=np.int64)
+        self.pending = np.array([[1.0, 0.0, 0.0, 1.0]])
 
     def movement(self):
         """Return certified bounds on the movement since the references, as a `Movement`."""
-        return Movement(self.norms.copy(), np.zeros_like(self.norms))
-
-    def prepare(self, pairs):
-        """Nothing is ever pending."""
+        return Movement(self.norms[:, 0].copy(), np.zeros(self.network.n_neurons))
 
     def catch_up(self, neurons=None):
         """Nothing is ever pending."""
