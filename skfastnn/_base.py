@@ -11,11 +11,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils._chunking import get_chunk_n_rows
-from sklearn.utils._param_validation import Hidden, Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from skfastnn._fitting import Schedule, Trainer
-from skfastnn._network import Coordinates, Network, padded_length, resolve_threshold
+from skfastnn._network import Coordinates, Network, resolve_threshold
 from skfastnn._threads import blas_threads, effective_n_threads
 from skfastnn.search import make_engine
 from skfastnn.search._contract import TrainingRows
@@ -53,7 +53,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         "beta_1": [BELOW_ONE],
         "beta_2": [BELOW_ONE],
         "epsilon": [POSITIVE],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Hidden(StrOptions({"inf"}))],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
         "init": [StrOptions({"antisymmetric", "random"})],
         "train_output": ["boolean"],
     }
@@ -93,7 +93,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
     # what a subclass says about its target
 
     @abstractmethod
-    def _validate_target(self, X, y, first_call, classes=None):
+    def _validate_target(self, y, first_call, incremental, classes):
         """Check y and learn what it is; return it as it is split and weighted, shape (n_samples, ...)."""
 
     @abstractmethod
@@ -111,6 +111,10 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
     def _weigh_samples(self, y, sample_weight):
         """Return the sample weights with class weights multiplied in."""
         return sample_weight
+
+    def _strata(self, y, n_held_out):
+        """Return the labels by which the held-out part is stratified, or None."""
+        return None
 
     # fitting
 
@@ -139,7 +143,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             fires at the threshold.
         """
         with self._unchanged_on_error():
-            return self._fit(X, y, sample_weight, incremental=False)
+            return self._fit(X, y, sample_weight)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def _partial_fit(self, X, y, sample_weight=None, classes=None):
@@ -150,6 +154,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
 
     @contextmanager
     def _unchanged_on_error(self):
+        # fitting replaces attributes and never changes them in place, so a shallow copy is enough
         before = self.__dict__.copy()
         try:
             yield
@@ -158,156 +163,187 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             self.__dict__.update(before)
             raise
 
-    def _fit(self, X, y, sample_weight, incremental, classes=None):
+    def _fit(self, X, y, sample_weight, incremental=False, classes=None):
         first_call = not hasattr(self, "coefs_") or not (incremental or self.warm_start)
-        X, y = validate_data(
-            self, X, y, dtype=(np.float64, np.float32), order="C", reset=first_call, multi_output=True, y_numeric=False
-        )  # fmt: skip
-        y = self._validate_target(X, y, first_call, classes)
-        sample_weight = _check_sample_weight(
-            sample_weight, X, dtype=X.dtype, ensure_non_negative=True
-        )  # fmt: skip
-        sample_weight = self._weigh_samples(y, sample_weight)
-        if not (sample_weight > 0).any():
-            raise ValueError("All sample weights are zero: at least one weight must be positive.")
-        if first_call:
-            self._random_state = check_random_state(self.random_state)
-        X, y, sample_weight, validation = self._split(X, y, sample_weight)
-        used = sample_weight > 0  # a weight of zero is the same as leaving the sample out, draws included
-        if not used.all():
-            X, y, sample_weight = X[used], y[used], sample_weight[used]
+        X, y, sample_weight = self._validate(X, y, sample_weight, first_call, incremental, classes)
+        random_state = self._resume_random_state(first_call)
+        held_out = None
+        if self.early_stopping:
+            X, y, sample_weight, held_out = self._hold_out(X, y, sample_weight, random_state)
+        target = self._encode_target(y)
+        loss = self._make_loss()
+        self.solver_ = "adam" if self.solver == "auto" else self.solver
+        self.search_ = self._choose_search(incremental)
         with blas_threads(1):
-            self._train(X, y, sample_weight, validation, incremental, first_call)
+            network = self._make_network(X, target, sample_weight, loss, random_state, first_call)
+            target = ((target - network.target_shift) / network.target_scale).astype(X.dtype, copy=False)
+            self._choose_step_size(X, target, sample_weight, loss, network, first_call)
+            solver = self._make_solver(network, first_call, incremental)
+            validate = None if held_out is None else self._validator(*held_out)
+            n_seen = 0 if first_call else self.t_
+            trainer = self._run(
+                network, solver, loss, random_state, (X, target, sample_weight), 1 if incremental else self.max_iter,
+                validate, n_seen,
+            )  # fmt: skip
+            self._random_state = random_state.get_state(legacy=False)
+            self._keep(trainer, loss, incremental, first_call)
+        self._warn_unconverged(trainer.history, incremental)
         return self
 
-    def _split(self, X, y, sample_weight):
-        if not self.early_stopping:
-            return X, y, sample_weight, None
-        stratify = self._stratification(y)
-        X, X_val, y, y_val, sample_weight, weight_val = train_test_split(
-            X, y, sample_weight, test_size=self.validation_fraction, random_state=self._random_state, stratify=stratify
+    def _validate(self, X, y, sample_weight, first_call, incremental, classes):
+        """Return rows, target and weights of the samples that count."""
+        X, y = validate_data(
+            self, X, y, order="C", reset=first_call, multi_output=True,
+            dtype=(np.float64, np.float32) if first_call else self.coefs_[0].dtype,
         )  # fmt: skip
-        if X_val.shape[0] < 2:
-            raise ValueError(
-                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
-            )
-        if not (weight_val > 0).any() or not (sample_weight > 0).any():
-            raise ValueError("All sample weights are zero in the training or the validation part.")
-        return np.ascontiguousarray(X), y, sample_weight, (np.ascontiguousarray(X_val), y_val, weight_val)
+        y = self._validate_target(y, first_call, incremental, classes)
+        sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+        sample_weight = self._weigh_samples(y, sample_weight)
+        used = sample_weight > 0  # a weight of zero is the same as leaving the sample out, draws included
+        if not used.any():
+            raise ValueError("All sample weights are zero: at least one weight must be positive.")
+        return (X, y, sample_weight) if used.all() else (X[used], y[used], sample_weight[used])
 
-    def _stratification(self, y):
-        return None
-
-    def _train(self, X, y, sample_weight, validation, incremental, first_call):
-        loss = self._make_loss()
-        target = self._encode_target(y).astype(X.dtype, copy=False)
-        network = self._network(X, target, sample_weight, loss, first_call)
-        scaled = ((target - network.target_shift) / network.target_scale).astype(X.dtype, copy=False)
-        probe_rate = self._probe(X, scaled, sample_weight, loss, network, first_call)
-        solver = make_solver(self.solver_, network, self._solver_settings(), effective_n_threads())
-        if not first_call:
-            solver.measure()
-        if incremental and not first_call:
-            self._restore_solver(solver)
-        engine = make_engine(self._choose_search(incremental))
+    def _resume_random_state(self, first_call):
         if first_call:
-            self._rate = probe_rate
-        trainer = Trainer(network, solver, engine, loss, self._schedule(X.shape[0]), self._random_state)
-        trainer = self._run(trainer, X, scaled, sample_weight, validation, incremental)
-        self._keep(trainer, loss, incremental, first_call)
+            return check_random_state(self.random_state)
+        random_state = np.random.RandomState()
+        random_state.set_state(self._random_state)
+        return random_state
 
-    def _run(self, trainer, X, target, sample_weight, validation, incremental):
-        """Train; without memory for the search structure, train densely."""
-        n_epochs = 1 if incremental else self.max_iter
-        validate = None if validation is None else self._validator(*validation)
-        with warnings.catch_warnings():
-            trainer.fit(X, target, sample_weight, n_epochs, validate)
-        return trainer
+    def _hold_out(self, X, y, sample_weight, random_state):
+        """Split; return the rows, target and weights to train on, and the triple that is held out."""
+        n_held_out = int(np.ceil(self.validation_fraction * X.shape[0]))
+        if n_held_out < 2 or n_held_out >= X.shape[0]:
+            raise ValueError(
+                f"The validation set is too small or leaves nothing to train on: validation_fraction="
+                f"{self.validation_fraction} of {X.shape[0]} samples. Change validation_fraction, or set "
+                "early_stopping=False."
+            )
+        X, X_held, y, y_held, weight, weight_held = train_test_split(
+            X, y, sample_weight, test_size=n_held_out, random_state=random_state, stratify=self._strata(y, n_held_out)
+        )
+        return np.ascontiguousarray(X), y, weight, (np.ascontiguousarray(X_held), y_held, weight_held)
 
-    def _network(self, X, target, sample_weight, loss, first_call):
-        """Return the network to train: drawn anew, or taken up from the fitted attributes."""
+    def _width(self):
         sizes = np.atleast_1d(self.hidden_layer_sizes)
-        if sizes.ndim != 1 or sizes.size != 1:
+        if sizes.shape != (1,):
             raise ValueError(
                 f"hidden_layer_sizes must name exactly one hidden layer, got {self.hidden_layer_sizes!r}. "
                 "Use one wide layer, e.g. hidden_layer_sizes=(4096,)."
             )
         if not np.issubdtype(sizes.dtype, np.integer) or sizes[0] < 1:
             raise ValueError(f"hidden_layer_sizes must hold integers >= 1, got {self.hidden_layer_sizes!r}.")
-        m = int(sizes[0])
+        return int(sizes[0])
+
+    def _make_network(self, X, target, sample_weight, loss, random_state, first_call):
+        """Return the network to train: drawn anew, or taken up from the fitted attributes."""
+        width = self._width()
         if first_call:
             coordinates = Coordinates.from_data(X, sample_weight)
-            seed = int(self._random_state.randint(np.iinfo(np.int32).max))
-            self._start = {"mean": coordinates.mean, "scale": np.float64(coordinates.scale), "seed": np.int64(seed)}
-            self.threshold_ = resolve_threshold(self.threshold, m)
-            self.solver_ = "adam" if self.solver == "auto" else self.solver
-        coordinates = Coordinates(self._start["mean"].astype(X.dtype), float(self._start["scale"]))
-        network = Network(
-            coordinates, m, target.shape[1], self.threshold_, self.init == "antisymmetric", int(self._start["seed"]),
-            X.dtype,
-        )  # fmt: skip
+            shift, scale = loss.standardisation(target, sample_weight)
+            self.threshold_ = resolve_threshold(self.threshold, width)
+            self._start = {
+                "mean": coordinates.mean, "scale": float(coordinates.scale), "target_shift": shift,
+                "target_scale": scale, "antisymmetric": self.init == "antisymmetric",
+                "seed": int(random_state.randint(np.iinfo(np.int32).max)),
+            }  # fmt: skip
+        elif width != self.coefs_[1].shape[0]:
+            raise ValueError(
+                f"hidden_layer_sizes={self.hidden_layer_sizes!r}, but the network to go on with has "
+                f"{self.coefs_[1].shape[0]} neurons. Set warm_start=False to start anew."
+            )
+        start = self._start
+        # no neuron can fire at an absurd threshold, which is said later; the scale of its output is then infinite
+        with np.errstate(divide="ignore", invalid="ignore"):
+            network = Network(
+                Coordinates(start["mean"], start["scale"]), width, target.shape[1], self.threshold_,
+                start["antisymmetric"], start["seed"], X.dtype,
+            )  # fmt: skip
+        network.target_shift, network.target_scale = start["target_shift"], start["target_scale"]
         if first_call:
-            self._centre_target(network, target, sample_weight, loss)
+            network.v[...] = loss.initial_output((target - network.target_shift) / network.target_scale, sample_weight)
         else:
-            network.target_shift, network.target_scale = self._start["target_shift"], self._start["target_scale"]
             network.load(self.coefs_, self.intercepts_)
         return network
 
-    def _centre_target(self, network, target, sample_weight, loss):
-        if loss.standardises:
-            mean = np.average(target, axis=0, weights=sample_weight)
-            scale = np.sqrt(np.average((target - mean) ** 2, axis=0, weights=sample_weight))
-            network.target_shift = mean.astype(np.float64)
-            network.target_scale = np.where(scale > 0, scale, 1.0).astype(np.float64)
-        scaled = (target - network.target_shift) / network.target_scale
-        network.v[...] = loss.initial_output(scaled, sample_weight)
-        self._start.update(target_shift=network.target_shift, target_scale=network.target_scale)
-
-    def _probe(self, X, target, sample_weight, loss, network, first_call):
-        """Return the automatic step size, and make sure that neurons fire."""
-        if not first_call:
-            return None
-        step = -(-X.shape[0] // MAX_PROBE)
-        index = np.arange(0, X.shape[0], step, dtype=np.int32)
+    def _choose_step_size(self, X, target, sample_weight, loss, network, first_call):
+        """Set learning_rate_init_, and make sure that neurons fire."""
+        n_samples = X.shape[0]
+        index = np.arange(0, n_samples, -(-n_samples // MAX_PROBE), dtype=np.int32)
         data = TrainingRows(X, network.coordinates, network.ld, effective_n_threads())
         rows, norms = data.gather(index, *data.buffers(index.size))
-        kernel, firing_rate = tangent_kernel(rows, network)
-        if firing_rate == 0 and norms.any():
-            raise ValueError(
-                f"No neuron fires at threshold={self.threshold_:.4g}: the firing rate on {index.size} rows is 0. "
-                "Lower threshold (threshold='auto' is sqrt(0.4 ln m)) or widen hidden_layer_sizes."
-            )
+        if first_call and norms.any():
+            self._check_firing(rows, network)
         if self.learning_rate_init != "auto":
-            return float(self.learning_rate_init)
-        return automatic_step_size(
-            self.solver_, kernel, sample_weight[index], loss.curvature(target), rows, network
-        )  # fmt: skip
+            self.learning_rate_init_ = float(self.learning_rate_init)
+        elif first_call or self._start["rate"][0] != self.solver_:
+            kernel = tangent_kernel(rows, network)[0] if self.solver_ == "sgd" else None
+            weight = sample_weight[index]
+            curvature = loss.curvature(target, sample_weight)
+            self.learning_rate_init_ = automatic_step_size(self.solver_, kernel, weight, curvature, rows, network)
+        else:
+            self.learning_rate_init_ = self._start["rate"][1]
+        self._start = {**self._start, "rate": (self.solver_, self.learning_rate_init_)}
 
-    def _solver_settings(self):
-        names = ("momentum", "nesterovs_momentum", "beta_1", "beta_2", "epsilon", "train_output")
-        return {name: getattr(self, name) for name in names}
+    def _check_firing(self, rows, network):
+        for part in gen_batches(network.n_neurons, 1024):
+            Z = rows @ network.weights(part.start, part.stop).T
+            Z += network.c_state[part, 0]
+            if (Z > 0).any():
+                return
+        raise ValueError(
+            f"No neuron fires at threshold={self.threshold_:.4g}: the firing rate on {rows.shape[0]} rows is 0. "
+            "Lower threshold (threshold='auto' is sqrt(0.4 ln m)) or widen hidden_layer_sizes."
+        )
 
     def _choose_search(self, incremental):
         """Resolve search="auto"; rows that are seen once are not worth a tree."""
         if self.search != "auto":
-            self.search_ = self.search
-        else:
-            self.search_ = "dense" if incremental else "correlation_tree"
-        return self.search_
+            return self.search
+        return "dense" if incremental else "correlation_tree"
+
+    def _make_solver(self, network, first_call, incremental):
+        names = ("momentum", "nesterovs_momentum", "beta_1", "beta_2", "epsilon", "train_output")
+        solver = make_solver(
+            self.solver_, network, {name: getattr(self, name) for name in names}, effective_n_threads()
+        )  # fmt: skip
+        if not first_call:
+            solver.measure()
+            if incremental:
+                self._restore_solver(solver)
+        return solver
 
     def _schedule(self, n_samples):
-        if self.batch_size == "auto":
-            batch_size = min(200, n_samples)
-        else:
-            if self.batch_size > n_samples:
-                warnings.warn(
-                    "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped.",
-                    stacklevel=5,
-                )
-            batch_size = min(self.batch_size, n_samples)
+        batch_size = 200 if self.batch_size == "auto" else self.batch_size
         names = ("learning_rate", "power_t", "alpha", "shuffle", "max_iter", "tol", "n_iter_no_change", "verbose")
         settings = {name: getattr(self, name) for name in names}
-        return Schedule(learning_rate_init=self._rate, batch_size=batch_size, **settings)
+        return Schedule(
+            learning_rate_init=self.learning_rate_init_, batch_size=int(min(batch_size, n_samples)), **settings
+        )  # fmt: skip
+
+    def _run(self, network, solver, loss, random_state, samples, n_epochs, validate, n_seen):
+        """Train; without memory for the search structure, train densely. Return the trainer."""
+        state, n_steps = random_state.get_state(legacy=False), solver.n_steps
+        while True:
+            schedule = self._schedule(samples[0].shape[0])
+            trainer = Trainer(network, solver, make_engine(self.search_), loss, schedule, random_state)
+            trainer.history.n_samples_seen = n_seen
+            try:
+                trainer.fit(*samples, n_epochs, validate)
+                return trainer
+            except MemoryError as error:
+                if self.search_ == "dense" or solver.n_steps > n_steps:
+                    raise
+                message = str(error)
+            # outside of the handler, so that the traceback does not keep the arrays of the engine alive
+            warnings.warn(
+                f"Not enough memory for search={self.search_!r} ({message}); training with search='dense'.",
+                RuntimeWarning,
+                stacklevel=5,
+            )
+            self.search_ = "dense"
+            random_state.set_state(state)
 
     def _validator(self, X, y, sample_weight):
         """Return a function that scores a network on held-out rows."""
@@ -318,62 +354,81 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             for part in gen_batches(X.shape[0], 1024):
                 index = np.arange(part.start, part.stop, dtype=np.int32)
                 raw[part] = network.raw_output(rows.gather(index, *rows.buffers(index.size))[0])
-            return self._score_raw(raw * network.target_scale + network.target_shift, y, sample_weight)
+            if not np.isfinite(raw).all():
+                return -np.inf
+            return float(self._score_raw(raw * network.target_scale + network.target_shift, y, sample_weight))
 
         return score
 
     def _keep(self, trainer, loss, incremental, first_call):
-        """Set the fitted attributes; nothing before this line has touched those of an earlier fit."""
+        """Set the fitted attributes from what was trained."""
         history, network = trainer.history, trainer.network
-        best = history.best_parameters
-        solver_state = self._solver_state(trainer.solver) if incremental else None
+        self._solver_state = self._save_solver(trainer.solver) if incremental else None
         self.search_counters_ = {name: int(count) for name, count in trainer.engine.counters.items()}
         trainer.engine = trainer.solver = None  # their memory is needed for the export
-        self.coefs_, self.intercepts_ = best if best is not None else network.export()
-        self._trained_state = solver_state
+        best = history.best_parameters
+        with np.errstate(over="ignore"):
+            self.coefs_, self.intercepts_ = best if best is not None else network.export()
+        if not all(np.isfinite([a.min(), a.max()]).all() for a in (*self.coefs_, *self.intercepts_)):
+            raise ValueError(
+                "The weights are not finite. Lower learning_rate_init "
+                f"(it was {self.learning_rate_init_:.3g}) or scale the data."
+            )
         self.n_layers_ = 3
         self.n_outputs_ = network.n_outputs
         self.out_activation_ = loss.out_activation
-        self.learning_rate_init_ = self._rate
-        continued = incremental and not first_call
-        earlier = self.loss_curve_ if continued else []
-        self.loss_curve_ = earlier + history.loss_curve
-        self.firing_curve_ = (self.firing_curve_ if continued else []) + history.firing_curve
+        self._keep_history(history, first_call)
+
+    def _keep_history(self, history, first_call):
+        """Set what the fit says about itself; curves go on in partial_fit and with warm_start."""
+        self.loss_curve_ = ([] if first_call else self.loss_curve_) + history.loss_curve
+        self.firing_curve_ = ([] if first_call else self.firing_curve_) + history.firing_curve
         self.firing_rate_ = [self.firing_curve_[-1] if self.firing_curve_ else 0.0]
         self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else np.inf
-        n_iter = max(1, len(history.loss_curve))
-        self.n_iter_ = n_iter + (self.n_iter_ if continued else 0)
-        self.t_ = history.n_samples_seen + (self.t_ if continued else 0)
+        self.n_iter_ = max(1, len(history.loss_curve))
+        self.t_ = history.n_samples_seen
         if self.early_stopping:
             self.best_loss_ = None
             self.validation_scores_ = history.validation_scores
             self.best_validation_score_ = history.best_score
         else:
-            self.best_loss_ = min(history.best_loss, self.best_loss_ if continued else np.inf)
+            earlier = None if first_call else self.best_loss_
+            self.best_loss_ = min(history.best_loss, np.inf if earlier is None else earlier)
             self.validation_scores_ = self.best_validation_score_ = None
-        self._warn_unconverged(history, incremental)
 
     def _warn_unconverged(self, history, incremental):
+        if history.firing_curve and history.firing_curve[-1] == 0 and not incremental:
+            warnings.warn(
+                "No neuron fired in the last epoch: training has silenced the network. Lower learning_rate_init "
+                f"(it was {self.learning_rate_init_:.3g}) or scale the data.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
         stopped = history.n_without_improvement > self.n_iter_no_change
         if not incremental and not stopped and not history.interrupted and len(history.loss_curve) == self.max_iter:
             warnings.warn(
                 f"Maximum iterations ({self.max_iter}) reached and the optimization hasn't converged yet.",
                 ConvergenceWarning,
-                stacklevel=6,
+                stacklevel=5,
             )
 
-    def _solver_state(self, solver):
+    def _save_solver(self, solver):
+        """Return what partial_fit needs to go on with the same moments."""
         solver.catch_up()
         arrays = {name: value for name, value in vars(solver).items() if isinstance(value, np.ndarray)}
-        return {"n_steps": solver.n_steps, "arrays": arrays, "c_state": solver.network.c_state[:, 1:].copy()}
+        return {
+            "solver": self.solver_, "n_steps": solver.n_steps, "arrays": arrays,
+            "c_state": solver.network.c_state[:, 1:].copy(),
+        }  # fmt: skip
 
     def _restore_solver(self, solver):
-        """Go on with the moments of the last call of partial_fit."""
-        state = getattr(self, "_trained_state", None)
-        if state is None:
+        """Go on with the moments of the last call of partial_fit, if there are any."""
+        state = self._solver_state
+        if state is None or state["solver"] != self.solver_:
             return
         for name, value in state["arrays"].items():
-            if name not in ("norms", "anchor_norms"):
+            # the displacement was measured anew, and starts from another reference
+            if name not in ("norms", "anchor_norms") and getattr(solver, name).shape == value.shape:
                 getattr(solver, name)[...] = value
         solver.n_steps = state["n_steps"]
         solver.network.c_state[:, 1:] = state["c_state"]
@@ -385,7 +440,6 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
 
         Rows are taken in chunks, so that memory is bounded by scikit-learn's `working_memory`.
         """
-        check_is_fitted(self)
         X = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
         (W, V), (c, v) = self.coefs_, self.intercepts_
         out = np.empty((X.shape[0], V.shape[1]), dtype=np.result_type(X.dtype, W.dtype))

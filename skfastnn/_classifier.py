@@ -1,14 +1,16 @@
 """FastReLUClassifier."""
 
 import numpy as np
+from scipy.sparse import issparse
+from scipy.special import log_expit, log_softmax
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils import compute_class_weight, compute_sample_weight
+from sklearn.utils import compute_class_weight
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import column_or_1d
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from skfastnn._base import BaseFastReLU
 from skfastnn._losses import BinaryLogLoss, SoftmaxLogLoss
@@ -162,29 +164,43 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         tags.classifier_tags.multi_label = True
         return tags
 
-    def _validate_target(self, X, y, first_call, classes=None):
+    def _validate_target(self, y, first_call, incremental, classes):
+        if issparse(y):
+            y = y.toarray()
         check_classification_targets(y)
         kind = type_of_target(y)
         if kind == "multiclass-multioutput":
             raise ValueError("Multiclass-multioutput targets are not supported; fit one classifier per output.")
-        if kind != "multilabel-indicator":
+        multilabel = kind == "multilabel-indicator"
+        if not multilabel:
             y = column_or_1d(y, warn=True)
         if first_call:
-            self._label_binarizer = LabelBinarizer().fit(y if classes is None else classes)
+            if incremental and classes is None and not multilabel:
+                raise ValueError("classes must be passed on the first call to partial_fit.")
+            self._label_binarizer = LabelBinarizer().fit(y if classes is None or multilabel else classes)
             self.classes_ = self._label_binarizer.classes_
         else:
-            unknown = np.setdiff1d(np.unique(y), self.classes_)
-            if classes is not None and not np.array_equal(np.unique(classes), self.classes_):
-                raise ValueError(f"`classes={classes!r}` is not the same as on the last call: {self.classes_!r}.")
-            if kind != "multilabel-indicator" and unknown.size:
-                raise ValueError(f"`y` has classes not seen before: {unknown}; known are {self.classes_}.")
-            if classes is None and self.warm_start and kind != "multilabel-indicator":
-                if not np.array_equal(np.unique(y), self.classes_):
-                    raise ValueError(
-                        "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
-                        f"Previously got {self.classes_}, `y` has {np.unique(y)}."
-                    )
+            self._check_same_kind(y, multilabel, incremental, classes)
+        if not multilabel and np.setdiff1d(y, self.classes_).size:
+            unknown = np.setdiff1d(y, self.classes_)
+            raise ValueError(f"`y` has classes that are not in `classes_`: {unknown}; known are {self.classes_}.")
         return y
+
+    def _check_same_kind(self, y, multilabel, incremental, classes):
+        """Check that the target goes with that of the network to go on with."""
+        if multilabel != self._is_multilabel() or (multilabel and y.shape[1] != self.n_outputs_):
+            earlier = f"{self.n_outputs_} labels per sample" if self._is_multilabel() else "one label per sample"
+            raise ValueError(f"`y` has shape {y.shape}, but on the last call it had {earlier}.")
+        if classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+            raise ValueError(f"`classes={classes!r}` is not the same as on the last call: {self.classes_!r}.")
+        if not incremental and not multilabel and not np.array_equal(np.unique(y), self.classes_):
+            raise ValueError(
+                "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
+                f"Previously got {self.classes_}, `y` has {np.unique(y)}."
+            )
+
+    def _is_multilabel(self):
+        return self._label_binarizer.y_type_ == "multilabel-indicator"
 
     def _encode_target(self, y):
         return self._label_binarizer.transform(y)
@@ -195,22 +211,36 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         return BinaryLogLoss()
 
     def _weigh_samples(self, y, sample_weight):
+        # weights of classes count the weights of samples, so that weight k is the same as k copies
         if self.class_weight is None:
             return sample_weight
-        if y.ndim == 2:
-            return sample_weight * compute_sample_weight(self.class_weight, y).astype(sample_weight.dtype)
-        # weights of classes count the weights of samples, so that weight k is the same as k copies
-        weight = compute_class_weight(self.class_weight, classes=self.classes_, y=y, sample_weight=sample_weight)
-        return sample_weight * weight[np.searchsorted(self.classes_, y)].astype(sample_weight.dtype)
+        weight = sample_weight.astype(np.float64)
+        if y.ndim == 1:
+            weight *= _weight_of_labels(self.class_weight, self.classes_, y, sample_weight)
+        else:
+            each = [self.class_weight] * y.shape[1] if self.class_weight == "balanced" else self.class_weight
+            if not isinstance(each, list) or len(each) != y.shape[1]:
+                raise ValueError("For a multilabel y, class_weight must be 'balanced' or a list of one dict per label.")
+            for class_weight, column in zip(each, y.T, strict=True):
+                weight *= _weight_of_labels(class_weight, np.unique(column), column, sample_weight)
+        return weight.astype(sample_weight.dtype)
 
-    def _stratification(self, y):
-        return None if y.ndim == 2 else y
+    def _strata(self, y, n_held_out):
+        if y.ndim == 2:
+            return None
+        _, counts = np.unique(y, return_counts=True)
+        possible = counts.min() >= 2 and counts.size <= min(n_held_out, y.size - n_held_out)
+        return y if possible else None
 
     def _score_raw(self, raw, y, sample_weight):
-        return accuracy_score(y, self._labels(self._make_loss().predict(raw)), sample_weight=sample_weight)
+        return accuracy_score(y, self._labels(raw), sample_weight=sample_weight)
 
-    def _labels(self, probability):
-        if probability.shape[1] == 1:
+    def _labels(self, raw):
+        """Return the labels for the output before its activation."""
+        if self.classes_.size == 1 and not self._is_multilabel():
+            return np.repeat(self.classes_, raw.shape[0])
+        probability = self._make_loss().predict(raw)
+        if probability.shape[1] == 1 and not self._is_multilabel():
             probability = probability.ravel()
         return self._label_binarizer.inverse_transform(probability)
 
@@ -233,8 +263,8 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         -------
         self : object
         """
-        if not hasattr(self, "coefs_") and classes is None and np.ndim(y) < 2:
-            raise ValueError("classes must be passed on the first call to partial_fit.")
+        if self.class_weight == "balanced":
+            raise ValueError("class_weight='balanced' is not supported by partial_fit: pass sample_weight instead.")
         return self._partial_fit(X, y, sample_weight, classes)
 
     def decision_function(self, X):
@@ -248,8 +278,9 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         -------
         scores : ndarray of shape (n_samples,) for two classes, else (n_samples, n_classes)
         """
+        check_is_fitted(self)
         raw = self._raw_output(X)
-        return raw.ravel() if raw.shape[1] == 1 and self._label_binarizer.y_type_ == "binary" else raw
+        return raw if raw.shape[1] > 1 or self._is_multilabel() else raw.ravel()
 
     def predict(self, X):
         """Return the predicted labels.
@@ -262,8 +293,8 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_classes)
         """
-        raw = self._raw_output(X)
-        return self._labels(self._make_loss().predict(raw))
+        check_is_fitted(self)
+        return self._labels(self._raw_output(X))
 
     def predict_proba(self, X):
         """Return the probabilities of the classes.
@@ -277,10 +308,7 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         probability : ndarray of shape (n_samples, n_classes)
             Rows sum to one, unless multilabel.
         """
-        probability = self._make_loss().predict(self._raw_output(X))
-        if probability.shape[1] == 1:
-            return np.hstack([1 - probability, probability])
-        return probability
+        return np.exp(self.predict_log_proba(X))
 
     def predict_log_proba(self, X):
         """Return the logarithm of `predict_proba`.
@@ -293,5 +321,24 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         -------
         log_probability : ndarray of shape (n_samples, n_classes)
         """
-        with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
+        check_is_fitted(self)
+        raw = self._raw_output(X)
+        if self._label_binarizer.y_type_ == "multiclass":
+            return log_softmax(raw, axis=1)
+        if self._is_multilabel():
+            return log_expit(raw)
+        if self.classes_.size == 1:
+            return np.zeros_like(raw)
+        return np.hstack([log_expit(-raw), log_expit(raw)])
+
+
+def _weight_of_labels(class_weight, classes, y, sample_weight):
+    """Return the class weight of each sample, ndarray of shape (n_samples,)."""
+    code = np.searchsorted(classes, y)
+    if class_weight == "balanced":
+        total = np.bincount(code, weights=sample_weight, minlength=classes.size)
+        present = total > 0
+        weight = total.sum() / (present.sum() * np.where(present, total, 1.0))
+    else:
+        weight = compute_class_weight(class_weight, classes=classes, y=y)
+    return weight[code]

@@ -9,6 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skfastnn._network import aligned_zeros
 from skfastnn._threads import effective_n_threads
 from skfastnn.passes._forward import forward, output_of_fired
+from skfastnn.passes._pairs import PairLists
 from skfastnn.search._contract import Batch, TrainingRows
 
 
@@ -114,8 +115,8 @@ class Trainer:
         self.engine.build(self.rows, network, self.n_threads)
         batch_size = self.schedule.batch_size
         self.row_buffer, self.norm_buffer = self.rows.buffers(batch_size)
-        n_blocks = self.engine.new_pairs(network).n_blocks
-        self.outputs = aligned_zeros((n_blocks, batch_size, network.ld_out), network.dtype)
+        self.fired = PairLists(network.n_neurons, network.dtype)
+        self.outputs = aligned_zeros((self.fired.n_blocks, batch_size, network.ld_out), network.dtype)
         self.error = aligned_zeros((batch_size, network.ld_out), network.dtype)
         self.whole_batch = None
 
@@ -159,8 +160,7 @@ class Trainer:
 
     def _step(self, batch, y, sample_weight):
         network, solver, engine, schedule = self.network, self.solver, self.engine, self.schedule
-        pairs = engine.candidates(batch, solver)
-        self._forward(pairs, batch)
+        fired = self._forward(engine.candidates(batch, solver), batch)
         n_rows, n_outputs = y.shape
         raw = network.output_scale * self.outputs[0, :n_rows, :n_outputs] + network.v
         weight = sample_weight.sum()
@@ -174,20 +174,22 @@ class Trainer:
         gradient = gradient * share
         error = self.error[:n_rows]
         error[:, :n_outputs] = network.output_scale * gradient
-        solver.step(pairs, batch.rows, error, gradient.sum(axis=0), self._rate(), schedule.alpha / weight)
-        engine.moved(pairs, solver)
+        solver.step(fired, batch.rows, error, gradient.sum(axis=0), self._rate(), schedule.alpha / weight)
+        engine.moved(fired, solver)
         return loss, weight
 
-    def _forward(self, pairs, batch):
-        network = self.network
+    def _forward(self, candidates, batch):
+        """Verify the candidates; the output is in `self.outputs[0]`. Return the lists of what fired."""
+        network, solver = self.network, self.solver
         if self.engine.verified:
-            output_of_fired(pairs, batch.rows.shape[0], network.V, self.outputs, self.n_threads)
-        else:
-            forward(
-                pairs, batch.rows, network.displacement, network.start, network.anchor, network.pair_shift,
-                network.anchored, network.c_state, network.V, self.solver.velocity, self.solver.delay,
-                self.solver.pending, self.outputs, self.n_threads,
-            )  # fmt: skip
+            output_of_fired(candidates, batch.rows.shape[0], network.V, self.outputs, self.n_threads)
+            return candidates
+        forward(
+            candidates, self.fired, batch.rows, network.displacement, network.start, network.anchor,
+            network.pair_shift, network.anchored, network.c_state, network.V, solver.velocity, solver.delay,
+            solver.pending, self.outputs, self.n_threads,
+        )  # fmt: skip
+        return self.fired
 
     def _rate(self):
         schedule = self.schedule

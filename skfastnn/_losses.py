@@ -12,8 +12,14 @@ class SquaredError:
     """Half the squared error."""
 
     out_activation = "identity"
-    # the target is centred and scaled for training
-    standardises = True
+
+    def standardisation(self, y, weight):
+        """Return the shift and scale of the target for training, two float64 ndarray of shape (n_outputs,)."""
+        y = y.astype(np.float64, copy=False)
+        shift = np.average(y, axis=0, weights=weight)
+        scale = np.sqrt(np.average((y - shift) ** 2, axis=0, weights=weight))
+        # rounding noise of a constant target is not spread
+        return shift, np.where(scale > 1e-12 * np.abs(shift), scale, 1.0)
 
     def value_and_gradient(self, raw, y):
         """Return the loss of each sample and its derivative by the raw output.
@@ -30,8 +36,8 @@ class SquaredError:
         residual = raw - y
         return 0.5 * np.mean(residual**2, axis=1), residual / raw.shape[1]
 
-    def curvature(self, y):
-        """Return an estimate of the largest second derivative at zero output, where training starts."""
+    def curvature(self, y, weight):
+        """Return an estimate of the largest second derivative where training starts."""
         return 1.0 / y.shape[1]
 
     def predict(self, raw):
@@ -67,10 +73,15 @@ class Quantile(SquaredError):
         slope = np.where(residual > 0, 1 - self.quantile, -self.quantile)
         return (slope * residual).mean(axis=1), (slope * (residual != 0)).astype(raw.dtype) / raw.shape[1]
 
+    def curvature(self, y, weight):
+        # a kink has none; this is that of a kink rounded off over a tenth of a standard deviation of the target.
+        # With 1 the steps do not settle (sgd, 200 epochs: loss .48 and .50, against .095 and .10 with 10)
+        return 10.0 / y.shape[1]
+
     def initial_output(self, y, weight):
         order = np.argsort(y, axis=0)
-        below = np.cumsum(weight[order], axis=0) / weight.sum()
-        first = np.argmax(below >= self.quantile, axis=0)
+        below = np.cumsum(weight[order], axis=0, dtype=np.float64)
+        first = np.argmax(below >= self.quantile * below[-1], axis=0)
         columns = np.arange(y.shape[1])
         return y[order[first, columns], columns]
 
@@ -86,18 +97,24 @@ class AbsoluteError(Quantile):
         return 2 * loss, 2 * gradient
 
 
-class Poisson(SquaredError):
-    """Half the Poisson deviance, up to terms without the prediction, with an exponential link."""
+class NotStandardised(SquaredError):
+    """A loss whose target has a scale of its own."""
+
+    def standardisation(self, y, weight):
+        return np.zeros(y.shape[1]), np.ones(y.shape[1])
+
+
+class Poisson(NotStandardised):
+    """Half the Poisson deviance, with an exponential link."""
 
     out_activation = "exp"
-    standardises = False
 
     def value_and_gradient(self, raw, y):
         rate = np.exp(raw)
         return np.mean(xlogy(y, y) - y * raw - y + rate, axis=1), (rate - y) / raw.shape[1]
 
-    def curvature(self, y):
-        return float(np.mean(y)) / y.shape[1]
+    def curvature(self, y, weight):
+        return float(np.average(y, axis=0, weights=weight).max()) / y.shape[1]
 
     def predict(self, raw):
         return np.exp(raw)
@@ -106,34 +123,29 @@ class Poisson(SquaredError):
         return np.log(np.average(y, axis=0, weights=weight))
 
 
-class SoftmaxLogLoss(SquaredError):
+class SoftmaxLogLoss(NotStandardised):
     """Log-loss of several classes; y is one-hot."""
 
     out_activation = "softmax"
-    standardises = False
 
     def value_and_gradient(self, raw, y):
         log_probability = log_softmax(raw, axis=1)
         return -np.einsum("ij,ij->i", y, log_probability), np.exp(log_probability) - y
 
-    def curvature(self, y):
-        return 1.0 / y.shape[1]
-
     def predict(self, raw):
         return softmax(raw, axis=1)
 
 
-class BinaryLogLoss(SquaredError):
+class BinaryLogLoss(NotStandardised):
     """Log-loss of yes or no, summed over the columns of a multilabel target."""
 
     out_activation = "logistic"
-    standardises = False
 
     def value_and_gradient(self, raw, y):
         loss = np.logaddexp(0, raw) - y * raw
         return loss.sum(axis=1), expit(raw) - y
 
-    def curvature(self, y):
+    def curvature(self, y, weight):
         return 0.25
 
     def predict(self, raw):

@@ -5,6 +5,7 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 
 from skfastnn._base import POSITIVE, BaseFastReLU, Real
 from skfastnn._losses import regression_loss
@@ -86,14 +87,15 @@ n_outputs_, out_activation_, n_features_in_, feature_names_in_
         tags.target_tags.multi_output = True
         return tags
 
-    def _validate_target(self, X, y, first_call, classes=None):
-        y = np.asarray(y, dtype=X.dtype)
-        if self.loss == "poisson" and (y.min() < 0 or y.sum() <= 0):
+    def _validate_target(self, y, first_call, incremental, classes):
+        # float64 until it is standardised: what is large and varies little would lose its digits
+        y = np.asarray(y, dtype=np.float64)
+        if self.loss == "poisson" and ((y < 0).any() or not (y.sum(axis=0) > 0).all()):
             raise ValueError("loss='poisson' needs targets that are not negative and not all zero.")
-        if not first_call and (1 if y.ndim == 1 else y.shape[1]) != self.n_outputs_:
-            raise ValueError(f"y must have {self.n_outputs_} outputs as on the last call, got shape {y.shape}.")
         if first_call:
             self._y_is_1d = y.ndim == 1
+        elif (1 if y.ndim == 1 else y.shape[1]) != self.n_outputs_:
+            raise ValueError(f"y must have {self.n_outputs_} outputs as on the last call, got shape {y.shape}.")
         return y
 
     def _encode_target(self, y):
@@ -135,5 +137,6 @@ n_outputs_, out_activation_, n_features_in_, feature_names_in_
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         """
+        check_is_fitted(self)
         prediction = self._make_loss().predict(self._raw_output(X))
         return prediction.ravel() if self._y_is_1d else prediction

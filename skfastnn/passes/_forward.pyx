@@ -4,7 +4,7 @@
 #             and output[row] += z * v. w is put together once per neuron and batch: start + anchor +
 #             displacement, moved on by the steps that the solver has not carried out yet.
 # Layout      X (n_rows, ld), displacement and anchor (n_neurons, ld), start (n_neurons >> pair_shift, ld): rows
-#             padded with zeros to 64 bytes. V (n_neurons, ld_out). Lists as in _pairs.pyx, compacted in place.
+#             padded with zeros to 64 bytes. V (n_neurons, ld_out). Lists as in _pairs.pyx.
 # Invariants  A block of neurons adds to an output buffer of its own; buffers are summed in block order. Results
 #             do not depend on the number of threads.
 # Cost        d multiplications a candidate, n_outputs a fired pair; a neuron's weights are read once per batch.
@@ -20,11 +20,11 @@ from skfastnn.passes._pairs cimport PairLists
 
 cdef extern from "vector_kernels.h":
     int32_t forward_neuron_f32(
-        const float*, const float*, Py_ssize_t, Py_ssize_t, int32_t*, float*, int32_t, float, const float*,
-        Py_ssize_t, float*) noexcept nogil
+        const float*, const float*, Py_ssize_t, Py_ssize_t, const int32_t*, int32_t, float, const float*, Py_ssize_t,
+        float*, int32_t*, float*) noexcept nogil
     int32_t forward_neuron_f64(
-        const double*, const double*, Py_ssize_t, Py_ssize_t, int32_t*, double*, int32_t, double, const double*,
-        Py_ssize_t, double*) noexcept nogil
+        const double*, const double*, Py_ssize_t, Py_ssize_t, const int32_t*, int32_t, double, const double*,
+        Py_ssize_t, double*, int32_t*, double*) noexcept nogil
     void whole_weights_f32(
         const float*, const float*, const float*, const float*, float, float, Py_ssize_t, float*) noexcept nogil
     void whole_weights_f64(
@@ -35,7 +35,8 @@ cdef extern from "vector_kernels.h":
 
 
 def forward(
-    PairLists pairs,
+    PairLists candidates,                   # IN
+    PairLists fired,                        # OUT   rows that fire, and activations
     const floating[:, ::1] X,               # IN    (n_rows, ld)
     const floating[:, ::1] displacement,    # IN    (n_neurons, ld)
     const floating[:, ::1] start,           # IN    (n_neurons >> pair_shift, ld)
@@ -50,19 +51,20 @@ def forward(
     floating[:, :, ::1] buffers,            # OUT   (n_blocks, n_rows, ld_out) scratch; the sum is in buffers[0]
     int n_threads,
 ):
-    """Verify candidates, compact the lists to the pairs that fire, and sum the output into buffers[0]."""
+    """Verify candidates, list what fires, and sum the output into buffers[0]."""
     cdef Py_ssize_t b
     cdef int status = 0
     cdef const floating* velocity_start = &velocity[0, 0] if velocity.shape[0] else NULL
-    if buffers.shape[0] < pairs.n_blocks or buffers.shape[1] < X.shape[0] or buffers.shape[2] != V.shape[1]:
-        raise ValueError("buffers do not fit the lists, X and V")
-    for b in prange(pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
-        status += _forward_block(pairs, b, &X[0, 0], X.shape[0], X.shape[1], &displacement[0, 0], &start[0, 0],
-                                 &anchor[0, 0], pair_shift, &anchored[0], &c_state[0, 0], &V[0, 0], V.shape[1],
-                                 velocity_start, &delay[0], &pending[0, 0], &buffers[b, 0, 0])
+    _check_buffers(fired, buffers.shape[0], buffers.shape[1], buffers.shape[2], X.shape[0], V.shape[1])
+    if candidates.n_neurons != fired.n_neurons or fired.itemsize != sizeof(floating):
+        raise ValueError("candidates and fired must be lists of the same neurons, fired with values of X's dtype")
+    for b in prange(fired.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
+        status += _forward_block(candidates, fired, b, &X[0, 0], X.shape[0], X.shape[1], &displacement[0, 0],
+                                 &start[0, 0], &anchor[0, 0], pair_shift, &anchored[0], &c_state[0, 0], &V[0, 0],
+                                 V.shape[1], velocity_start, &delay[0], &pending[0, 0], &buffers[b, 0, 0])
     if status:
-        raise MemoryError("no memory for the scratch of the forward pass")
-    _sum_buffers(buffers, pairs.n_blocks, X.shape[0], n_threads)
+        raise MemoryError("no memory for the lists of firing pairs")
+    _sum_buffers(buffers, fired.n_blocks, X.shape[0], n_threads)
 
 
 def output_of_fired(
@@ -74,15 +76,20 @@ def output_of_fired(
 ):
     """Sum the output of lists that hold verified activations already into buffers[0]."""
     cdef Py_ssize_t b
-    if buffers.shape[0] < pairs.n_blocks or buffers.shape[1] < n_rows or buffers.shape[2] != V.shape[1]:
-        raise ValueError("buffers do not fit the lists and V")
+    _check_buffers(pairs, buffers.shape[0], buffers.shape[1], buffers.shape[2], n_rows, V.shape[1])
     for b in prange(pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
         _output_block(pairs, b, n_rows, &V[0, 0], V.shape[1], &buffers[b, 0, 0])
     _sum_buffers(buffers, pairs.n_blocks, n_rows, n_threads)
 
 
+cdef _check_buffers(PairLists fired, n_blocks, n_rows, ld_out, n_rows_needed, ld_out_needed):
+    if n_blocks < fired.n_blocks or n_rows < n_rows_needed or ld_out != ld_out_needed:
+        raise ValueError("buffers do not fit the lists, the rows and V")
+
+
 cdef int _forward_block(
-    PairLists pairs,              # INOUT
+    PairLists candidates,         # IN
+    PairLists fired,              # OUT
     Py_ssize_t block,
     const floating* X,            # IN    (n_rows, ld)
     Py_ssize_t n_rows,
@@ -100,36 +107,45 @@ cdef int _forward_block(
     const double* pending,        # IN    (n_delays, 4)
     floating* output,             # OUT   (n_rows, ld_out)
 ) noexcept nogil:
-    cdef Py_ssize_t r
-    cdef Py_ssize_t last = min((block + 1) * pairs.block_size, pairs.n_neurons)
+    cdef Py_ssize_t r, at
+    cdef Py_ssize_t last = min((block + 1) * fired.block_size, fired.n_neurons)
     cdef const floating* velocity_r
     cdef const floating* anchor_r
-    cdef floating share, run
-    cdef floating* value
-    cdef int32_t* row
+    cdef const double* a
+    cdef const int32_t* row
+    cdef int32_t count
     cdef floating* whole = <floating*> malloc(ld * sizeof(floating))
     if whole == NULL:
         return -1
     memset(output, 0, n_rows * ld_out * sizeof(floating))
-    for r in range(block * pairs.block_size, last):
-        if pairs.count[r] == 0:
+    fired.used[block] = 0
+    for r in range(block * fired.block_size, last):
+        count = candidates.count[r]
+        at = fired.used[block]
+        fired.start[r] = at
+        fired.count[r] = 0
+        if count == 0:
             continue
-        row = pairs.rows[block] + pairs.start[r]
-        value = <floating*> pairs.values[block] + pairs.start[r]
+        if fired.reserve(block, count + 1) < 0:
+            free(whole)
+            return -1
+        row = candidates.rows[block] + candidates.start[r]
         anchor_r = anchor + r * ld if anchored[r] else NULL
         velocity_r = velocity + r * ld if velocity != NULL and delay[r] else NULL
-        share = <floating> pending[4 * delay[r]]
-        run = <floating> pending[4 * delay[r] + 1]
+        a = pending + 4 * delay[r]
         if floating is float:
-            whole_weights_f32(start + (r >> pair_shift) * ld, anchor_r, displacement + r * ld, velocity_r, share, run,
-                              ld, whole)
-            pairs.count[r] = forward_neuron_f32(whole, X, ld, ld, row, value, pairs.count[r], c_state[3 * r], V + r * ld_out,
-                                                ld_out, output)
+            whole_weights_f32(start + (r >> pair_shift) * ld, anchor_r, displacement + r * ld, velocity_r,
+                              <float> a[0], <float> a[1], ld, whole)
+            fired.count[r] = forward_neuron_f32(
+                whole, X, ld, ld, row, count, c_state[3 * r], V + r * ld_out, ld_out, output, fired.rows[block] + at,
+                <float*> fired.values[block] + at)
         else:
-            whole_weights_f64(start + (r >> pair_shift) * ld, anchor_r, displacement + r * ld, velocity_r, share, run,
+            whole_weights_f64(start + (r >> pair_shift) * ld, anchor_r, displacement + r * ld, velocity_r, a[0], a[1],
                               ld, whole)
-            pairs.count[r] = forward_neuron_f64(whole, X, ld, ld, row, value, pairs.count[r], c_state[3 * r], V + r * ld_out,
-                                                ld_out, output)
+            fired.count[r] = forward_neuron_f64(
+                whole, X, ld, ld, row, count, c_state[3 * r], V + r * ld_out, ld_out, output, fired.rows[block] + at,
+                <double*> fired.values[block] + at)
+        fired.used[block] += fired.count[r]
     free(whole)
     return 0
 

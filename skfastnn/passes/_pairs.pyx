@@ -2,8 +2,8 @@
 #
 # Layout      Neurons are cut into a fixed number of blocks of equal size; a block owns one growable buffer of
 #             rows and one of values, and neuron r owns `count[r]` consecutive entries of it from `start[r]`.
-#             rows are positions in the current batch, not in the data set.
-# Invariants  The partition into blocks depends on the number of neurons alone. Threads take whole blocks, and what
+#             rows are positions in the current batch, not in the data set. Lists of candidates have no values.
+# Invariants  Rows of a list are ascending. The partition into blocks depends on the number of neurons alone. Threads take whole blocks, and what
 #             a block holds does not depend on which thread filled it: this is what makes results independent of
 #             the number of threads. `used[b]` is the sum of the counts of block b at most.
 # Cost        4 + itemsize bytes a pair; buffers grow by half and are kept from batch to batch.
@@ -45,13 +45,13 @@ cdef class PairLists:
     ----------
     n_neurons : int
         Number of lists.
-    dtype : numpy dtype
-        Type of the values, float32 or float64.
+    dtype : numpy dtype or None
+        Type of the values, float32 or float64; None for lists without values.
     """
 
     def __cinit__(self, Py_ssize_t n_neurons, dtype):
-        self.dtype = np.dtype(dtype)
-        self.itemsize = self.dtype.itemsize
+        self.dtype = None if dtype is None else np.dtype(dtype)
+        self.itemsize = 0 if dtype is None else self.dtype.itemsize
         self.n_neurons = n_neurons
         self.block_size = -(-n_neurons // N_BLOCKS)
         self.block_size += -self.block_size % 64      # whole groups of neurons, as search looks at them
@@ -90,10 +90,11 @@ cdef class PairLists:
         if new == NULL:
             return -1
         self.rows[block] = <int32_t*> new
-        new = realloc(self.values[block], wanted * self.itemsize)
-        if new == NULL:
-            return -1
-        self.values[block] = <char*> new
+        if self.itemsize:
+            new = realloc(self.values[block], wanted * self.itemsize)
+            if new == NULL:
+                return -1
+            self.values[block] = <char*> new
         self.capacity[block] = wanted
         return 0
 
@@ -129,12 +130,12 @@ cdef class PairLists:
         -------
         indptr : ndarray of shape (n_neurons + 1,), int64
         rows : ndarray of shape (total,), int32
-        values : ndarray of shape (total,)
+        values : ndarray of shape (total,), or None for lists without values
         """
         counts = self.counts()
         indptr = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
         rows = np.empty(self.total, dtype=np.int32)
-        values = np.empty(self.total, dtype=self.dtype)
+        values = np.empty(self.total, dtype=np.int8 if self.dtype is None else self.dtype)
         cdef int32_t[::1] rows_view = rows
         cdef signed char[::1] values_view = values.view(np.int8)
         cdef Py_ssize_t r, b
@@ -144,10 +145,11 @@ cdef class PairLists:
                 continue
             b = r // self.block_size
             memcpy(&rows_view[at], self.rows[b] + self.start[r], self.count[r] * sizeof(int32_t))
-            memcpy(&values_view[at * self.itemsize], self.values[b] + self.start[r] * self.itemsize,
-                   self.count[r] * self.itemsize)
+            if self.itemsize:
+                memcpy(&values_view[at * self.itemsize], self.values[b] + self.start[r] * self.itemsize,
+                       self.count[r] * self.itemsize)
             at += self.count[r]
-        return indptr, rows, values
+        return indptr, rows, None if self.dtype is None else values
 
 
 def pairs_above_zero(PairLists pairs, const floating[:, ::1] Z, int n_threads):

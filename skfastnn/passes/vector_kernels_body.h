@@ -65,20 +65,43 @@ VECTOR_CLONES static void NAME(whole_weights)(
         }
 }
 
+/* output[row] += value * v for the pairs of one neuron */
+INLINE void NAME(add_output)(
+    const int32_t *row, const REAL *value, int32_t count, const REAL *v, ptrdiff_t ld_out, REAL *output
+) {
+    if (ld_out == 1)
+        for (int32_t i = 0; i < count; i++)
+            output[row[i]] += value[i] * v[0];
+    else if (ld_out == LANES) {              /* up to 16 classes: the output weights stay in a register */
+        VEC weights = LOAD(v);
+        for (int32_t i = 0; i < count; i++) {
+            REAL *out = output + row[i] * LANES;
+            STORE(out, LOAD(out) + value[i] * weights);
+        }
+    } else
+        for (int32_t i = 0; i < count; i++)
+            for (ptrdiff_t j = 0; j < ld_out; j += LANES) {
+                REAL *out = output + row[i] * ld_out + j;
+                STORE(out, LOAD(out) + value[i] * LOAD(v + j));
+            }
+}
+
 /* Verify the candidates of one neuron and add what fires to the output.
- * row is compacted to the rows on which the neuron fires, in the order they came; value receives the activations. output has stride ld_out; with one output no padding is used. Returns the fired count. */
+ * The rows on which the neuron fires go to fired_row, in the order they came, and its activations to value, both with
+ * room for one more than count. output has stride ld_out; with one output no padding is used. Returns the fired count. */
 VECTOR_CLONES static int32_t NAME(forward_neuron)(
     const REAL *w,            /* IN    (n,) weights */
     const REAL *X,            /* IN    rows of the batch, ld_x apart */
     ptrdiff_t ld_x,
     ptrdiff_t n,
-    int32_t *row,             /* INOUT (count,) */
-    REAL *value,              /* OUT   (count,) */
+    const int32_t *row,       /* IN    (count,) candidates */
     int32_t count,
     REAL c,                   /* intercept */
     const REAL *v,            /* IN    (ld_out,) output weights of the neuron */
     ptrdiff_t ld_out,
-    REAL *output              /* INOUT (n_rows, ld_out) */
+    REAL *output,             /* INOUT (n_rows, ld_out) */
+    int32_t *fired_row,       /* OUT   (count + 1,) */
+    REAL *value               /* OUT   (count + 1,) */
 ) {
     int32_t fired = 0;
     for (int32_t i = 0; i < count; i += 4) {
@@ -87,36 +110,51 @@ VECTOR_CLONES static int32_t NAME(forward_neuron)(
         QUAD z;
         for (int q = 0; q < 4; q++)          /* a short group repeats its last row: those loads hit the cache */
             r[q] = row[i + (q < left ? q : left - 1)];
-        z = NAME(dot4)(w, X + r[0] * ld_x, X + r[1] * ld_x, X + r[2] * ld_x, X + r[3] * ld_x, n);
-        for (int q = 0; q < left; q++) {
-            REAL h = z[q] + c;
-            if (h > 0) {
-                REAL *out = output + r[q] * ld_out;
-                row[fired] = r[q];
-                value[fired++] = h;
-                if (ld_out == 1)
-                    out[0] += h * v[0];
-                else
-                    for (ptrdiff_t j = 0; j < ld_out; j += LANES)
-                        STORE(out + j, LOAD(out + j) + h * LOAD(v + j));
-            }
+        z = NAME(dot4)(w, X + r[0] * ld_x, X + r[1] * ld_x, X + r[2] * ld_x, X + r[3] * ld_x, n) + c;
+        for (int q = 0; q < left; q++) {     /* written always, counted when it fires: no branch to mispredict */
+            fired_row[fired] = r[q];
+            value[fired] = z[q];
+            fired += z[q] > 0;
         }
     }
+    NAME(add_output)(fired_row, value, fired, v, ld_out, output);
     return fired;
 }
 
-/* The pairs of one neuron fired already (verified elsewhere): only the output is added. */
+/* The pairs of one neuron are verified already: only the output is added. */
 VECTOR_CLONES static void NAME(output_neuron)(
     const int32_t *row, const REAL *value, int32_t count, const REAL *v, ptrdiff_t ld_out, REAL *output
 ) {
+    NAME(add_output)(row, value, count, v, ld_out, output);
+}
+
+/* sum = sum_i weight[i] * rows[row[i]], a strip of n_vectors vectors held in registers */
+INLINE void NAME(weighted_strip)(
+    const REAL *rows, ptrdiff_t ld, const int32_t *row, const REAL *weight, int32_t count, REAL *sum,
+    const int n_vectors
+) {
+    VEC total[8];
+    for (int j = 0; j < n_vectors; j++)
+        total[j] = (VEC){0};
     for (int32_t i = 0; i < count; i++) {
-        REAL *out = output + row[i] * ld_out;
-        if (ld_out == 1)
-            out[0] += value[i] * v[0];
-        else
-            for (ptrdiff_t j = 0; j < ld_out; j += LANES)
-                STORE(out + j, LOAD(out + j) + value[i] * LOAD(v + j));
+        const REAL *x = rows + row[i] * ld;
+        for (int j = 0; j < n_vectors; j++)
+            total[j] += weight[i] * LOAD(x + j * LANES);
     }
+    for (int j = 0; j < n_vectors; j++)
+        STORE(sum + j * LANES, total[j]);
+}
+
+INLINE void NAME(weighted_rows)(
+    const REAL *rows, ptrdiff_t ld, ptrdiff_t n, const int32_t *row, const REAL *weight, int32_t count, REAL *sum
+) {
+    ptrdiff_t j = 0;
+    for (; j + 8 * LANES <= n; j += 8 * LANES)
+        NAME(weighted_strip)(rows + j, ld, row, weight, count, sum + j, 8);
+    for (; j + 4 * LANES <= n; j += 4 * LANES)
+        NAME(weighted_strip)(rows + j, ld, row, weight, count, sum + j, 4);
+    for (; j < n; j += LANES)
+        NAME(weighted_strip)(rows + j, ld, row, weight, count, sum + j, 1);
 }
 
 /* Gradient of one neuron from the rows it fired on: weights (n,), output weights (ld_out,), intercept (returned).
@@ -135,41 +173,20 @@ INLINE REAL NAME(gradient)(
         }
         grad_v[0] = s;
     } else {
-        for (ptrdiff_t j = 0; j < ld_out; j += LANES)
-            STORE(grad_v + j, (VEC){0});
         for (int32_t i = 0; i < count; i += 4) {
             int32_t left = count - i < 4 ? count - i : 4;
             const REAL *e[4];
             for (int q = 0; q < 4; q++)
                 e[q] = error + row[i + (q < left ? q : left - 1)] * ld_out;
             QUAD g = NAME(dot4)(v, e[0], e[1], e[2], e[3], ld_out);
-            for (int q = 0; q < left; q++) {
+            for (int q = 0; q < left; q++)
                 signal[i + q] = g[q];
-                for (ptrdiff_t j = 0; j < ld_out; j += LANES)
-                    STORE(grad_v + j, LOAD(grad_v + j) + value[i + q] * LOAD(e[q] + j));
-            }
         }
+        NAME(weighted_rows)(error, ld_out, ld_out, row, value, count, grad_v);
     }
     for (int32_t i = 0; i < count; i++)
         grad_c += signal[i];
-    for (int32_t i = 0; i < count; i += 4) {
-        int32_t left = count - i < 4 ? count - i : 4;
-        const REAL *x[4];
-        REAL g[4];
-        for (int q = 0; q < 4; q++) {
-            x[q] = X + row[i + (q < left ? q : left - 1)] * ld_x;
-            g[q] = q < left ? signal[i + q] : 0;
-        }
-        if (i == 0)
-            for (ptrdiff_t j = 0; j < n; j += LANES)
-                STORE(grad_w + j, (g[0] * LOAD(x[0] + j) + g[1] * LOAD(x[1] + j))
-                                  + (g[2] * LOAD(x[2] + j) + g[3] * LOAD(x[3] + j)));
-        else
-            for (ptrdiff_t j = 0; j < n; j += LANES)
-                STORE(grad_w + j, LOAD(grad_w + j)
-                                  + ((g[0] * LOAD(x[0] + j) + g[1] * LOAD(x[1] + j))
-                                     + (g[2] * LOAD(x[2] + j) + g[3] * LOAD(x[3] + j))));
-    }
+    NAME(weighted_rows)(X, ld_x, n, row, signal, count, grad_w);
     return grad_c;
 }
 

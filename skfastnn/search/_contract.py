@@ -9,7 +9,6 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from skfastnn._network import aligned_zeros
-from skfastnn.passes._pairs import PairLists
 
 
 class TrainingRows:
@@ -103,13 +102,9 @@ class SearchEngine(ABC):
         Returns
         -------
         pairs : PairLists
-            Kept and overwritten by the next call.
+            Kept, and overwritten by the next call. Without values; with `verified`, the activations.
         """
 
-    def moved(self, pairs, solver):
-        """Take note of the pairs that fired, after the solver's step; refresh references when it pays."""
-        self.counters["fired"] += pairs.total
-
-    def new_pairs(self, network):
-        """Return empty lists for a network."""
-        return PairLists(network.n_neurons, network.dtype)
+    def moved(self, fired, solver):
+        """Take note of what fired, after the solver's step; refresh references when it pays."""
+        self.counters["fired"] += fired.total

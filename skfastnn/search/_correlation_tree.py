@@ -5,6 +5,7 @@ from sklearn.utils.extmath import randomized_svd
 
 from skfastnn._network import aligned_zeros
 from skfastnn.passes._blas import matmul_nt
+from skfastnn.passes._pairs import PairLists
 from skfastnn.search._contract import SearchEngine
 from skfastnn.search._lazy_tree import GROUP_SIZE, query, write_leaves
 
@@ -19,9 +20,12 @@ MIN_FEATURES_FOR_SUBSPACE = 128
 PROJECTION_DRIFT = 0.15
 # Projections are renewed when a neuron of the group went on by this much since, in a straight line or not.
 PROJECTION_PATH = 0.1
-# A neuron is refreshed when the verifications it wasted since its last refresh outnumber the rows, by which time they
-# have cost about as much as the refresh does: whatever comes, at most twice the cost of knowing it beforehand.
-WASTE_PER_ROW = 1.0
+# A neuron is refreshed when the verifications it wasted since its last refresh outnumber the rows by this factor, by
+# which time they have cost about as much as the refresh does: whatever comes, at most twice the cost of knowing it
+# beforehand. Where lists stand, a refresh also costs the lists of 64 neurons.
+WASTE_PER_ROW, WASTE_PER_ROW_STANDING = 1.5, 8.0
+# Room for lists that stand for several steps: more of it renews fewer and verifies more.
+STANDING_GROWTH, STANDING_SKIN = 1.1, 0.02
 # Neurons are refreshed together, so that the rows are normalised once for many.
 MIN_REFRESH = 128
 # Rows and neurons of a tile of correlations while leaves are written.
@@ -44,10 +48,10 @@ class CorrelationTreeSearch(SearchEngine):
     def build(self, rows, network, n_threads):
         self.rows, self.network, self.n_threads = rows, network, n_threads
         m, d = network.n_neurons, network.n_features
-        self.pairs = self.new_pairs(network)
+        self.pairs = PairLists(m, None)
         self.n_groups = -(-m // GROUP_SIZE)
         padded = self.n_groups * GROUP_SIZE
-        self.leaves = self._allocate((rows.n_samples, padded))
+        self.leaves = self._allocate((self.n_groups, rows.n_samples, GROUP_SIZE))
         self.foot = np.full(m, network.threshold - DEPTH)
         self.waste = np.zeros(m)
         self.drift = np.zeros(padded, dtype=np.float32)
@@ -61,6 +65,9 @@ class CorrelationTreeSearch(SearchEngine):
         self.inside = np.zeros((self.n_groups, n_directions + 1, GROUP_SIZE), dtype=np.float32)
         self.outside = np.zeros(padded, dtype=np.float32)
         self.path_at_projection = np.full(m, -np.inf)
+        # with a single batch, lists stand until a neuron leaves these bounds
+        self.standing_drift = np.full(padded, -1, dtype=np.float32)
+        self.standing_threshold = np.full(padded, np.inf, dtype=np.float32)
         self._fill(np.arange(m))
 
     @property
@@ -79,22 +86,44 @@ class CorrelationTreeSearch(SearchEngine):
             x_inside[:, :-1] = batch.rows @ self.directions.T
             x_inside[:, -1] = norms
             norms_outside = self._rest(norms, x_inside[:, :-1])
+        if norms.size == self.rows.n_samples and not projected.any():
+            wanted = self._renew_standing()
+            drift, threshold = self.standing_drift, self.standing_threshold
+        else:
+            wanted = np.ones(self.n_groups, dtype=bool)
+            drift, threshold = self.drift, self.threshold
+            self.standing_drift[:] = -1
         query(
-            self.leaves, self.pairs, batch.index, norms, norms_outside, x_inside, self.threshold, self.drift, self.inside, projected.view(np.uint8), self.n_threads,
+            self.leaves, self.pairs, batch.index, norms, norms_outside, x_inside, threshold, drift, self.inside,
+            projected.view(np.uint8), wanted.view(np.uint8), self.n_threads,
         )  # fmt: skip
+        self.counters["visited"] += norms.size * int(wanted.sum()) * GROUP_SIZE
         self.n_candidates = self.pairs.counts()
         total = int(self.n_candidates.sum())
-        self.counters["visited"] += norms.size * self.network.n_neurons
         self.counters["candidates"] += total
         self.counters["dot_products"] += total
         return self.pairs
 
-    def moved(self, pairs, solver):
-        super().moved(pairs, solver)
-        self.waste += self.n_candidates - pairs.counts()
-        due = np.flatnonzero(self.waste > WASTE_PER_ROW * self.rows.n_samples)
+    def moved(self, fired, solver):
+        super().moved(fired, solver)
+        self.waste += self.n_candidates - fired.counts()
+        factor = WASTE_PER_ROW_STANDING if self.standing_drift[0] >= 0 else WASTE_PER_ROW
+        due = np.flatnonzero(self.waste > factor * self.rows.n_samples)
         if due.size >= min(MIN_REFRESH, max(1, self.network.n_neurons // 32)):
             self._refresh(due, solver)
+
+    def _renew_standing(self):
+        """Widen the bounds of groups that left them; return which groups that are.
+
+        Rows that pass at some drift and threshold pass at a larger drift and a lower threshold too, so a list made
+        with room to spare is a superset for as long as its neurons stay inside.
+        """
+        left = (self.drift > self.standing_drift) | (self.threshold < self.standing_threshold)
+        groups = left.reshape(-1, GROUP_SIZE).any(axis=1)
+        renewed = np.repeat(groups, GROUP_SIZE)
+        self.standing_drift[renewed] = self.drift[renewed] * STANDING_GROWTH + STANDING_SKIN
+        self.standing_threshold[renewed] = self.threshold[renewed] - STANDING_SKIN
+        return groups
 
     def _bounds(self, movement, largest_norm):
         """Set thresholds and drifts for the query; return the drifts."""
@@ -117,6 +146,7 @@ class CorrelationTreeSearch(SearchEngine):
         self._fill(neurons)
         self.waste[neurons] = 0
         self.path_at_projection[neurons] = -np.inf
+        self.standing_drift[neurons] = -1
         self.counters["refreshed"] += neurons.size
 
     def _fill(self, neurons):

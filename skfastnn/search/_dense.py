@@ -3,7 +3,7 @@
 import numpy as np
 
 from skfastnn.passes._blas import matmul_nt
-from skfastnn.passes._pairs import pairs_above_zero
+from skfastnn.passes._pairs import PairLists, pairs_above_zero
 from skfastnn.search._contract import SearchEngine
 
 # Bounds the temporary of dense products, in numbers.
@@ -18,7 +18,7 @@ class DenseSearch(SearchEngine):
 
     def build(self, rows, network, n_threads):
         self.network, self.n_threads = network, n_threads
-        self.pairs = self.new_pairs(network)
+        self.pairs = PairLists(network.n_neurons, network.dtype)
 
     def candidates(self, batch, solver):
         solver.catch_up()

@@ -6,9 +6,9 @@
 #                 correlation > -(intercept + bound on the change).
 # Layout      A leaf is one byte: the correlation in steps of STEP above the foot of its neuron, rounded up. 0 means
 #             "at or below the foot" (the tree is truncated there), 255 "anything" (so far above the threshold that it
-#             fires or nearly so). leaves (n_samples, padded neurons), rows of whole cache lines: the 64 leaves of one
-#             line are the children of one inner node, and are compared with their thresholds by vector code; with a
-#             few per cent of the leaves passing, a maximum per line would hardly ever prune, so none is kept.
+#             fires or nearly so). leaves (n_groups, n_samples, 64): a cache line holds the leaves of one sample in a
+#             group of 64 neurons, the children of one inner node, which are compared with their thresholds by vector
+#             code; with a few per cent passing, a maximum per line would hardly ever prune, so none is kept.
 # Invariants  <w_ref, x> <= foot + STEP * leaf for every leaf below 255. Candidates come in ascending row order, and
 #             do not depend on the number of threads.
 # Cost        One byte a pair. A query compares every leaf of the batch once, about one cycle each, two with the
@@ -41,7 +41,7 @@ cdef float C_STEP = STEP
 
 
 def write_leaves(
-    uint8_t[:, ::1] leaves,                 # OUT   (n_samples, padded neurons)
+    uint8_t[:, :, ::1] leaves,              # OUT   (n_groups, n_samples, 64)
     const int32_t[::1] index,               # IN    (n_rows,) rows to write
     const int64_t[::1] neurons,             # IN    (n,) columns to write
     const int64_t[::1] source,              # IN    (n,) column of the tile for each neuron
@@ -52,11 +52,11 @@ def write_leaves(
     """Write the correlations of some neurons with some rows as leaves."""
     cdef Py_ssize_t i
     for i in prange(index.shape[0], nogil=True, num_threads=n_threads, schedule="static"):
-        _write_row(&leaves[index[i], 0], &neurons[0], &source[0], neurons.shape[0], &tile[i, 0], &foot[0])
+        _write_row(&leaves[0, index[i], 0], leaves.shape[1] * GROUP, &neurons[0], &source[0], neurons.shape[0], &tile[i, 0], &foot[0])
 
 
 cdef void _write_row(
-    uint8_t* leaves, const int64_t* neurons, const int64_t* source, Py_ssize_t n, const floating* correlation,
+    uint8_t* leaves, Py_ssize_t ld_group, const int64_t* neurons, const int64_t* source, Py_ssize_t n, const floating* correlation,
     const double* foot,
 ) noexcept nogil:
     cdef Py_ssize_t k
@@ -64,12 +64,12 @@ cdef void _write_row(
     for k in range(n):
         # the small addition covers the rounding of this line
         steps = ceil((correlation[source[k]] - foot[neurons[k]]) / C_STEP + 1e-4)
-        leaves[neurons[k]] = <uint8_t> max(0.0, min(255.0, steps))
+        leaves[neurons[k] // GROUP * ld_group + neurons[k] % GROUP] = <uint8_t> max(0.0, min(255.0, steps))
 
 
 def query(
-    const uint8_t[:, ::1] leaves,           # IN    (n_samples, padded neurons)
-    PairLists pairs,                        # OUT   candidates; values are not set
+    const uint8_t[:, :, ::1] leaves,        # IN    (n_groups, n_samples, 64)
+    PairLists pairs,                        # OUT   candidates, lists without values
     const int32_t[::1] index,               # IN    (n_rows,) samples of the batch
     const float[::1] norms,                 # IN    (n_rows,) upper bounds on the norms of the rows
     const float[::1] norms_outside,         # IN    (n_rows,) the same outside the subspace
@@ -79,13 +79,14 @@ def query(
                                             #       outside the subspace where the group is projected
     const float[:, :, ::1] inside,          # IN    (n_groups, n_directions, 64) displacement in the subspace
     const uint8_t[::1] projected,           # IN    (n_groups,) whether to use the subspace
+    const uint8_t[::1] wanted,              # IN    (n_groups,) groups to look at; others keep their lists
     int n_threads,
 ):
     """Collect the candidates of a batch.
 
     Parameters
     ----------
-    leaves, pairs, index, norms, norms_outside, rows_inside, threshold, drift, inside, projected
+    leaves, pairs, index, norms, norms_outside, rows_inside, threshold, drift, inside, projected, wanted
         As commented; a group is 64 neurons.
     n_threads : int
     """
@@ -93,20 +94,20 @@ def query(
     cdef int status = 0
     cdef int n_directions = rows_inside.shape[1]
     cdef const float* inside_start = &inside[0, 0, 0] if inside.shape[0] else NULL
-    if pairs.block_size % GROUP or leaves.shape[1] % GROUP or drift.shape[0] < leaves.shape[1]:
+    if pairs.block_size % GROUP or leaves.shape[2] != GROUP or drift.shape[0] < leaves.shape[0] * GROUP:
         raise ValueError("blocks, leaves and drift must come in whole groups of neurons")
     for b in prange(pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
-        status += _query_neurons(&leaves[0, 0], leaves.shape[1], pairs, b, &index[0], index.shape[0], &norms[0],
+        status += _query_neurons(&leaves[0, 0, 0], leaves.shape[1], pairs, b, &index[0], index.shape[0], &norms[0],
                                  &norms_outside[0], &rows_inside[0, 0], n_directions, &threshold[0], &drift[0],
-                                 inside_start, &projected[0])
+                                 inside_start, &projected[0], &wanted[0])
     if status:
         raise MemoryError("no memory for the candidates of a batch")
 
 
 cdef int _query_neurons(
-    const uint8_t* leaves, Py_ssize_t ld, PairLists pairs, Py_ssize_t block, const int32_t* index,
+    const uint8_t* leaves, Py_ssize_t n_samples, PairLists pairs, Py_ssize_t block, const int32_t* index,
     Py_ssize_t n_rows, const float* norms, const float* norms_outside, const float* rows_inside, int n_directions,
-    const float* threshold, const float* drift, const float* inside, const uint8_t* projected,
+    const float* threshold, const float* drift, const float* inside, const uint8_t* projected, const uint8_t* wanted,
 ) noexcept nogil:
     """Query one block of neurons, group by group and 64 rows at a time."""
     cdef Py_ssize_t first = block * pairs.block_size
@@ -121,16 +122,19 @@ cdef int _query_neurons(
     cdef uint64_t* passed = <uint64_t*> malloc(64 * n_words * sizeof(uint64_t))
     if passed == NULL:
         return -1
-    pairs.used[block] = 0
+    cdef bint everything = _start_block(pairs, block, first, last, wanted)
     r = first
     while r < last:
+        if not (everything or wanted[r // GROUP]):
+            r += GROUP
+            continue
         directions = inside + (r // GROUP) * n_directions * GROUP if projected[r // GROUP] else NULL
         norm = norms_outside if projected[r // GROUP] else norms
         for word in range(n_words):
             k = word * 64
             here = <int> min(64, n_rows - k)
             ahead = <int> min(128, n_rows - k)
-            query_block(leaves + r, ld, index + k, here, ahead, C_STEP, threshold + r, drift + r, norm + k, directions,
+            query_block(leaves + r * n_samples, GROUP, index + k, here, ahead, C_STEP, threshold + r, drift + r, norm + k, directions,
                         rows_inside + k * n_directions, n_directions, bits)
             for k in range(64):
                 passed[k * n_words + word] = bits[k]
@@ -140,6 +144,23 @@ cdef int _query_neurons(
         r += GROUP
     free(passed)
     return 0
+
+
+cdef bint _start_block(
+    PairLists pairs, Py_ssize_t block, Py_ssize_t first, Py_ssize_t last, const uint8_t* wanted,
+) noexcept nogil:
+    """Return whether to start the block anew: when all is wanted, or what is kept is buried in what is not."""
+    cdef Py_ssize_t r
+    cdef Py_ssize_t live = 0
+    cdef bint everything = True
+    for r in range(first, last):
+        live += pairs.count[r]
+    for r in range(first // GROUP, (last + GROUP - 1) // GROUP):
+        everything = everything and wanted[r]
+    everything = everything or pairs.used[block] > 3 * live + 1024
+    if everything:
+        pairs.used[block] = 0
+    return everything
 
 
 cdef int _emit_group(

@@ -19,7 +19,7 @@
 #define GROUP 64      /* neurons of a group: one cache line of leaves */
 #define WIDTH 16
 #define PREFETCH_ROWS 16
-#define OPEN_LEAF 254.5f /* a byte of 255 says nothing about the correlation from above */
+#define OPEN_LEAF 255 /* a byte of 255 says nothing about the correlation from above */
 
 typedef float query_vec __attribute__((vector_size(64), aligned(4), may_alias));
 
@@ -68,30 +68,27 @@ QUERY_CLONES static void query_block(
     uint64_t *bits               /* OUT   (64,) */
 ) {
     int8_t flags[GROUP] __attribute__((aligned(64)));
-    float value[GROUP] __attribute__((aligned(64)));
-    int32_t pass[GROUP] __attribute__((aligned(64)));
-    const float open = OPEN_LEAF * step;
+    float change[GROUP] __attribute__((aligned(64)));
     for (int k = 0; k < n_rows; k++) {
         const uint8_t *leaf = leaves + (ptrdiff_t)index[k] * ld_leaves;
         if (k + PREFETCH_ROWS < n_ahead)
             __builtin_prefetch(leaves + (ptrdiff_t)index[k + PREFETCH_ROWS] * ld_leaves);
-        query_vec bound[GROUP / WIDTH];
-        for (int g = 0; g < GROUP / WIDTH; g++)
-            bound[g] = norm[k] * *(const query_vec *)(drift + g * WIDTH);
-        if (inside)
+        if (inside) {
+            query_vec bound[GROUP / WIDTH];
+            for (int g = 0; g < GROUP / WIDTH; g++)
+                bound[g] = norm[k] * *(const query_vec *)(drift + g * WIDTH);
             for (int q = 0; q < n_directions; q++) {
                 float x = x_inside[(ptrdiff_t)k * n_directions + q];
                 for (int g = 0; g < GROUP / WIDTH; g++)
                     bound[g] += x * *(const query_vec *)(inside + q * GROUP + g * WIDTH);
             }
-        /* plain loops: the compiler's own vectoriser knows the conversions between bytes and floats */
-        const float *sum = (const float *)bound;
+            memcpy(change, bound, sizeof(change));
+        } else
+            for (int r = 0; r < GROUP; r++)
+                change[r] = norm[k] * drift[r];
+        /* a plain loop: the compiler's own vectoriser knows the conversions between bytes and floats */
         for (int r = 0; r < GROUP; r++)
-            value[r] = (float)leaf[r] * step;
-        for (int r = 0; r < GROUP; r++)
-            pass[r] = (value[r] + sum[r] > threshold[r]) | (value[r] > open);
-        for (int r = 0; r < GROUP; r++)
-            flags[r] = (int8_t)pass[r];
+            flags[r] = ((float)leaf[r] * step + change[r] > threshold[r]) | (leaf[r] == OPEN_LEAF);
         bits[k] = pack64(flags);
     }
     for (int k = n_rows; k < 64; k++)

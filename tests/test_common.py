@@ -1,0 +1,23 @@
+"""scikit-learn's common checks; none is listed as an expected failure."""
+
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skfastnn import FastReLUClassifier, FastReLURegressor
+
+ESTIMATORS = [
+    FastReLUClassifier(),
+    FastReLUClassifier(hidden_layer_sizes=256, solver="sgd", search="dense", momentum=0.5),
+    FastReLUClassifier(
+        hidden_layer_sizes=(256,), solver="adam", search="correlation_tree", threshold=0.5, learning_rate="adaptive"
+    ),
+    FastReLURegressor(),
+    FastReLURegressor("huber", hidden_layer_sizes=256, solver="sgd", search="correlation_tree", threshold=1.0),
+    FastReLURegressor(hidden_layer_sizes=(257,), solver="adam", search="dense", init="random", alpha=0.1),
+]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@parametrize_with_checks(ESTIMATORS)
+def test_common_checks(estimator, check):
+    check(estimator)
