@@ -7,7 +7,7 @@ from skfastnn._network import aligned_zeros
 from skfastnn.passes._blas import matmul_nt
 from skfastnn.passes._pairs import PairLists
 from skfastnn.search._contract import SearchEngine
-from skfastnn.search._lazy_tree import GROUP_SIZE, query, write_leaves
+from skfastnn.search._lazy_tree import GROUP_SIZE, query, write_first_leaves, write_leaves
 
 # Leaves reach down to this far below the threshold, in standard deviations of the pre-activations; what is above the
 # threshold by 255 steps less this far counts as open.
@@ -28,7 +28,7 @@ WASTE_PER_ROW, WASTE_PER_ROW_STANDING = 1.5, 8.0
 STANDING_GROWTH, STANDING_SKIN = 1.1, 0.02
 # Neurons are refreshed together, so that the rows are normalised once for many.
 MIN_REFRESH = 128
-# Rows and neurons of a tile of correlations while leaves are written.
+# Rows and draws of a tile of correlations while leaves are written.
 TILE_ROWS = 1024
 TILE_NEURONS = 1024
 
@@ -68,7 +68,7 @@ class CorrelationTreeSearch(SearchEngine):
         # with a single batch, lists stand until a neuron leaves these bounds
         self.standing_drift = np.full(padded, -1, dtype=np.float32)
         self.standing_threshold = np.full(padded, np.inf, dtype=np.float32)
-        self._fill(np.arange(m))
+        self._write_start()
 
     @property
     def nbytes(self):
@@ -143,38 +143,51 @@ class CorrelationTreeSearch(SearchEngine):
         self.network.rebase(neurons)
         solver.rebased(neurons)
         self.foot[neurons] = -self.network.c_state[neurons, 0] - DEPTH
-        self._fill(neurons)
+        self._write(neurons)
         self.waste[neurons] = 0
         self.path_at_projection[neurons] = -np.inf
         self.standing_drift[neurons] = -1
         self.counters["refreshed"] += neurons.size
 
-    def _fill(self, neurons):
-        """Compute the correlations of some neurons with all rows and write the leaves."""
-        network = self.network
-        untouched = not network.anchored[neurons].any()
-        # the draw is shared by antisymmetric pairs until one of them is refreshed
-        source = neurons >> network.pair_shift if untouched else neurons
-        distinct, source = np.unique(source, return_inverse=True)
+    def _tiles(self):
+        """Yield blocks of consecutive normalised rows with the number of the first."""
         rows, norms = self.rows.buffers(min(TILE_ROWS, self.rows.n_samples))
-        tile = np.empty((rows.shape[0], min(TILE_NEURONS, distinct.size)), dtype=network.dtype)
-        for k in range(0, self.rows.n_samples, TILE_ROWS):
-            index = np.arange(k, min(k + TILE_ROWS, self.rows.n_samples), dtype=np.int32)
-            block, _ = self.rows.gather(index, rows, norms)
-            for first in range(0, distinct.size, TILE_NEURONS):
-                ids = distinct[first : first + TILE_NEURONS]
-                W = network.start[ids[0] : ids[-1] + 1] if untouched else network.reference(ids)
-                part = tile[: index.size] if ids.size == tile.shape[1] else np.empty(
-                    (index.size, ids.size), dtype=network.dtype
-                )
-                matmul_nt(block, W, part, self.n_threads)
-                begin, end = np.searchsorted(source, [first, first + ids.size])
-                write_leaves(
-                    self.leaves, index, neurons[begin:end], source[begin:end] - first, part, self.foot, self.n_threads
-                )
-        lengths = np.einsum("ij,ij->i", W, W)
-        self.longest_reference = max(self.longest_reference, 1.5 * float(np.sqrt(lengths.max())))
-        self.counters["dot_products"] += distinct.size * self.rows.n_samples
+        for first in range(0, self.rows.n_samples, TILE_ROWS):
+            index = np.arange(first, min(first + TILE_ROWS, self.rows.n_samples), dtype=np.int32)
+            yield first, self.rows.gather(index, rows, norms)[0]
+
+    def _write_start(self):
+        """INIT: write the leaves of all neurons; antisymmetric pairs share a draw, and its correlations."""
+        network, shift = self.network, self.network.pair_shift
+        # whole groups: the draws behind the last neuron are zero, and nobody asks for their leaves
+        n_drawn = self.n_groups * GROUP_SIZE >> shift
+        foot = network.threshold - DEPTH
+        for first, block in self._tiles():
+            for k in range(0, n_drawn, TILE_NEURONS):
+                W = network.start[k : k + TILE_NEURONS]
+                tile = np.zeros((block.shape[0], min(TILE_NEURONS, n_drawn - k)), dtype=network.dtype)
+                if W.shape[0] == tile.shape[1]:
+                    matmul_nt(block, W, tile, self.n_threads)
+                else:
+                    tile[:, : W.shape[0]] = block @ W.T
+                group = (k << shift) // GROUP_SIZE
+                write_first_leaves(self.leaves, first, group, tile, foot, shift, self.n_threads)
+        self._note_references(network.start)
+        self.counters["dot_products"] += network.start.shape[0] * self.rows.n_samples
+
+    def _write(self, neurons):
+        """UPDATE: write the leaves of some neurons anew."""
+        W = self.network.reference(neurons)
+        for first, block in self._tiles():
+            tile = np.empty((block.shape[0], neurons.size), dtype=self.network.dtype)
+            matmul_nt(block, W, tile, self.n_threads)
+            write_leaves(self.leaves, first, neurons, tile, self.foot[neurons], self.n_threads)
+        self._note_references(W)
+        self.counters["dot_products"] += neurons.size * self.rows.n_samples
+
+    def _note_references(self, W):
+        longest = float(np.sqrt(np.einsum("ij,ij->i", W, W).max()))
+        self.longest_reference = max(self.longest_reference, longest)
 
     def _allocate(self, shape):
         try:

@@ -20,7 +20,6 @@
 
 from cython cimport floating
 from cython.parallel cimport prange
-from libc.math cimport ceil
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport free, malloc
 
@@ -31,6 +30,7 @@ cdef extern from "query_kernels.h":
     void query_block(
         const uint8_t*, Py_ssize_t, const int32_t*, int, int, float, const float*, const float*, const float*,
         const float*, const float*, int, uint64_t*) noexcept nogil
+    void write_line(const float*, float, float, int, uint8_t*) noexcept nogil
     int lowest_bit(uint64_t) noexcept nogil
     int count_bits(uint64_t) noexcept nogil
 
@@ -40,31 +40,66 @@ STEP = 0.0125
 cdef float C_STEP = STEP
 
 
-def write_leaves(
+def write_first_leaves(
     uint8_t[:, :, ::1] leaves,              # OUT   (n_groups, n_samples, 64)
-    const int32_t[::1] index,               # IN    (n_rows,) rows to write
-    const int64_t[::1] neurons,             # IN    (n,) columns to write
-    const int64_t[::1] source,              # IN    (n,) column of the tile for each neuron
-    const floating[:, ::1] tile,            # IN    (n_rows, n_columns) correlations
-    const double[::1] foot,                 # IN    (n_neurons,)
+    Py_ssize_t first_sample,
+    Py_ssize_t first_group,
+    const floating[:, ::1] tile,            # IN    (n_rows, n_columns) correlations with the draws
+    double foot,
+    int pair_shift,                         # 1: two neurons share a column
     int n_threads,
 ):
-    """Write the correlations of some neurons with some rows as leaves."""
+    """Write the leaves of consecutive samples and groups that share a foot, as at the start.
+
+    Columns beyond the last whole group are taken to be followed by room for it: give whole groups.
+    """
     cdef Py_ssize_t i
-    for i in prange(index.shape[0], nogil=True, num_threads=n_threads, schedule="static"):
-        _write_row(&leaves[0, index[i], 0], leaves.shape[1] * GROUP, &neurons[0], &source[0], neurons.shape[0], &tile[i, 0], &foot[0])
+    cdef Py_ssize_t n_groups = (tile.shape[1] << pair_shift) // GROUP
+    if (tile.shape[1] << pair_shift) % GROUP:
+        raise ValueError("tile must hold whole groups of neurons")
+    for i in prange(tile.shape[0], nogil=True, num_threads=n_threads, schedule="static"):
+        _write_first(&leaves[first_group, first_sample + i, 0], leaves.shape[1] * GROUP, n_groups, &tile[i, 0], foot,
+                     pair_shift)
+
+
+cdef void _write_first(
+    uint8_t* leaf, Py_ssize_t ld_group, Py_ssize_t n_groups, const floating* correlation, double foot, int pair_shift,
+) noexcept nogil:
+    cdef Py_ssize_t g, k
+    cdef Py_ssize_t n = GROUP >> pair_shift
+    cdef float line[64]
+    for g in range(n_groups):
+        for k in range(n):
+            line[k] = <float> correlation[g * n + k]
+        write_line(line, <float> foot, 1 / C_STEP, pair_shift, leaf + g * ld_group)
+
+
+def write_leaves(
+    uint8_t[:, :, ::1] leaves,              # OUT   (n_groups, n_samples, 64)
+    Py_ssize_t first_sample,
+    const int64_t[::1] neurons,             # IN    (n,) neuron of each column
+    const floating[:, ::1] tile,            # IN    (n_rows, n) correlations
+    const double[::1] foot,                 # IN    (n,)
+    int n_threads,
+):
+    """Write the leaves of consecutive samples and any neurons."""
+    cdef Py_ssize_t i
+    if tile.shape[1] != neurons.shape[0] or foot.shape[0] != neurons.shape[0]:
+        raise ValueError("tile and foot must have one column per neuron")
+    for i in prange(tile.shape[0], nogil=True, num_threads=n_threads, schedule="static"):
+        _write_row(&leaves[0, first_sample + i, 0], leaves.shape[1] * GROUP, &neurons[0], neurons.shape[0],
+                   &tile[i, 0], &foot[0])
 
 
 cdef void _write_row(
-    uint8_t* leaves, Py_ssize_t ld_group, const int64_t* neurons, const int64_t* source, Py_ssize_t n, const floating* correlation,
+    uint8_t* leaves, Py_ssize_t ld_group, const int64_t* neurons, Py_ssize_t n, const floating* correlation,
     const double* foot,
 ) noexcept nogil:
     cdef Py_ssize_t k
     cdef double steps
     for k in range(n):
-        # the small addition covers the rounding of this line
-        steps = ceil((correlation[source[k]] - foot[neurons[k]]) / C_STEP + 1e-4)
-        leaves[neurons[k] // GROUP * ld_group + neurons[k] % GROUP] = <uint8_t> max(0.0, min(255.0, steps))
+        steps = (correlation[k] - foot[k]) / C_STEP + 1.001
+        leaves[(neurons[k] >> 6) * ld_group + (neurons[k] & 63)] = <uint8_t> max(0.0, min(255.0, steps))
 
 
 def query(

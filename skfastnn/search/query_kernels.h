@@ -96,6 +96,30 @@ QUERY_CLONES static void query_block(
     transpose64(bits);
 }
 
+/* Leaves of one sample in one group, from the correlations of the group's neurons; pair_shift 1: two neurons share a
+ * correlation. Rounds up; the addition covers the rounding of the multiplication. */
+QUERY_CLONES static void write_line(
+    const float *correlation, /* IN    (64 >> pair_shift,) */
+    float foot,
+    float steps_per_unit,
+    int pair_shift,
+    uint8_t *leaf             /* OUT   (64,) */
+) {
+    int32_t whole[GROUP] __attribute__((aligned(64)));
+    const int n = GROUP >> pair_shift;
+    for (int r = 0; r < n; r++) {
+        float steps = (correlation[r] - foot) * steps_per_unit + 1.001f; /* truncation after + 1 rounds up */
+        steps = steps > 0 ? steps : 0;
+        whole[r] = (int32_t)(steps < 255 ? steps : 255);
+    }
+    if (pair_shift)
+        for (int r = 0; r < GROUP / 2; r++)
+            leaf[2 * r] = leaf[2 * r + 1] = (uint8_t)whole[r];
+    else
+        for (int r = 0; r < GROUP; r++)
+            leaf[r] = (uint8_t)whole[r];
+}
+
 static inline int lowest_bit(uint64_t word) { return __builtin_ctzll(word); }
 static inline int count_bits(uint64_t word) { return __builtin_popcountll(word); }
 
