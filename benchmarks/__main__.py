@@ -23,9 +23,7 @@ def parse(arguments=None):
         metavar="N",
         help="run N epochs of torch and scikit-learn and scale their time to all",
     )
-    parser.add_argument(
-        "--learning-rate", type=float, help="for torch, instead of the value skfastnn finds"
-    )
+    parser.add_argument("--learning-rate", type=float, help="for torch, instead of the value skfastnn finds")
     parser.add_argument(
         "--reuse-memory",
         action="store_true",
@@ -42,8 +40,7 @@ def selected(case, options):
     entries = [
         replace(settings, n_threads=options.threads)
         for settings in case.entries
-        if settings.library in options.libraries
-        and (not options.widths or settings.width in options.widths)
+        if settings.library in options.libraries and (not options.widths or settings.width in options.widths)
     ]
     return sorted(entries, key=lambda settings: settings.library != "skfastnn")
 

@@ -106,9 +106,7 @@ def _faster_implementation(problem, settings):
     labels = torch.from_numpy(problem.y_train[:n_batch])
     seconds = {}
     for implementation in ("foreach", "fused"):
-        network = Network(
-            problem.X_train[:n_batch], int(problem.y_train.max()) + 1, settings.width, 0
-        )
+        network = Network(problem.X_train[:n_batch], int(problem.y_train.max()) + 1, settings.width, 0)
         optimizer = _optimizer(network.params, settings, implementation)
         # the first step allocates gradients and momentum
         _step(network, optimizer, network.rows, labels)
@@ -142,9 +140,7 @@ def _epochs(problem, settings):
 
     start = time.perf_counter()
     n_batch = settings.n_batch(len(problem.X_train))
-    network = Network(
-        problem.X_train, int(problem.y_train.max()) + 1, settings.width, settings.seed
-    )
+    network = Network(problem.X_train, int(problem.y_train.max()) + 1, settings.width, settings.seed)
     labels = torch.from_numpy(problem.y_train)
     optimizer = _optimizer(network.params, settings, implementation)
     random = torch.Generator().manual_seed(settings.seed)

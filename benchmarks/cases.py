@@ -126,9 +126,7 @@ CASES = {
     "mnist-4k": _mnist(4_096),
     "mnist-16k": _mnist(16_384),
     "mnist-64k": _mnist(65_536),
-    "mnist-98": Case(
-        "MNIST, seconds to 98.0 % test accuracy", "mnist", "target", _TO_98, target=0.98
-    ),
+    "mnist-98": Case("MNIST, seconds to 98.0 % test accuracy", "mnist", "target", _TO_98, target=0.98),
     "mnist-60s": Case("MNIST, best test accuracy in 60 s", "mnist", "budget", _IN_60S, budget=60.0),
     "scaling": Case("MNIST 4,000 x 784, seconds per step", "mnist-4000", "scaling", _SCALING),
 }

@@ -64,8 +64,7 @@ def table(case, answers, peer_epochs=None):
     """
     seconds = {
         settings: [
-            scaled_seconds(answer, case.epochs) if case.kind == "epochs" else answer["seconds"]
-            for answer in runs
+            scaled_seconds(answer, case.epochs) if case.kind == "epochs" else answer["seconds"] for answer in runs
         ]
         for settings, runs in answers.items()
     }

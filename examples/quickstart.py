@@ -45,9 +45,7 @@ def main():
         accuracy = model.score(X_test, y_test)
         fired = fired_fraction(model, X_train)
         neurons = model.coefs_[0].shape[1]
-        print(
-            f"{type(model).__name__:20}{neurons:>8,}{accuracy:>15.1%}{seconds:>13.2f}{fired:>9.1%}"
-        )
+        print(f"{type(model).__name__:20}{neurons:>8,}{accuracy:>15.1%}{seconds:>13.2f}{fired:>9.1%}")
     print("MLPClassifier computes every neuron, fired or not.")
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")

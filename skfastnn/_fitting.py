@@ -153,9 +153,7 @@ class Trainer:
             total_weight += weight
             history.n_samples_seen += last - first
         history.loss_curve.append(float(total_loss / total_weight))
-        history.firing_curve.append(
-            (self.engine.counters["fired"] - fired_before) / (n * self.network.n_neurons)
-        )
+        history.firing_curve.append((self.engine.counters["fired"] - fired_before) / (n * self.network.n_neurons))
         return True
 
     def _step(self, batch, y, sample_weight):

@@ -205,9 +205,7 @@ def test_update_without_intercept_keeps_it(Trees):
 @given(data=st.data())
 def test_updates_in_any_order_equal_a_scan(Trees, dtype, data):
     n_samples, n_neurons = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 20))
-    weights, X, intercepts = make_data(
-        n_samples, n_neurons, dtype=dtype, seed=data.draw(st.integers(0, 99))
-    )
+    weights, X, intercepts = make_data(n_samples, n_neurons, dtype=dtype, seed=data.draw(st.integers(0, 99)))
     trees = Trees(weights, X, intercepts)
     numbers = st.integers(-4, 4)
     for _ in range(data.draw(st.integers(1, 12))):

@@ -1,11 +1,11 @@
 # Neuron-major lists of (row, value) pairs: candidates on their way to the forward pass, fired pairs after it.
 #
-# Layout      Neurons are cut into a fixed number of blocks of equal size; a block owns one growable buffer of
-#             rows and one of values, and neuron r owns `count[r]` consecutive entries of it from `start[r]`.
-#             rows are positions in the current batch, not in the data set. Lists of candidates have no values.
-# Invariants  Rows of a list are ascending. The partition into blocks depends on the number of neurons alone. Threads take whole blocks, and what
-#             a block holds does not depend on which thread filled it: this is what makes results independent of
-#             the number of threads. `used[b]` is the sum of the counts of block b at most.
+# Layout      Neurons are cut into a fixed number of blocks of equal size; a block owns one growable buffer of rows and
+#             one of values, and neuron r owns `count[r]` consecutive entries of it from `start[r]`. Rows are positions
+#             in the current batch, not in the data set. Lists of candidates have no values.
+# Invariants  Rows of a list are ascending. The partition into blocks depends on the number of neurons alone. Threads
+#             take whole blocks, and what a block holds does not depend on which thread filled it: this is what makes
+#             results independent of the number of threads. Entries of a block behind `used` are free.
 # Cost        4 + itemsize bytes a pair; buffers grow by half and are kept from batch to batch.
 # Threads     A block is written by one thread at a time. `reserve` is called without the GIL; it returns -1 when
 #             memory is short, which the caller reports after its parallel loop.

@@ -214,13 +214,13 @@ cdef int _sgd_block(
         value = <floating*> pairs.values[block] + pairs.start[r]
         if floating is float:
             sgd_neuron_f32(displacement + r * ld, velocity + r * ld, anchor + r * ld if anchored[r] else NULL,
-                           c_state + 3 * r, V + r * ld_out, velocity_vr, start_v + r * ld_out, X, ld, ld, row, value, pairs.count[r], error, ld_out, rule,
-                           silent, scratch, &touch32)
+                           c_state + 3 * r, V + r * ld_out, velocity_vr, start_v + r * ld_out, X, ld, ld, row, value,
+                           pairs.count[r], error, ld_out, rule, silent, scratch, &touch32)
             _note(norms + 3 * r, touch32.displacement, touch32.velocity, touch32.change)
         else:
             sgd_neuron_f64(displacement + r * ld, velocity + r * ld, anchor + r * ld if anchored[r] else NULL,
-                           c_state + 3 * r, V + r * ld_out, velocity_vr, start_v + r * ld_out, X, ld, ld, row, value, pairs.count[r], error, ld_out, rule,
-                           silent, scratch, &touch64)
+                           c_state + 3 * r, V + r * ld_out, velocity_vr, start_v + r * ld_out, X, ld, ld, row, value,
+                           pairs.count[r], error, ld_out, rule, silent, scratch, &touch64)
             _note(norms + 3 * r, touch64.displacement, touch64.velocity, touch64.change)
         touched[r] = step + 1
     free(scratch)

@@ -142,7 +142,8 @@ def query(
 cdef int _query_neurons(
     const uint8_t* leaves, Py_ssize_t n_samples, PairLists pairs, Py_ssize_t block, const int32_t* index,
     Py_ssize_t n_rows, const float* norms, const float* norms_outside, const float* rows_inside, int n_directions,
-    const float* threshold, const float* drift, const float* inside, const uint8_t* projected, const uint8_t* wanted,
+    const float* threshold, const float* drift, const float* inside, const uint8_t* projected,
+    const uint8_t* wanted,
 ) noexcept nogil:
     """Query one block of neurons, group by group and 64 rows at a time."""
     cdef Py_ssize_t first = block * pairs.block_size
