@@ -19,8 +19,8 @@ from skfastnn._network import Coordinates, Network, resolve_threshold
 from skfastnn._threads import blas_threads, effective_n_threads
 from skfastnn.search import make_engine
 from skfastnn.search._contract import TrainingRows
-from skfastnn.solvers import automatic_step_size, make_solver
-from skfastnn.solvers._step_size import MAX_PROBE, tangent_kernel
+from skfastnn.solvers import make_solver
+from skfastnn.solvers._step_size import MAX_PROBE, adam_step_size, sgd_step_size, tangent_kernel
 
 POSITIVE = Interval(Real, 0, None, closed="neither")
 NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
@@ -278,10 +278,14 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         if self.learning_rate_init != "auto":
             self.learning_rate_init_ = float(self.learning_rate_init)
         elif first_call or self._start["rate"][0] != self.solver_:
-            kernel = tangent_kernel(rows, network)[0] if self.solver_ == "sgd" else None
             weight = sample_weight[index]
-            curvature = loss.curvature(target, sample_weight)
-            self.learning_rate_init_ = automatic_step_size(self.solver_, kernel, weight, curvature, rows, network)
+            if self.solver_ == "sgd":
+                kernel = tangent_kernel(rows, network)
+                curvature = loss.curvature(target, sample_weight)
+                batch_weight = sample_weight.mean() * self._resolved_batch_size(n_samples)
+                self.learning_rate_init_ = sgd_step_size(kernel, weight, curvature, batch_weight, self.alpha)
+            else:
+                self.learning_rate_init_ = adam_step_size(rows, weight, network, loss.first_change)
         else:
             self.learning_rate_init_ = self._start["rate"][1]
         self._start = {**self._start, "rate": (self.solver_, self.learning_rate_init_)}
@@ -309,17 +313,19 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             self.solver_, network, {name: getattr(self, name) for name in names}, effective_n_threads()
         )  # fmt: skip
         if not first_call:
-            solver.measure()
             if incremental:
                 self._restore_solver(solver)
+            solver.measure()
         return solver
 
+    def _resolved_batch_size(self, n_samples):
+        return int(min(200 if self.batch_size == "auto" else self.batch_size, n_samples))
+
     def _schedule(self, n_samples):
-        batch_size = 200 if self.batch_size == "auto" else self.batch_size
         names = ("learning_rate", "power_t", "alpha", "shuffle", "max_iter", "tol", "n_iter_no_change", "verbose")
         settings = {name: getattr(self, name) for name in names}
         return Schedule(
-            learning_rate_init=self.learning_rate_init_, batch_size=int(min(batch_size, n_samples)), **settings
+            learning_rate_init=self.learning_rate_init_, batch_size=self._resolved_batch_size(n_samples), **settings
         )  # fmt: skip
 
     def _run(self, network, solver, loss, random_state, samples, n_epochs, validate, n_seen):
@@ -330,7 +336,8 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             trainer = Trainer(network, solver, make_engine(self.search_), loss, schedule, random_state)
             trainer.history.n_samples_seen = n_seen
             try:
-                trainer.fit(*samples, n_epochs, validate)
+                with np.errstate(over="ignore", invalid="ignore"):  # divergence is reported by its name
+                    trainer.fit(*samples, n_epochs, validate)
                 return trainer
             except MemoryError as error:
                 if self.search_ == "dense" or solver.n_steps > n_steps:
@@ -427,8 +434,8 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         if state is None or state["solver"] != self.solver_:
             return
         for name, value in state["arrays"].items():
-            # the displacement was measured anew, and starts from another reference
-            if name not in ("norms", "anchor_norms") and getattr(solver, name).shape == value.shape:
+            # there is no anchor after loading: displacements are from the start
+            if name != "anchor_norms" and getattr(solver, name).shape == value.shape:
                 getattr(solver, name)[...] = value
         solver.n_steps = state["n_steps"]
         solver.network.c_state[:, 1:] = state["c_state"]

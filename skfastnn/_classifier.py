@@ -60,7 +60,7 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
     verbose : bool, default=False
         Print a line per epoch.
     warm_start : bool, default=False
-        Go on from the weights of the last fit.
+        Go on from the weights of the last fit; momentum and moments start anew (in `partial_fit` they are kept).
     momentum : float in [0, 1], default=0.9
         Momentum of "sgd".
     nesterovs_momentum : bool, default=True
@@ -92,7 +92,7 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
     loss_ : float
         Loss of the last epoch, without the penalty.
     loss_curve_ : list of float
-        Mean loss of each epoch, without the penalty.
+        Mean loss of each epoch, without the penalty; goes on in `partial_fit` and with `warm_start`.
     best_loss_ : float or None
     validation_scores_ : list of float or None
     best_validation_score_ : float or None
@@ -102,15 +102,15 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         The same for each epoch.
     threshold_ : float
     solver_, search_ : str
-        As resolved.
+        As resolved; `search_` is "dense" where the memory did not suffice for the search structure.
     learning_rate_init_ : float
         As resolved.
     search_counters_ : dict of int
-        Operations of the search: visited, candidates, fired, refreshed, dot_products.
+        Operations of the search in the last call: visited, candidates, fired, refreshed, dot_products.
     n_iter_ : int
-        Number of epochs run.
+        Number of epochs of the last call.
     t_ : int
-        Number of samples seen.
+        Number of samples seen in all calls since the network was drawn.
     n_layers_, n_outputs_ : int
     out_activation_ : str
     n_features_in_ : int

@@ -104,7 +104,7 @@ class Trainer:
                         break
                     history.n_without_improvement = 0
         except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=4)
+            warnings.warn("Training interrupted by user.", stacklevel=6)
             history.interrupted = True
         self.solver.catch_up()
         return history
@@ -220,5 +220,5 @@ class Trainer:
             f"The loss stopped being finite in epoch {epoch + 1}; training stopped and the last finite weights "
             f"were kept. Lower learning_rate_init (it was {self.schedule.rate:.3g}) or scale the data.",
             ConvergenceWarning,
-            stacklevel=6,
+            stacklevel=8,
         )

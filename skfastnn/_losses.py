@@ -12,6 +12,8 @@ class SquaredError:
     """Half the squared error."""
 
     out_activation = "identity"
+    # change of an output by the first step of Adam: a third of the target's standard deviation
+    first_change = 0.35
 
     def standardisation(self, y, weight):
         """Return the shift and scale of the target for training, two float64 ndarray of shape (n_outputs,)."""
@@ -126,6 +128,8 @@ class Poisson(NotStandardised):
 class SoftmaxLogLoss(NotStandardised):
     """Log-loss of several classes; y is one-hot."""
 
+    first_change = 1.0
+
     out_activation = "softmax"
 
     def value_and_gradient(self, raw, y):
@@ -138,6 +142,8 @@ class SoftmaxLogLoss(NotStandardised):
 
 class BinaryLogLoss(NotStandardised):
     """Log-loss of yes or no, summed over the columns of a multilabel target."""
+
+    first_change = 1.0
 
     out_activation = "logistic"
 

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import norm as normal
+from sklearn.utils import gen_batches
 
 from skfastnn.passes._rows import gather_rows
 
 ALIGNMENT = 64
 # Rows of weights handled at a time where a temporary copy is needed.
 CHUNK_NEURONS = 1024
+# Rows of data handled at a time in double precision.
+CHUNK_ROWS = 2048
 
 
 def aligned_zeros(shape, dtype):
@@ -64,8 +67,8 @@ class Coordinates:
     @classmethod
     def from_data(cls, X, sample_weight):
         """Measure the weighted mean and scale of X; data without any spread are scaled by their norm alone."""
-        weight = sample_weight / sample_weight.sum()
-        mean = (weight @ X).astype(np.float64)
+        weight = sample_weight.astype(np.float64) / sample_weight.sum(dtype=np.float64)
+        mean = sum(weight[part] @ X[part].astype(np.float64) for part in gen_batches(X.shape[0], CHUNK_ROWS))
         scale = cls._root_mean_square(X, weight, mean)
         # rounding noise of a constant column is not spread
         if scale <= 1e-7 * np.linalg.norm(mean):
@@ -76,9 +79,9 @@ class Coordinates:
     @staticmethod
     def _root_mean_square(X, weight, mean):
         total = 0.0
-        for first in range(0, X.shape[0], 4096):
-            rows = X[first : first + 4096] - mean
-            total += weight[first : first + 4096] @ np.einsum("ij,ij->i", rows, rows)
+        for part in gen_batches(X.shape[0], CHUNK_ROWS):
+            rows = X[part] - mean
+            total += weight[part] @ np.einsum("ij,ij->i", rows, rows)
         return float(np.sqrt(total))
 
     def gather(self, X, index, out, norms, n_threads):

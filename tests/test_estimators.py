@@ -13,6 +13,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from skfastnn import FastReLUClassifier, FastReLURegressor
+from skfastnn._network import Network
 
 BOTH = pytest.mark.parametrize("Estimator", [FastReLUClassifier, FastReLURegressor])
 SOLVERS = pytest.mark.parametrize("solver", ["sgd", "adam"])
@@ -279,14 +280,16 @@ def test_early_stopping_scores_with_weights():
 
 @BOTH
 @SOLVERS
-def test_partial_fit_goes_on_as_fit_does(Estimator, solver):
+@pytest.mark.parametrize("batch_size", [7, 10_000])
+def test_partial_fit_goes_on_as_fit_does(Estimator, solver, batch_size):
     X, y = data_for(Estimator)
-    settings = {**SMALL, **FULL_BATCH, "solver": solver, "search": "dense", "alpha": 0.1, "max_iter": 8}
+    settings = {**SMALL, "batch_size": batch_size, "solver": solver, "search": "dense", "alpha": 0.1, "max_iter": 8}
+    settings["learning_rate_init"] = 0.1 if solver == "sgd" else "auto"
     whole = Estimator(**settings).fit(X, y)
     steps = Estimator(**settings)
     for _ in range(8):
         steps.partial_fit(X, y, **({"classes": [0, 1, 2]} if Estimator is FastReLUClassifier else {}))
-    # the same only if momentum, moments and step counts are carried over
+    # the same only if momentum, moments, step counts and the random state are carried over
     assert_allclose(steps.loss_curve_, whole.loss_curve_, rtol=1e-9)
     assert_same_fit(steps, whole, rtol=1e-9)
     assert len(steps.loss_curve_) == len(steps.firing_curve_) == 8
@@ -424,6 +427,15 @@ def test_early_stopping_restores_the_best_weights(Estimator, solver):
     stratify = y if Estimator is FastReLUClassifier else None
     _, X_held, _, y_held = train_test_split(X, y, test_size=0.1, random_state=0, stratify=stratify)
     assert_allclose(est.score(X_held, y_held), est.best_validation_score_, rtol=1e-9)
+
+
+@BOTH
+def test_scores_that_are_not_finite_are_the_worst(Estimator, monkeypatch):
+    X, y = data_for(Estimator)
+    monkeypatch.setattr(Network, "raw_output", lambda self, rows: np.full((rows.shape[0], self.n_outputs), np.nan))
+    est = Estimator(**SMALL, early_stopping=True).fit(X, y)
+    assert est.validation_scores_ == [-np.inf] * 5
+    assert np.isfinite(est.coefs_[0]).all()
 
 
 def test_early_stopping_with_a_rare_class_does_without_strata():

@@ -53,9 +53,10 @@ cdef class PairLists:
         self.dtype = None if dtype is None else np.dtype(dtype)
         self.itemsize = 0 if dtype is None else self.dtype.itemsize
         self.n_neurons = n_neurons
-        self.block_size = -(-n_neurons // N_BLOCKS)
-        self.block_size += -self.block_size % 64      # whole groups of neurons, as search looks at them
-        self.n_blocks = -(-n_neurons // self.block_size)
+        self.block_size = (n_neurons + N_BLOCKS - 1) // N_BLOCKS
+        # whole groups of neurons, as search looks at them
+        self.block_size = (self.block_size + 63) // 64 * 64
+        self.n_blocks = (n_neurons + self.block_size - 1) // self.block_size
         self.rows = <int32_t**> calloc(self.n_blocks, sizeof(int32_t*))
         self.values = <char**> calloc(self.n_blocks, sizeof(char*))
         self.capacity = <Py_ssize_t*> calloc(self.n_blocks, sizeof(Py_ssize_t))

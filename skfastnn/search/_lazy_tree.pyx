@@ -170,8 +170,9 @@ cdef int _query_neurons(
             k = word * 64
             here = <int> min(64, n_rows - k)
             ahead = <int> min(128, n_rows - k)
-            query_block(leaves + r * n_samples, GROUP, index + k, here, ahead, C_STEP, threshold + r, drift + r, norm + k, directions,
-                        rows_inside + k * n_directions, n_directions, bits)
+            query_block(leaves + r * n_samples, GROUP, index + k, here, ahead, C_STEP, threshold + r, drift + r,
+                        norm + k, directions, rows_inside + k * n_directions, n_directions,
+                        bits)
             for k in range(64):
                 passed[k * n_words + word] = bits[k]
         if _emit_group(pairs, block, r, min(r + GROUP, last), passed, n_words) < 0:

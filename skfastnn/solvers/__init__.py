@@ -1,9 +1,8 @@
 """Solvers: one iteration each."""
 
 from skfastnn.solvers._first_order import Adam, MomentumSGD, Movement
-from skfastnn.solvers._step_size import automatic_step_size
 
-__all__ = ["Adam", "MomentumSGD", "Movement", "automatic_step_size", "make_solver"]
+__all__ = ["Adam", "MomentumSGD", "Movement", "make_solver"]
 
 
 def make_solver(name, network, settings, n_threads):

@@ -1,0 +1,306 @@
+"""Input that cannot work: clear errors, an estimator left as it was, and what happens when training goes wrong."""
+
+import re
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.datasets import load_digits, make_classification
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils._param_validation import InvalidParameterError
+
+from skfastnn import FastReLUClassifier, FastReLURegressor
+from skfastnn._network import Network
+from skfastnn.search._correlation_tree import CorrelationTreeSearch
+
+BOTH = pytest.mark.parametrize("Estimator", [FastReLUClassifier, FastReLURegressor])
+SMALL = {"hidden_layer_sizes": (128,), "threshold": 1.0, "random_state": 0, "max_iter": 3}
+
+
+def data_for(Estimator):
+    X, y = make_classification(60, 8, random_state=0)
+    return (X, y) if Estimator is FastReLUClassifier else (X, X[:, 0] + y)
+
+
+def changed(X, value):
+    X = X.copy()
+    X[3, 2] = value
+    return X
+
+
+def frozen_copy(value):
+    """Copy the state of an estimator deeply into something that `==` compares by value."""
+    if isinstance(value, np.ndarray):
+        return value.tobytes(), value.shape, value.dtype
+    if isinstance(value, dict):
+        return {key: frozen_copy(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [frozen_copy(item) for item in value]
+    return frozen_copy(vars(value)) if hasattr(value, "__dict__") else value
+
+
+# data
+
+BAD_DATA = {
+    "NaN": (lambda X, y: (changed(X, np.nan), y, None), "contains NaN"),
+    "infinity": (lambda X, y: (changed(X, np.inf), y, None), "infinity"),
+    "NaN in y": (lambda X, y: (X, np.where(np.arange(60) == 3, np.nan, y), None), "NaN"),
+    "no rows": (lambda X, y: (X[:0], y[:0], None), r"0 sample\(s\)"),
+    "no features": (lambda X, y: (X[:, :0], y, None), r"0 feature\(s\)"),
+    "too few targets": (lambda X, y: (X, y[1:], None), "inconsistent numbers of samples"),
+    "one dimension": (lambda X, y: (X[0], y[:8], None), "Expected 2D array"),
+    "negative weight": (lambda X, y: (X, y, np.where(np.arange(60) == 3, -1.0, 1.0)), "Negative values.*sample_weight"),
+    "zero weights": (lambda X, y: (X, y, np.zeros(60)), "(?i)sample.weight.*zero"),
+    "NaN in weights": (lambda X, y: (X, y, np.full(60, np.nan)), "sample_weight contains NaN"),
+    "too few weights": (lambda X, y: (X, y, np.ones(59)), r"sample_weight.shape == \(59,\)"),
+}
+
+
+@BOTH
+@pytest.mark.parametrize("case", BAD_DATA)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("fitted", [False, True])
+def test_bad_data_is_named_and_leaves_the_estimator_as_it_was(Estimator, case, method, fitted):
+    make, message = BAD_DATA[case]
+    X, y = data_for(Estimator)
+    est = Estimator(**SMALL)
+    if fitted:
+        est.fit(X, y).partial_fit(X, y)
+    before = frozen_copy(vars(est))
+    more = {"classes": [0, 1]} if method == "partial_fit" and Estimator is FastReLUClassifier else {}
+    bad_X, bad_y, weight = make(X, y)
+    with pytest.raises(ValueError, match=message):
+        getattr(est, method)(bad_X, bad_y, sample_weight=weight, **more)
+    assert frozen_copy(vars(est)) == before
+
+
+@BOTH
+def test_prediction_checks_the_number_of_features(Estimator):
+    X, y = data_for(Estimator)
+    est = Estimator(**SMALL).fit(X, y)
+    for bad, message in ((X[:, 1:], "7 features"), (changed(X, np.nan), "NaN"), (X[:0], r"0 sample\(s\)")):
+        with pytest.raises(ValueError, match=message):
+            est.predict(bad)
+    with pytest.raises(ValueError, match="7 features"):
+        est.partial_fit(X[:, 1:], y)
+
+
+def test_targets_that_do_not_fit_the_task():
+    X, y = data_for(FastReLUClassifier)
+    with pytest.raises(ValueError, match="Unknown label type"):
+        FastReLUClassifier(**SMALL).fit(X, y + 0.5)
+    with pytest.raises(ValueError, match="fit one classifier per output"):
+        FastReLUClassifier(**SMALL).fit(X, np.column_stack([y, y + 1]))
+    with pytest.raises(ValueError, match="could not convert string to float"):
+        FastReLURegressor(**SMALL).fit(X, np.where(y, "a", "b"))
+    for bad in (y - 1.0, 0.0 * y, np.column_stack([y, 0 * y])):
+        with pytest.raises(ValueError, match="loss='poisson' needs targets"):
+            FastReLURegressor("poisson", **SMALL).fit(X, bad)
+    reg = FastReLURegressor(**SMALL).fit(X, y)
+    with pytest.raises(ValueError, match="1 outputs as on the last call"):
+        reg.partial_fit(X, np.column_stack([y, y]))
+
+
+@pytest.mark.parametrize("class_weight", [{0: 0.0, 1: 0.0}, {5: 1.0}, [{0: 1.0}, {1: 1.0}]])
+def test_bad_class_weight(class_weight):
+    X, y = data_for(FastReLUClassifier)
+    with pytest.raises(ValueError, match="weight"):
+        FastReLUClassifier(**SMALL, class_weight=class_weight).fit(X, y)
+    with pytest.raises(ValueError, match="'balanced' or a list of one dict per label"):
+        FastReLUClassifier(**SMALL, class_weight={0: 1.0}).fit(X, np.column_stack([y, 1 - y]))
+
+
+@BOTH
+def test_a_single_row_and_constant_data_train(Estimator):
+    X, y = data_for(Estimator)
+    for data, target in ((X[:1], y[:1]), (np.full_like(X, 3.0), y), (np.zeros_like(X), y)):
+        est = Estimator(**SMALL).fit(data, target)
+        assert np.isfinite(est.coefs_[0]).all()
+        assert np.unique(est.predict(data)).size == 1
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("factor", [1e-15, 1e15])
+def test_features_of_extreme_scale_train(dtype, factor):
+    X, y = data_for(FastReLUClassifier)
+    clf = FastReLUClassifier(**{**SMALL, "max_iter": 30}).fit((factor * X).astype(dtype), y)
+    assert clf.score((factor * X).astype(dtype), y) > 0.9
+
+
+# parameters
+
+BAD_PARAMETERS = {
+    "threshold": ["high", -1.0, None, np.nan],
+    "solver": ["lbfgs", None],
+    "search": ["lsh", None],
+    "alpha": ["a", -1.0, None],
+    "batch_size": ["all", 0, 1.5],
+    "learning_rate": ["cosine"],
+    "learning_rate_init": ["fast", 0.0, -1.0, None],
+    "power_t": ["a", -1.0],
+    "max_iter": ["a", 0, 1.5],
+    "shuffle": ["yes"],
+    "random_state": ["a"],
+    "tol": ["a", -1.0],
+    "momentum": ["a", -0.1, 1.1],
+    "nesterovs_momentum": ["yes"],
+    "early_stopping": ["yes"],
+    "validation_fraction": ["a", -0.1, 1.0],
+    "beta_1": ["a", 1.0],
+    "beta_2": ["a", 1.0],
+    "epsilon": ["a", 0.0],
+    "n_iter_no_change": ["a", 0, 1.5],
+    "init": ["glorot"],
+    "train_output": ["yes"],
+}
+
+
+@BOTH
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, bad in BAD_PARAMETERS.items() for value in bad])
+def test_bad_parameter_is_named(Estimator, name, value):
+    X, y = data_for(Estimator)
+    est = Estimator(**{**SMALL, name: value})
+    with pytest.raises(InvalidParameterError, match=f"The {name!r} parameter of {Estimator.__name__} must be"):
+        est.fit(X, y)
+    assert not hasattr(est, "coefs_")
+
+
+@pytest.mark.parametrize(("name", "value"), [("loss", "log_loss"), ("quantile", 1.0), ("huber_delta", 0.0)])
+def test_bad_parameter_of_the_regressor_is_named(name, value):
+    with pytest.raises(InvalidParameterError, match=f"The {name!r} parameter"):
+        FastReLURegressor(**{**SMALL, name: value}).fit(*data_for(FastReLURegressor))
+
+
+@BOTH
+@pytest.mark.parametrize("sizes", [(64, 64), (), [[64]]])
+def test_more_than_one_layer(Estimator, sizes):
+    with pytest.raises(ValueError, match="must name exactly one hidden layer"):
+        Estimator(hidden_layer_sizes=sizes).fit(*data_for(Estimator))
+
+
+@BOTH
+@pytest.mark.parametrize("sizes", [(0,), (-3,), (1.5,), ("a",)])
+def test_width_that_is_no_width(Estimator, sizes):
+    with pytest.raises(ValueError, match=r"hidden_layer_sizes must hold integers >= 1"):
+        Estimator(hidden_layer_sizes=sizes).fit(*data_for(Estimator))
+    with pytest.raises(InvalidParameterError, match="hidden_layer_sizes"):
+        Estimator(hidden_layer_sizes=0).fit(*data_for(Estimator))
+
+
+@BOTH
+@pytest.mark.parametrize("threshold", [6.0, 60.0])
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+@pytest.mark.parametrize("rate", ["auto", 1.0])
+def test_threshold_at_which_nothing_fires(Estimator, threshold, solver, rate):
+    X, y = data_for(Estimator)
+    est = Estimator(**{**SMALL, "threshold": threshold}, solver=solver, learning_rate_init=rate)
+    before = frozen_copy(vars(est))
+    with pytest.raises(ValueError, match=rf"threshold={threshold:g}: the firing rate on 60 rows is 0. Lower threshold"):
+        est.fit(X, y)
+    assert frozen_copy(vars(est)) == before
+
+
+# training that goes wrong
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("search", ["correlation_tree", "dense"])
+@pytest.mark.parametrize("Estimator", [FastReLUClassifier, FastReLURegressor])
+def test_divergence_stops_with_finite_weights(Estimator, dtype, search):
+    X, y = data_for(Estimator)
+    rate = 1e6 if Estimator is FastReLURegressor else 1e30
+    est = Estimator(**{**SMALL, "max_iter": 100}, solver="sgd", search=search, learning_rate_init=rate)
+    with pytest.warns(ConvergenceWarning, match="stopped being finite") as record:
+        est.fit(X.astype(dtype), y)
+    message = str(record[0].message)
+    assert f"in epoch {len(est.loss_curve_) + 1};" in message
+    assert f"Lower learning_rate_init (it was {rate:.3g})" in message
+    assert len(record) == 1
+    assert est.n_iter_ == max(1, len(est.loss_curve_)) < 100
+    assert all(np.isfinite(a).all() for a in est.coefs_ + est.intercepts_)
+    assert np.isfinite(est.predict(X)).all()
+
+
+def test_a_network_that_was_silenced_is_reported():
+    X, y = load_digits(return_X_y=True)
+    clf = FastReLUClassifier(**{**SMALL, "max_iter": 5}, solver="sgd", learning_rate_init=1e6)
+    with pytest.warns(ConvergenceWarning, match=r"No neuron fired in the last epoch.*Lower learning_rate_init"):
+        clf.fit(X, y)
+    assert clf.firing_rate_ == [0.0]
+
+
+def test_weights_that_are_not_finite_are_never_kept(monkeypatch):
+    X, y = data_for(FastReLUClassifier)
+    clf = FastReLUClassifier(**SMALL).fit(X, y)
+    before = frozen_copy(vars(clf))
+    export = Network.export
+
+    def overflow(self):
+        coefs, intercepts = export(self)
+        return [1e308 * coefs[0] * 1e308, coefs[1]], intercepts
+
+    monkeypatch.setattr(Network, "export", overflow)
+    with pytest.raises(ValueError, match=r"weights are not finite. Lower learning_rate_init"):
+        clf.fit(X, y)
+    assert frozen_copy(vars(clf)) == before
+
+
+def test_early_stopping_survives_divergence():
+    X, y = data_for(FastReLURegressor)
+    reg = FastReLURegressor(**SMALL, solver="sgd", early_stopping=True, learning_rate_init=1e4)
+    with pytest.warns(ConvergenceWarning):
+        reg.fit(X, y)
+    assert np.isfinite(reg.predict(X)).all()
+
+
+@BOTH
+def test_interrupt_before_training_leaves_the_estimator_as_it_was(Estimator, monkeypatch):
+    X, y = data_for(Estimator)
+    est = Estimator(**SMALL).fit(X, y)
+    before = frozen_copy(vars(est))
+
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(CorrelationTreeSearch, "build", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        est.fit(X, y)
+    assert frozen_copy(vars(est)) == before
+
+
+# memory
+
+
+@BOTH
+@pytest.mark.parametrize("method", ["build", "candidates"])
+def test_without_memory_for_the_search_structure_training_is_dense(Estimator, method, monkeypatch):
+    X, y = data_for(Estimator)
+    settings = {**SMALL, "batch_size": 10}
+    dense = Estimator(**settings, search="dense").fit(X, y)
+
+    def fail(self, *args):
+        raise MemoryError("the correlation trees need 123,456 bytes")
+
+    monkeypatch.setattr(CorrelationTreeSearch, method, fail)
+    est = Estimator(**settings)
+    with pytest.warns(RuntimeWarning, match=re.escape("trees need 123,456 bytes); training with search='dense'")) as w:
+        est.fit(X, y)
+    assert w[0].filename == __file__
+    assert est.search_ == "dense"
+    assert_array_equal(est.coefs_[0], dense.coefs_[0])  # the same draws, also for the order of the samples
+    assert est.loss_curve_ == dense.loss_curve_
+    assert est.search == "auto"
+
+
+def test_memory_error_after_the_first_step_is_an_error(monkeypatch):
+    X, y = data_for(FastReLUClassifier)
+    clf = FastReLUClassifier(**SMALL)
+    before = frozen_copy(vars(clf))
+
+    def moved(self, pairs, solver):
+        raise MemoryError("no memory")
+
+    monkeypatch.setattr(CorrelationTreeSearch, "moved", moved)
+    with pytest.raises(MemoryError, match="no memory"):
+        clf.fit(X, y)
+    assert frozen_copy(vars(clf)) == before

@@ -1,0 +1,600 @@
+"""Compiled kernels against plain NumPy, and the solvers' lazy bookkeeping against dense textbook steps."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.utils._testing import create_memmap_backed_data
+
+from skfastnn._network import Coordinates, Network, aligned_zeros, padded_length
+from skfastnn._threads import blas_threads
+from skfastnn.passes._blas import matmul_nt
+from skfastnn.passes._forward import forward, output_of_fired
+from skfastnn.passes._pairs import PairLists, pairs_above_zero
+from skfastnn.passes._rows import gather_rows
+from skfastnn.passes._updates import adam_step, catch_up, sgd_step
+from skfastnn.solvers import Adam, MomentumSGD
+
+DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+OUTPUTS = pytest.mark.parametrize("n_outputs", [1, 3, 10, 17])
+FEATURES = pytest.mark.parametrize("n_features", [1, 5, 16, 33, 784])
+NESTEROV = pytest.mark.parametrize("nesterov", [False, True])
+# three blocks of neurons, the last one nearly empty; rows that leave a remainder modulo 4
+N_NEURONS, N_ROWS = 130, 37
+RULE = {"rate": 0.3, "momentum": 0.9, "nesterov": False, "penalty": 0.2}
+ADAM_RULE = {"rate": 0.01, "momentum": 0.9, "beta_2": 0.99, "epsilon": 1e-6, "penalty": 0.2}
+NOTHING_PENDING = np.array([[1.0, 0.0, 0.0, 1.0]])
+
+
+def assert_close(actual, expected, factor=1):
+    """Equal up to the rounding of sums whose terms are as large as the largest entry."""
+    tolerance = factor * (3e-5 if actual.dtype == np.float32 else 1e-12)
+    assert_allclose(actual, expected, rtol=tolerance, atol=tolerance * np.abs(expected).max(initial=0))
+
+
+def textbook_step(u, velocity, gradient, rule):
+    """Momentum as in Sutskever et al.; returns the new parameters and velocity."""
+    step = rule["rate"] * gradient
+    velocity = rule["momentum"] * velocity - step
+    return u + (rule["momentum"] * velocity - step if rule["nesterov"] else velocity), velocity
+
+
+def silent_steps(u, velocity, n_steps, rule):
+    """Carry out n_steps[r] steps for row r in which the penalty is the only gradient."""
+    u, velocity = np.asarray(u, dtype=np.float64), np.asarray(velocity, dtype=np.float64)
+    for k in range(n_steps.max(initial=0)):
+        late = (n_steps > k)[:, None]
+        new_u, new_velocity = textbook_step(u, velocity, rule["penalty"] * u, rule)
+        u, velocity = np.where(late, new_u, u), np.where(late, new_velocity, velocity)
+    return u, velocity
+
+
+def pending_matrices(n, rule):
+    """Matrices of 0 ... n - 1 silent steps, from what those steps do to the two unit states."""
+    k = np.arange(n)
+    ones, zeros = np.ones((n, 1)), np.zeros((n, 1))
+    (u1, v1), (u2, v2) = silent_steps(ones, zeros, k, rule), silent_steps(zeros, ones, k, rule)
+    return np.hstack([u1, u2, v1, v2])
+
+
+def lists_of(Z, n_threads=1):
+    pairs = PairLists(Z.shape[0], Z.dtype)
+    pairs_above_zero(pairs, Z, n_threads)
+    return pairs
+
+
+def dense_of(pairs, n_rows):
+    """The lists as (mask, values), both of shape (n_neurons, n_rows); each list must be strictly ascending."""
+    indptr, rows, values = pairs.to_csr()
+    neuron = np.repeat(np.arange(pairs.n_neurons), np.diff(indptr))
+    assert np.all((np.diff(rows) > 0) | (np.diff(neuron) > 0))
+    mask, dense = np.zeros((pairs.n_neurons, n_rows), dtype=bool), np.zeros((pairs.n_neurons, n_rows), values.dtype)
+    mask[neuron, rows], dense[neuron, rows] = True, values
+    return mask, dense
+
+
+class Layer:
+    """All arrays of a layer in mid-training and a batch, at random; padding is zero, as everywhere."""
+
+    def __init__(self, n_features, n_outputs, dtype, pair_shift=0, longest_delay=0, momentum=True, trained_output=True):
+        self.rng = np.random.default_rng(n_features + 1000 * n_outputs)
+        self.dtype, self.n_features, self.n_outputs, self.pair_shift = dtype, n_features, n_outputs, pair_shift
+        ld, ld_out, m = padded_length(max(n_features, 2), dtype), padded_length(n_outputs, dtype), N_NEURONS
+        self.X = self._draw(N_ROWS, n_features, ld, n_features**-0.5)
+        self.error = self._draw(N_ROWS, n_outputs, ld_out)
+        self.start = self._draw(m >> pair_shift, n_features, ld)
+        self.displacement, self.anchor = self._draw(m, n_features, ld, 0.3), self._draw(m, n_features, ld, 0.3)
+        self.anchored = self.rng.integers(0, 2, m).astype(np.uint8)
+        self.anchor[self.anchored == 0] = 0
+        self.velocity = self._draw(m, n_features, ld, 0.1) if momentum else np.zeros((0, 0), dtype)
+        self.V, self.start_V = self._draw(m, n_outputs, ld_out), self._draw(m, n_outputs, ld_out)
+        self.velocity_V = self._draw(m if trained_output else 0, n_outputs, ld_out)
+        self.c_state = self.rng.standard_normal((m, 3)).astype(dtype)
+        self.mean, self.mean_V = self._draw(m, n_features, ld), self.velocity_V.copy()
+        self.square, self.square_V = self._draw(m, n_features, ld) ** 2, self.velocity_V**2
+        self.c_state[:, 2] **= 2
+        self.norms = np.zeros((m, 3))
+        self.norms[:, 2] = self.rng.random(m)
+        self.delay = self.rng.integers(0, longest_delay + 1, m)
+        self.step = 100
+        self.touched = self.step - self.delay
+        self.activations = np.maximum(self.rng.standard_normal((m, N_ROWS)), 0).astype(dtype)
+        self.activations[::3] = 0  # neurons that do not fire
+
+    def _draw(self, n, width, ld, size=1.0):
+        out = aligned_zeros((n, ld), self.dtype)
+        out[:, :width] = size * self.rng.standard_normal((n, width))
+        return out
+
+    @property
+    def state(self):
+        """Copies of the arrays that an update may change, in float64."""
+        names = "displacement velocity mean square c_state V velocity_V mean_V square_V norms".split()
+        return {name: getattr(self, name).astype(np.float64) for name in names}
+
+    def forward(self, mask, pending, n_threads):
+        fired = lists_of(np.ones((N_NEURONS, 5), self.dtype))  # of an earlier batch
+        output = np.full((fired.n_blocks, N_ROWS, self.V.shape[1]), 7, dtype=self.dtype)
+        forward(
+            lists_of(mask.astype(self.dtype)), fired, self.X, self.displacement, self.start, self.anchor,
+            self.pair_shift, self.anchored, self.c_state, self.V, self.velocity, self.delay, pending, output,
+            n_threads,
+        )  # fmt: skip
+        return fired, output[0]
+
+    def sgd_step(self, rule, n_threads):
+        longest = int(self.delay.max()) + 1
+        sgd_step(
+            lists_of(self.activations), self.X, self.error, self.displacement, self.velocity, self.anchor,
+            self.anchored, self.c_state, self.V, self.velocity_V, self.start_V, self.norms, self.touched, self.step,
+            pending_matrices(longest, rule), rule, n_threads,
+        )  # fmt: skip
+
+    def adam_step(self, rule, n_threads):
+        adam_step(
+            lists_of(self.activations), self.X, self.error, self.displacement, self.mean, self.square, self.anchor,
+            self.anchored, self.c_state, self.V, self.mean_V, self.square_V, self.start_V, self.norms, rule,
+            n_threads,
+        )  # fmt: skip
+
+    def gradients(self):
+        """Dense gradients of weights, intercepts and output weights, without the penalty."""
+        H, X, error = (a.astype(np.float64) for a in (self.activations, self.X, self.error))
+        signal = (self.V.astype(np.float64) @ error.T) * (H > 0)
+        return signal @ X, signal.sum(axis=1), H @ error
+
+
+# rows
+
+
+@DTYPES
+@FEATURES
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("mapped", [False, True])
+def test_gather_rows(n_features, dtype, n_threads, mapped):
+    rng = np.random.default_rng(0)
+    X = (5 + rng.standard_normal((50, n_features))).astype(dtype)
+    mean, inverse_scale = X.mean(axis=0), dtype(0.37)
+    index = rng.permutation(50)[:29].astype(np.int32)
+    index[:2] = 49, 0
+    source = create_memmap_backed_data(X) if mapped else X
+    # the buffers hold rows of an earlier, longer batch
+    out, norms = np.full((31, padded_length(max(n_features, 2), dtype)), 9, dtype), np.full(31, 9, dtype)
+    gather_rows(source, index, mean, inverse_scale, out, norms, n_threads)
+    expected = (X[index] - mean) * inverse_scale
+    assert_close(out[:29, :n_features], expected)
+    assert_array_equal(out[:29, n_features:], 0)
+    assert_close(norms[:29], np.sqrt((expected.astype(np.float64) ** 2).sum(axis=1)))
+    assert_array_equal(out[29:], 9)
+    assert_array_equal(norms[29:], 9)
+
+
+@pytest.mark.parametrize(
+    ("out_shape", "n_norms", "n_mean"), [((2, 8), 3, 5), ((3, 8), 2, 5), ((3, 4), 3, 5), ((3, 8), 3, 4)]
+)
+def test_gather_rows_shapes(out_shape, n_norms, n_mean):
+    X, index = np.ones((4, 5)), np.arange(3, dtype=np.int32)
+    with pytest.raises(ValueError, match="do not fit"):
+        gather_rows(X, index, np.zeros(n_mean), 1.0, np.zeros(out_shape), np.zeros(n_norms), 1)
+
+
+def test_gather_rows_layout():
+    index, mean = np.arange(3, dtype=np.int32), np.zeros(5)
+    with pytest.raises(ValueError, match="contiguous"):
+        gather_rows(np.ones((4, 5), order="F"), index, mean, 1.0, np.zeros((3, 8)), np.zeros(3), 1)
+    with pytest.raises((TypeError, ValueError)):
+        gather_rows(np.ones((4, 5)), index, mean, 1.0, np.zeros((3, 8), np.float32), np.zeros(3), 1)
+
+
+# products
+
+
+@DTYPES
+@pytest.mark.parametrize(
+    ("p", "r", "d"), [(1, 1, 1), (5, 3, 16), (128, 7, 5), (129, 130, 33), (300, 17, 784), (0, 4, 3)]
+)
+def test_matmul_nt(p, r, d, dtype):
+    rng = np.random.default_rng(0)
+    A, B = rng.standard_normal((p, d)).astype(dtype), rng.standard_normal((r, d)).astype(dtype)
+    A.flags.writeable = B.flags.writeable = False
+    results = []
+    for n_threads in (1, 2):
+        out = np.full((p, r), np.nan, dtype)
+        with blas_threads(1):
+            matmul_nt(A, B, out, n_threads)
+        results.append(out)
+    assert_close(results[0], A.astype(np.float64) @ B.astype(np.float64).T)
+    assert_array_equal(results[0], results[1])
+
+
+def test_matmul_nt_without_columns():
+    out = np.zeros((4, 0))
+    matmul_nt(np.ones((4, 3)), np.ones((0, 3)), out, 1)
+
+
+@pytest.mark.parametrize(("B", "out"), [((4, 2), (5, 4)), ((4, 3), (6, 4)), ((4, 3), (5, 3))])
+def test_matmul_nt_shapes(B, out):
+    with pytest.raises(ValueError, match="shapes do not fit"):
+        matmul_nt(np.ones((5, 3)), np.ones(B), np.zeros(out), 1)
+
+
+# lists
+
+
+@DTYPES
+@pytest.mark.parametrize("n_neurons", [1, 64, 65, 130, 1100])
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_pairs_above_zero(n_neurons, dtype, n_threads):
+    rng = np.random.default_rng(0)
+    pairs = PairLists(n_neurons, dtype)
+    # lists are reused: long, short, empty, long
+    for n_rows, shift in [(70, 0.0), (3, 0.5), (5, -9.0), (80, 0.0)]:
+        Z = (rng.standard_normal((n_neurons, n_rows)) + shift).astype(dtype)
+        Z[:, 0] = 0
+        Z[0, -1] = np.nan
+        Z.flags.writeable = False
+        pairs_above_zero(pairs, Z, n_threads)
+        indptr, rows, values = pairs.to_csr()
+        neuron, expected_rows = np.nonzero(Z > 0)
+        assert_array_equal(np.repeat(np.arange(n_neurons), np.diff(indptr)), neuron)
+        assert_array_equal(rows, expected_rows)
+        assert_array_equal(values, Z[Z > 0])
+        assert_array_equal(pairs.counts(), (Z > 0).sum(axis=1))
+        assert pairs.total == indptr[-1] == np.count_nonzero(Z > 0)
+        assert (indptr.dtype, rows.dtype, values.dtype) == (np.int64, np.int32, dtype)
+        assert pairs.nbytes >= rows.nbytes + values.nbytes
+
+
+def test_empty_lists():
+    indptr, rows, values = PairLists(70, np.float32).to_csr()
+    assert_array_equal(indptr, np.zeros(71))
+    assert rows.size == values.size == PairLists(70, np.float32).total == 0
+    assert PairLists(70, None).to_csr()[2] is None
+
+
+def test_pairs_above_zero_refuses():
+    pairs = PairLists(3, np.float32)
+    for Z in np.ones((4, 2), np.float32), np.ones((3, 2), np.float64):
+        with pytest.raises(ValueError, match="one row per list"):
+            pairs_above_zero(pairs, Z, 1)
+
+
+def test_lists_too_long_for_memory():
+    with pytest.raises(MemoryError, match="neurons"):
+        PairLists(1 << 58, np.float32)
+
+
+# forward
+
+
+@DTYPES
+@OUTPUTS
+@FEATURES
+@pytest.mark.parametrize("pair_shift", [0, 1])
+def test_forward(n_features, n_outputs, dtype, pair_shift):
+    layer = Layer(n_features, n_outputs, dtype, pair_shift, longest_delay=5)
+    candidates = layer.rng.random((N_NEURONS, N_ROWS)) < 0.6
+    candidates[::7] = False
+    u, _ = silent_steps(layer.displacement + layer.anchor, layer.velocity, layer.delay, RULE)
+    W = layer.start[np.arange(N_NEURONS) >> pair_shift] + u
+    Z = W @ layer.X.T.astype(np.float64) + layer.c_state[:, :1]
+    H = np.where(candidates, np.maximum(Z, 0), 0)
+
+    pending = pending_matrices(6, RULE)
+    before = layer.state
+    pairs, output = layer.forward(candidates, pending, 1)
+    fired, values = dense_of(pairs, N_ROWS)
+    clear = np.abs(Z) > 1e-5  # rounding may decide on which side of zero the others are
+    assert_array_equal(fired[clear], (H > 0)[clear])
+    assert_close(values, H)
+    assert_close(output, H.T @ layer.V.astype(np.float64))
+    for name, value in layer.state.items():  # it only reads
+        assert_array_equal(value, before[name])
+
+    pairs_2, output_2 = layer.forward(candidates, pending, 2)
+    assert_array_equal(output, output_2)
+    for one, two in zip(pairs.to_csr(), pairs_2.to_csr(), strict=True):
+        assert_array_equal(one, two)
+
+
+@DTYPES
+def test_forward_without_velocity(dtype):
+    layer = Layer(33, 3, dtype, momentum=False)
+    pairs, output = layer.forward(np.ones((N_NEURONS, N_ROWS)), NOTHING_PENDING, 1)
+    W = (layer.start + layer.anchor + layer.displacement).astype(np.float64)
+    H = np.maximum(W @ layer.X.T + layer.c_state[:, :1], 0)
+    assert_close(dense_of(pairs, N_ROWS)[1], H)
+    assert_close(output, H.T @ layer.V)
+
+
+@DTYPES
+@OUTPUTS
+def test_output_of_fired(n_outputs, dtype):
+    layer = Layer(5, n_outputs, dtype)
+    outputs = []
+    for n_threads in (1, 2):
+        pairs = lists_of(layer.activations, n_threads)
+        # longer buffers than the batch: only its rows are written
+        buffers = np.full((pairs.n_blocks + 1, N_ROWS + 2, layer.V.shape[1]), 7, dtype)
+        output_of_fired(pairs, N_ROWS, layer.V, buffers, n_threads)
+        assert np.all(buffers[0, N_ROWS:] == 7)
+        outputs.append(buffers[0, :N_ROWS])
+    assert_close(outputs[0], layer.activations.T.astype(np.float64) @ layer.V)
+    assert_array_equal(*outputs)
+
+
+def test_forward_refuses_lists():
+    layer, buffers = Layer(5, 3, np.float64), np.zeros((3, N_ROWS, 8))
+    candidates = lists_of(layer.activations)
+    for fired in PairLists(N_NEURONS + 1, np.float64), PairLists(N_NEURONS, np.float32), PairLists(N_NEURONS, None):
+        with pytest.raises(ValueError, match="same neurons"):
+            forward(
+                candidates, fired, layer.X, layer.displacement, layer.start, layer.anchor, 0, layer.anchored,
+                layer.c_state, layer.V, layer.velocity, layer.delay, NOTHING_PENDING, buffers, 1,
+            )  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", [(2, N_ROWS, 8), (3, N_ROWS - 1, 8), (3, N_ROWS, 16)])
+def test_forward_shapes(shape):
+    layer, buffers = Layer(5, 3, np.float64), np.zeros(shape)
+    pairs = lists_of(layer.activations)
+    with pytest.raises(ValueError, match="buffers do not fit"):
+        output_of_fired(pairs, N_ROWS, layer.V, buffers, 1)
+    with pytest.raises(ValueError, match="buffers do not fit"):
+        forward(
+            pairs, pairs, layer.X, layer.displacement, layer.start, layer.anchor, 0, layer.anchored, layer.c_state,
+            layer.V, layer.velocity, layer.delay, NOTHING_PENDING, buffers, 1,
+        )  # fmt: skip
+
+
+# momentum
+
+
+@DTYPES
+@OUTPUTS
+@FEATURES
+@NESTEROV
+@pytest.mark.parametrize("trained_output", [True, False])
+def test_sgd_step(n_features, n_outputs, dtype, nesterov, trained_output):
+    layer, two = (Layer(n_features, n_outputs, dtype, longest_delay=4, trained_output=trained_output) for _ in "12")
+    rule = RULE | {"nesterov": nesterov}
+    before, (grad_W, grad_c, grad_V) = layer.state, layer.gradients()
+    fired = layer.activations.any(axis=1)
+    layer.sgd_step(rule, 1)
+    after = layer.state
+
+    # what is pending, then the step; the weights of silent neurons stand still
+    anchor = layer.anchor.astype(np.float64)
+    u, velocity = silent_steps(before["displacement"] + anchor, before["velocity"], layer.delay, rule)
+    u, velocity = textbook_step(u, velocity, grad_W + rule["penalty"] * u, rule)
+    assert_close(layer.displacement[fired], (u - anchor)[fired])
+    assert_close(layer.velocity[fired], velocity[fired])
+    assert_array_equal(after["displacement"][~fired], before["displacement"][~fired])
+    assert_array_equal(after["velocity"][~fired], before["velocity"][~fired])
+    assert_array_equal(layer.touched, np.where(fired, layer.step + 1, layer.step - layer.delay))
+    # intercepts and output weights take every step
+    c, velocity_c = textbook_step(before["c_state"][:, 0], before["c_state"][:, 1], grad_c, rule)
+    assert_close(layer.c_state[:, 0], c)
+    assert_close(layer.c_state[:, 1], velocity_c)
+    assert_array_equal(after["c_state"][:, 2], before["c_state"][:, 2])
+    if trained_output:
+        grad_V = grad_V + rule["penalty"] * (before["V"] - layer.start_V)
+        V, velocity_V = textbook_step(before["V"], before["velocity_V"], grad_V, rule)
+        assert_close(layer.V, V)
+        assert_close(layer.velocity_V, velocity_V)
+    else:
+        assert_array_equal(after["V"], before["V"])
+    assert_norms(layer, before, fired, after["velocity"])
+
+    two.sgd_step(rule, 2)
+    for name, value in two.state.items():
+        assert_array_equal(value, after[name])
+
+
+def assert_norms(layer, before, fired, velocity):
+    """Norms are those of the last touch, and the path is longer by the change of the displacement."""
+    displacement = layer.displacement.astype(np.float64)
+    change = np.linalg.norm(displacement - before["displacement"], axis=1)
+    tolerance = 3e-5 if layer.dtype == np.float32 else 1e-12
+    expected = np.linalg.norm(displacement, axis=1), np.linalg.norm(velocity, axis=1), before["norms"][:, 2] + change
+    assert_allclose(layer.norms[fired], np.transpose(expected)[fired], rtol=tolerance, atol=tolerance)
+    assert_array_equal(layer.norms[~fired], before["norms"][~fired])
+
+
+def test_sgd_step_pads_with_zeros():
+    layer = Layer(5, 3, np.float32, longest_delay=4)
+    layer.sgd_step(RULE, 1)
+    for array, width in (layer.displacement, 5), (layer.velocity, 5), (layer.V, 3), (layer.velocity_V, 3):
+        assert_array_equal(array[:, width:], 0)
+
+
+@DTYPES
+@FEATURES
+@NESTEROV
+def test_catch_up(n_features, dtype, nesterov):
+    layer, two = (Layer(n_features, 1, dtype, longest_delay=9) for _ in "12")
+    rule = RULE | {"nesterov": nesterov}
+    pending = pending_matrices(10, rule)
+    neurons = layer.rng.permutation(N_NEURONS)[:90]
+    before = layer.state
+    for each, n_threads in (layer, 1), (two, 2):
+        catch_up(
+            neurons, each.displacement, each.velocity, each.anchor, each.anchored, each.norms, each.touched, each.step,
+            pending, n_threads,
+        )  # fmt: skip
+    listed = np.isin(np.arange(N_NEURONS), neurons)
+    delay = np.where(listed, layer.delay, 0)
+    u, velocity = silent_steps(before["displacement"] + layer.anchor, before["velocity"], delay, rule)
+    assert_close(layer.displacement, u - layer.anchor)
+    assert_close(layer.velocity, velocity)
+    assert_array_equal(layer.touched, np.where(listed, layer.step, layer.step - layer.delay))
+    assert_norms(layer, before, delay > 0, layer.velocity.astype(np.float64))
+    for name, value in two.state.items():
+        assert_array_equal(value, getattr(layer, name))
+
+
+# Adam
+
+
+@DTYPES
+@OUTPUTS
+@FEATURES
+@pytest.mark.parametrize("trained_output", [True, False])
+def test_adam_step(n_features, n_outputs, dtype, trained_output):
+    layer, two = (Layer(n_features, n_outputs, dtype, trained_output=trained_output) for _ in "12")
+    rule = ADAM_RULE
+    before, (grad_W, grad_c, grad_V) = layer.state, layer.gradients()
+    fired = layer.activations.any(axis=1)
+    layer.adam_step(rule, 1)
+    after = layer.state
+
+    def lazy_adam(value, mean, square, gradient):
+        mean = rule["momentum"] * mean + (1 - rule["momentum"]) * gradient
+        square = rule["beta_2"] * square + (1 - rule["beta_2"]) * gradient**2
+        return value - rule["rate"] * mean / (np.sqrt(square) + rule["epsilon"]), mean, square
+
+    def assert_moved(names, new):
+        for name, value in zip(names, new, strict=True):
+            assert_close(getattr(layer, name)[fired], value[fired])
+            assert_array_equal(after[name][~fired], before[name][~fired])
+
+    grad_W += rule["penalty"] * (before["displacement"] + layer.anchor)
+    names = "displacement", "mean", "square"
+    assert_moved(names, lazy_adam(*(before[name] for name in names), grad_W))
+    c_state = np.transpose(lazy_adam(*before["c_state"].T, grad_c))
+    assert_moved(["c_state"], [c_state])
+    if trained_output:
+        names = "V", "mean_V", "square_V"
+        grad_V += rule["penalty"] * (before["V"] - layer.start_V)
+        assert_moved(names, lazy_adam(*(before[name] for name in names), grad_V))
+    else:
+        assert_array_equal(after["V"], before["V"])
+    assert_norms(layer, before, fired, np.zeros((N_NEURONS, 1)))
+
+    two.adam_step(rule, 2)
+    for name, value in two.state.items():
+        assert_array_equal(value, after[name])
+
+
+# solvers: many lazy steps are the textbook's
+
+
+def make_training(solver, dtype=np.float64, n_features=5, n_outputs=2, **settings):
+    network = Network(Coordinates(np.zeros(n_features, dtype), 1.0), 70, n_outputs, 1.0, True, 0, dtype)
+    settings = {"train_output": True} | settings
+    return network, solver(network, settings, 1)
+
+
+def random_step(network, solver, rng, rate, penalty, n_rows=9, firing=0.05):
+    """Let random pairs fire with random activations; return the dense gradients of W, c, V and v."""
+    rows = aligned_zeros((n_rows, network.ld), network.dtype)
+    rows[:, : network.n_features] = rng.standard_normal((n_rows, network.n_features))
+    error = aligned_zeros((n_rows, network.ld_out), network.dtype)
+    error[:, : network.n_outputs] = rng.standard_normal((n_rows, network.n_outputs))
+    H = rng.random((network.n_neurons, n_rows)).astype(network.dtype) * (
+        rng.random((network.n_neurons, n_rows)) < firing
+    )
+    H[-2:] = 0  # two neurons never fire
+    grad_v = rng.standard_normal(network.n_outputs)
+    signal = (network.V @ error.T) * (H > 0)
+    solver.step(lists_of(H), rows, error, grad_v, rate, penalty)
+    return H, (signal @ rows, signal.sum(axis=1), H @ error, grad_v)
+
+
+@NESTEROV
+@pytest.mark.parametrize("rebased", [False, True])
+def test_momentum_is_the_textbooks(nesterov, rebased):
+    network, solver = make_training(MomentumSGD, momentum=0.9, nesterovs_momentum=nesterov)
+    rng = np.random.default_rng(0)
+    start = [network.weights(0, 70), np.full(70, -1.0), network.V.copy(), np.zeros(2)]
+    values, velocities = [p.copy() for p in start], [np.zeros_like(p) for p in start]
+    for step in range(150):  # more than solvers let a neuron wait
+        rule = {"rate": 0.02 + 0.05 * rng.random(), "momentum": 0.9, "nesterov": nesterov}
+        penalty = 0.3 * rng.random()
+        _, gradients = random_step(network, solver, rng, rule["rate"], penalty)
+        for k, shrunk in enumerate((True, False, True, False)):  # intercepts are not penalised
+            gradient = gradients[k] + shrunk * penalty * (values[k] - start[k])
+            values[k], velocities[k] = textbook_step(values[k], velocities[k], gradient, rule)
+
+        drift = np.linalg.norm(values[0] - network.reference(np.arange(70)), axis=1)
+        assert np.all(drift <= solver.movement().drift * (1 + 1e-9))
+        if step % 7 == 3:
+            solver.catch_up(rng.permutation(70)[:9])
+        if rebased and step in (20, 90):
+            neurons = np.sort(rng.permutation(70)[:30])
+            solver.catch_up(neurons)
+            network.rebase(neurons)
+            solver.rebased(neurons)
+            assert_array_equal(solver.movement().drift[neurons], 0)
+        assert_close(network.c_state[:, 0], values[1])
+        assert_close(network.V, values[2])
+        assert_close(network.v, values[3])
+    assert solver.delay.max() > 0
+    solver.catch_up()
+    assert solver.delay.max() == 0
+    assert_close(network.weights(0, 70), values[0], factor=10)
+    assert_close(solver.velocity, velocities[0], factor=10)
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.1])
+def test_adam_is_lazy(penalty):
+    network, solver = make_training(Adam, beta_1=0.9, beta_2=0.99, epsilon=1e-6)
+    rng = np.random.default_rng(0)
+    start = [network.weights(0, 70), np.full(70, -1.0), network.V.copy()]
+    values = [p.copy() for p in start]
+    means, squares = ([np.zeros_like(p) for p in start] for _ in "12")
+    v, mean_v, square_v = (np.zeros(2) for _ in "123")
+    for step in range(1, 40):
+        H, gradients = random_step(network, solver, rng, 0.01, penalty)
+        fired = H.any(axis=1)
+        rate = 0.01 * np.sqrt(1 - 0.99**step) / (1 - 0.9**step)
+        for k, shrunk in enumerate((True, False, True)):
+            gradient = (gradients[k] + shrunk * penalty * (values[k] - start[k]))[fired]
+            means[k][fired] = 0.9 * means[k][fired] + 0.1 * gradient
+            squares[k][fired] = 0.99 * squares[k][fired] + 0.01 * gradient**2
+            values[k][fired] -= rate * means[k][fired] / (np.sqrt(squares[k][fired]) + 1e-6)
+        mean_v, square_v = 0.9 * mean_v + 0.1 * gradients[3], 0.99 * square_v + 0.01 * gradients[3] ** 2
+        v -= rate * mean_v / (np.sqrt(square_v) + 1e-6)
+        drift = np.linalg.norm(values[0] - start[0], axis=1)
+        assert_allclose(solver.movement().drift, drift, rtol=1e-9, atol=1e-14)
+        assert not solver.movement().pending.any()
+    assert_close(network.weights(0, 70), values[0], factor=10)
+    assert_close(network.c_state[:, 0], values[1], factor=10)
+    assert_close(network.V, values[2], factor=10)
+    assert_close(network.v, v, factor=10)
+
+
+@DTYPES
+@pytest.mark.parametrize(
+    ("solver", "settings"),
+    [
+        (MomentumSGD, {"momentum": 0.9, "nesterovs_momentum": True}),
+        (MomentumSGD, {"momentum": 0.0, "nesterovs_momentum": False}),
+        (Adam, {"beta_1": 0.9, "beta_2": 0.99, "epsilon": 1e-6}),
+    ],
+)
+def test_norms_follow_the_weights(solver, settings, dtype):
+    network, solver = make_training(solver, dtype, n_features=33, **settings)
+    rng = np.random.default_rng(0)
+    path = np.zeros(70)
+    tolerance = {"rtol": 1e-4, "atol": 1e-5} if dtype == np.float32 else {"rtol": 1e-10, "atol": 1e-12}
+    for step in range(40):
+        before = network.displacement.astype(np.float64)
+        random_step(network, solver, rng, 0.05, 0.1)
+        path += np.linalg.norm(network.displacement - before, axis=1)
+        if step % 5 == 4:
+            before = network.displacement.astype(np.float64)
+            solver.catch_up()
+            path += np.linalg.norm(network.displacement - before, axis=1)
+        displacement = np.linalg.norm(network.displacement.astype(np.float64), axis=1)
+        assert_allclose(solver.norms[:, 0], displacement, **tolerance)
+        if isinstance(solver, MomentumSGD):
+            assert_allclose(solver.norms[:, 1], np.linalg.norm(solver.velocity, axis=1), **tolerance)
+        assert_allclose(solver.path(np.arange(70)), path, **tolerance)
+        assert np.all(path >= displacement * (1 - 1e-5))
+
+
+def test_measure():
+    network, solver = make_training(Adam)
+    network.displacement[:, :5] = np.arange(350).reshape(70, 5)
+    solver.measure()
+    assert_allclose(solver.movement().drift, np.linalg.norm(np.arange(350).reshape(70, 5), axis=1))
