@@ -383,7 +383,7 @@ def test_warm_start_goes_on_from_the_weights(Estimator, solver):
     assert len(est.loss_curve_) == 10
     assert est.n_iter_ == 5
     assert est.t_ == 1000
-    assert est.loss_curve_[5] < 0.6 * first[0]  # not less than the last, since the moments of Adam start anew
+    assert est.loss_curve_[5] < 0.7 * first[0]  # not less than the last, since the moments of Adam start anew
     assert est.loss_ < first[-1]
     assert len(Estimator(**SMALL).fit(X, y).fit(X, y).loss_curve_) == 5
 

@@ -43,9 +43,9 @@ def tangent_kernel(rows, network):
 def sgd_step_size(kernel, sample_weight, curvature, batch_weight, alpha):
     """Return a stable step for gradient descent, whatever the data and the width.
 
-    It is a share of the reciprocal of the largest curvature of the loss in the weights: the leading eigenvalue of the tangent
-    kernel of the mean loss, plus what a single row adds in a batch, times the curvature of the loss in the output, plus
-    that of the penalty.
+    It is a share of the reciprocal of the largest curvature of the loss in the weights: the leading eigenvalue of the
+    tangent kernel of the mean loss, plus what a single row adds in a batch, times the curvature of the loss in the
+    output, plus that of the penalty.
 
     Parameters
     ----------
