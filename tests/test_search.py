@@ -29,7 +29,7 @@ SOLVERS = {
     "adam": ("adam", {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}),
 }
 ON_EACH_SOLVER = pytest.mark.parametrize("solver", SOLVERS)
-SPOILERS = ["duplicates", "zero_rows", "huge_row", "tiny_rows", "constant_features", "low_rank", "offset"]
+SPOILERS = ["duplicates", "mirrored", "zero_rows", "huge_row", "tiny_rows", "constant_features", "low_rank", "offset"]
 # leaves are compared in single precision, in steps as the header has them
 LEAF_STEP = float(np.float32(STEP))
 
@@ -40,6 +40,8 @@ def awkward_data(rng, n_samples, n_features, dtype, spoilers):
         X = rng.standard_normal((n_samples, 3)) @ rng.standard_normal((3, n_features))
     if "duplicates" in spoilers:
         X[rng.integers(n_samples, size=n_samples // 2)] = X[0]
+    if "mirrored" in spoilers:  # what a neuron learns on a row moves it straight along the other
+        X[1::2] = -X[::2][: n_samples // 2]
     if "offset" in spoilers:
         X += 100
     if "constant_features" in spoilers:
@@ -274,6 +276,85 @@ def test_rounding_of_long_references():
     assert np.all(training.engine.drift[:130] >= np.finfo(np.float32).eps * lengths)
 
 
+# bounds are used to the last bit: neurons that fire only just, moved there the shortest way
+
+
+def shortest_ways(training, batch, margin=1e-3):
+    """For each neuron a row on which it is silent, and the smallest change of its weights that makes it fire there."""
+    Z, _ = training.preactivations(batch)
+    pick = np.random.default_rng(1).random(Z.shape)
+    row = np.argmax(np.where((Z < -0.3) & (batch.norms > 0.5), pick, 0), axis=1)
+    x = batch.rows[row].astype(np.float64)
+    way = ((margin - Z[np.arange(row.size), row]) / np.einsum("ij,ij->i", x, x))[:, None] * x
+    return row, way.astype(training.network.dtype)
+
+
+def assert_fire_only_just(training, batch, row):
+    _, candidates = training.candidates(batch)
+    Z, rounding = training.preactivations(batch)
+    on_way = Z[np.arange(row.size), row]
+    assert np.all((on_way > 0) & (on_way < 0.01))
+    assert candidates[np.arange(row.size), row].all()
+    assert not np.any((rounding < Z) & ~candidates)
+
+
+@DTYPES
+@pytest.mark.parametrize(("n_features", "projection"), [(3, np.inf), (16, np.inf), (150, np.inf), (150, -1.0)])
+@pytest.mark.parametrize("standing", [False, True])
+def test_displacement_straight_to_a_row(standing, n_features, projection, dtype):
+    X = np.random.default_rng(0).standard_normal((200, n_features)).astype(dtype)
+    with constants(PROJECTION_DRIFT=projection):
+        training = Training(X, n_neurons=1500)
+        batch = training.batch(np.arange(200 if standing else 199))
+        row, way = shortest_ways(training, batch)
+        # lists made shortly before may stand or not
+        for share in 0.8, 0.87, 1.0:
+            training.network.displacement[...] = share * way
+            training.solver.measure()
+            training.solver.norms[:, 2] = training.solver.norms[:, 0]
+            training.candidates(batch)
+        assert_fire_only_just(training, batch, row)
+
+
+@DTYPES
+@pytest.mark.parametrize(("n_features", "projection"), [(16, np.inf), (150, np.inf), (150, -1.0)])
+@pytest.mark.parametrize("solver", ["momentum", "nesterov"])
+def test_silent_steps_straight_to_a_row(solver, n_features, projection, dtype):
+    """Nothing fires, but velocities carry on; projections were made before."""
+    X = np.random.default_rng(0).standard_normal((200, n_features)).astype(dtype)
+    with constants(PROJECTION_DRIFT=projection, PROJECTION_PATH=1e9):
+        training = Training(X, solver, n_neurons=1500)
+        solver, batch = training.solver, training.batch(np.arange(199))
+        training.candidates(batch)
+        row, way = shortest_ways(training, batch)
+        # four steps of 0.9, 0.81, ..., and once more 0.9 with Nesterov's look ahead
+        share = sum(0.9**k for k in range(1, 5)) * (0.9 if solver.settings["nesterovs_momentum"] else 1)
+        solver.velocity[...] = way / share
+        solver.norms[:, 1] = np.linalg.norm(solver.velocity.astype(np.float64), axis=1)
+        nothing = PairLists(1500, dtype)
+        error = aligned_zeros((199, training.network.ld_out), dtype)
+        for _ in range(4):
+            solver.step(nothing, batch.rows, error, np.zeros(2, dtype), 0.1, 0.0)
+        assert solver.movement().pending.all()
+        assert_fire_only_just(training, batch, row)
+
+
+@DTYPES
+def test_projections_end_with_a_refresh(dtype):
+    """After a refresh the projection of the old displacement says nothing any more."""
+    X = np.random.default_rng(0).standard_normal((200, 150)).astype(dtype)
+    with constants(PROJECTION_DRIFT=-1.0, PROJECTION_PATH=1e9, WASTE_PER_ROW=np.inf):
+        training = Training(X, n_neurons=300)
+        batch = training.batch(np.arange(199))
+        directions = training.engine.directions
+        mix = np.random.default_rng(1).standard_normal((300, directions.shape[0]))
+        training.network.displacement[...] = mix @ directions
+        training.solver.measure()
+        training.step(batch, 0.0)
+        training.engine._refresh(np.arange(300), training.solver)
+        training.step(batch, 0.0)
+
+
 # little more than what fires is let through
 
 
@@ -475,15 +556,22 @@ def in_groups(leaves):
     return np.ascontiguousarray(leaves.reshape(leaves.shape[0], -1, GROUP_SIZE).transpose(1, 0, 2))
 
 
-def check_leaves(written, correlation, foot):
-    """Leaves bound the correlations from above, as tightly as a step allows, or say that they do not."""
-    above = foot + LEAF_STEP * written.astype(float)
-    assert set(np.unique(written)) >= {0, 1, 254, 255}
-    assert np.all((above >= correlation) | (written == 255))
-    # tight: one step less would be too little, but for the allowance for rounding
-    assert np.all((above - 1.002 * LEAF_STEP < correlation) | (written == 0))
-    assert np.all(written[correlation > foot + 256 * LEAF_STEP] == 255)
-    assert np.all(written[correlation < foot - 2e-3 * LEAF_STEP] == 0)
+def check_leaves(leaf, correlation, foot):
+    """Leaves round up, by one step and the allowance for rounding at most, and are cut off at both ends."""
+    leaf, correlation = leaf.astype(float), correlation.astype(np.float64)
+    assert set(np.unique(leaf)) >= {0, 1, 254, 255}
+    above = foot + LEAF_STEP * leaf
+    assert np.all((above >= correlation) | (leaf == 255))
+    assert np.all((above - 1.01 * LEAF_STEP < correlation) | (leaf == 0))
+    assert_array_equal(leaf[correlation > foot + 256 * LEAF_STEP], 255)
+    assert_array_equal(leaf[correlation < foot - 0.01 * LEAF_STEP], 0)
+
+
+def edges(tile, foot):
+    """Put correlations exactly on the steps, far outside, and just about the foot."""
+    tile[0], tile[1], tile[2] = foot + LEAF_STEP * np.arange(tile.shape[1]), 1e30, -1e30
+    tile[3] = foot + np.linspace(-0.01, 0.01, tile.shape[1])
+    tile[4] = foot + LEAF_STEP * np.linspace(252, 256, tile.shape[1])
 
 
 @DTYPES
@@ -493,15 +581,12 @@ def test_write_leaves(dtype, n_threads):
     leaves = in_groups(np.full((60, 128), 77, dtype=np.uint8))
     neurons, foot = rng.permutation(100)[:70], rng.standard_normal(70)
     tile = (2 * rng.standard_normal((41, 70))).astype(dtype)
-    # exactly on the steps, far outside, and just about the foot
-    tile[0], tile[1], tile[2] = foot + LEAF_STEP * np.linspace(1, 254, 70).round(), 1e30, -1e30
-    tile[3] = foot + np.linspace(-0.01, 0.01, 70)
-    write_leaves(leaves, 7, neurons, tile, foot, n_threads)
-
+    edges(tile, foot)
+    write_leaves(leaves, 13, neurons, tile, foot, n_threads)
     leaves = leaves.transpose(1, 0, 2).reshape(60, 128)
-    check_leaves(leaves[7:48, neurons], tile.astype(np.float64), foot)
+    check_leaves(leaves[13:54][:, neurons], tile, foot)
     untouched = np.ones((60, 128), dtype=bool)
-    untouched[7:48, neurons] = False
+    untouched[13:54, neurons] = False
     assert_array_equal(leaves[untouched], 77)
 
 
@@ -511,17 +596,22 @@ def test_write_leaves(dtype, n_threads):
 def test_write_first_leaves(dtype, pair_shift, n_threads):
     rng = np.random.default_rng(0)
     leaves = in_groups(np.full((60, 256), 77, dtype=np.uint8))
-    tile = (0.1 + 2 * rng.standard_normal((41, 128 >> pair_shift))).astype(dtype)
-    tile[0], tile[1], tile[2] = 0.1 + LEAF_STEP * np.linspace(1, 254, tile.shape[1]).round(), 1e30, -1e30
-    write_first_leaves(leaves, 7, 1, tile, 0.1, pair_shift, n_threads)
-
+    tile = (2 * rng.standard_normal((41, 128 >> pair_shift))).astype(dtype)
+    edges(tile, -0.7)
+    write_first_leaves(leaves, 13, 1, tile, -0.7, pair_shift, n_threads)
     leaves = leaves.transpose(1, 0, 2).reshape(60, 256)
-    check_leaves(leaves[7:48, 64:192], np.repeat(tile, 1 << pair_shift, axis=1).astype(np.float64), 0.1)
-    untouched = np.ones((60, 256), dtype=bool)
-    untouched[7:48, 64:192] = False
-    assert_array_equal(leaves[untouched], 77)
+    check_leaves(leaves[13:54, 64:192], np.repeat(tile, 1 + pair_shift, axis=1), -0.7)
+    leaves[13:54, 64:192] = 77
+    assert_array_equal(leaves, 77)
+
+
+def test_write_leaves_shapes():
+    leaves, neurons = np.zeros((2, 5, 64), np.uint8), np.arange(3)
+    for tile, foot in (np.ones((5, 4)), np.ones(3)), (np.ones((5, 3)), np.ones(4)):
+        with pytest.raises(ValueError, match="one column per neuron"):
+            write_leaves(leaves, 0, neurons, tile, foot, 1)
     with pytest.raises(ValueError, match="whole groups"):
-        write_first_leaves(leaves.reshape(4, 60, 64), 0, 0, tile[:, :5].copy(), 0.1, pair_shift, n_threads)
+        write_first_leaves(leaves, 0, 0, np.ones((5, 63)), 0.0, 0, 1)
 
 
 class Query:
@@ -581,6 +671,9 @@ def test_query_of_some_groups(n_threads):
         changed = np.repeat(wanted, GROUP_SIZE).astype(bool)
         arguments.threshold[changed] = 4 * arguments.rng.random(changed.sum())
         arguments.check(arguments.run(pairs, wanted, n_threads))
+    for _ in range(20):  # lists that are never wanted lie before those that always are
+        odd = (np.arange(arguments.n_groups) % 2).astype(np.uint8)
+        arguments.check(arguments.run(pairs, odd, n_threads))
     assert pairs.nbytes < 30 * arguments.n_rows * 2000
     # what is not wanted is not looked at
     arguments.leaves[:, 64:128] = 255

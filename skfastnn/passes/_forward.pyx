@@ -76,6 +76,8 @@ def output_of_fired(
 ):
     """Sum the output of lists that hold verified activations already into buffers[0]."""
     cdef Py_ssize_t b
+    if pairs.itemsize != sizeof(floating) or pairs.n_neurons != V.shape[0]:
+        raise ValueError("pairs must hold values of V's dtype for the neurons of V")
     _check_buffers(pairs, buffers.shape[0], buffers.shape[1], buffers.shape[2], n_rows, V.shape[1])
     for b in prange(pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
         _output_block(pairs, b, n_rows, &V[0, 0], V.shape[1], &buffers[b, 0, 0])

@@ -50,6 +50,8 @@ cdef class PairLists:
     """
 
     def __cinit__(self, Py_ssize_t n_neurons, dtype):
+        if n_neurons < 1:
+            raise ValueError("n_neurons must be at least 1, got %d" % n_neurons)
         self.dtype = None if dtype is None else np.dtype(dtype)
         self.itemsize = 0 if dtype is None else self.dtype.itemsize
         self.n_neurons = n_neurons

@@ -72,6 +72,24 @@ cdef update_rule _rule(dict parameters) except *:
     return rule
 
 
+cdef _check(
+    PairLists pairs, itemsize, n_rows, ld, n_errors, ld_error, n_weights, ld_weights, n_outputs, ld_out, n_norms,
+):
+    """Raise unless lists and arrays of a step fit each other."""
+    if pairs.itemsize != itemsize or n_weights != pairs.n_neurons or n_outputs != pairs.n_neurons:
+        raise ValueError("lists, weights and output weights must be of the same neurons and dtype")
+    if n_errors < n_rows or ld_error != ld_out or ld != ld_weights or n_norms != pairs.n_neurons:
+        raise ValueError("rows, errors and norms must fit the weights")
+
+
+cdef int64_t _earliest(const int64_t[::1] touched) noexcept:
+    cdef Py_ssize_t r
+    cdef int64_t earliest = touched[0]
+    for r in range(1, touched.shape[0]):
+        earliest = min(earliest, touched[r])
+    return earliest
+
+
 def sgd_step(
     PairLists pairs,                        # IN    fired pairs and their activations
     const floating[:, ::1] X,               # IN    (n_rows, ld)
@@ -96,6 +114,10 @@ def sgd_step(
     cdef Py_ssize_t b
     cdef int status = 0
     cdef floating* velocity_v = &velocity_V[0, 0] if velocity_V.shape[0] else NULL
+    _check(pairs, sizeof(floating), X.shape[0], X.shape[1], error.shape[0], error.shape[1], displacement.shape[0],
+           displacement.shape[1], V.shape[0], V.shape[1], norms.shape[0])
+    if touched.shape[0] != pairs.n_neurons or step - _earliest(touched) >= pending.shape[0]:
+        raise ValueError("touched and pending must cover the neurons and their delays")
     for b in prange(pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
         status += _sgd_block(pairs, b, &X[0, 0], X.shape[0], X.shape[1], &error[0, 0], error.shape[1],
                              &displacement[0, 0], &velocity[0, 0], &anchor[0, 0], &anchored[0], &c_state[0, 0],
@@ -129,6 +151,8 @@ def adam_step(
     cdef int status = 0
     cdef floating* mean_v = &mean_V[0, 0] if mean_V.shape[0] else NULL
     cdef floating* square_v = &square_V[0, 0] if mean_V.shape[0] else NULL
+    _check(pairs, sizeof(floating), X.shape[0], X.shape[1], error.shape[0], error.shape[1], displacement.shape[0],
+           displacement.shape[1], V.shape[0], V.shape[1], norms.shape[0])
     for b in prange(pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
         status += _adam_block(pairs, b, &X[0, 0], X.shape[0], X.shape[1], &error[0, 0], error.shape[1],
                               &displacement[0, 0], &mean[0, 0], &square[0, 0], &anchor[0, 0], &anchored[0],
@@ -152,6 +176,8 @@ def catch_up(
     """Apply to each neuron all steps since it was last touched, during which it did not fire."""
     cdef Py_ssize_t k, r
     cdef Py_ssize_t ld = displacement.shape[1]
+    if step - _earliest(touched) >= pending.shape[0]:
+        raise ValueError("pending must cover the delays of all neurons")
     for k in prange(neurons.shape[0], nogil=True, num_threads=n_threads, schedule="static"):
         r = neurons[k]
         if touched[r] < step:

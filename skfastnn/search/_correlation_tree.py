@@ -61,11 +61,13 @@ class CorrelationTreeSearch(SearchEngine):
         self.longest_reference = 0.0
         self.directions = self._principal_directions() if d >= MIN_FEATURES_FOR_SUBSPACE else None
         n_directions = 0 if self.directions is None else self.directions.shape[0]
-        # the last direction is no direction: it carries the path since the projection times the norm of the row
+        # the last direction is no direction: it carries the path since the projection, and the rounding, times the
+        # norm of the row
         self.inside = np.zeros((self.n_groups, n_directions + 1, GROUP_SIZE), dtype=np.float32)
         self.outside = np.zeros(padded, dtype=np.float32)
         self.path_at_projection = np.full(m, -np.inf)
         # with a single batch, lists stand until a neuron leaves these bounds
+        self.standing_index = np.empty(0, dtype=np.int32)
         self.standing_drift = np.full(padded, -1, dtype=np.float32)
         self.standing_threshold = np.full(padded, np.inf, dtype=np.float32)
         self._write_start()
@@ -87,7 +89,7 @@ class CorrelationTreeSearch(SearchEngine):
             x_inside[:, -1] = norms
             norms_outside = self._rest(norms, x_inside[:, :-1])
         if norms.size == self.rows.n_samples and not projected.any():
-            wanted = self._renew_standing()
+            wanted = self._renew_standing(batch.index)
             drift, threshold = self.standing_drift, self.standing_threshold
         else:
             wanted = np.ones(self.n_groups, dtype=bool)
@@ -112,12 +114,15 @@ class CorrelationTreeSearch(SearchEngine):
         if due.size >= min(MIN_REFRESH, max(1, self.network.n_neurons // 32)):
             self._refresh(due, solver)
 
-    def _renew_standing(self):
+    def _renew_standing(self, index):
         """Widen the bounds of groups that left them; return which groups that are.
 
         Rows that pass at some drift and threshold pass at a larger drift and a lower threshold too, so a list made
         with room to spare is a superset for as long as its neurons stay inside.
         """
+        if not np.array_equal(index, self.standing_index):
+            self.standing_index = index.copy()
+            self.standing_drift[:] = -1
         left = (self.drift > self.standing_drift) | (self.threshold < self.standing_threshold)
         groups = left.reshape(-1, GROUP_SIZE).any(axis=1)
         renewed = np.repeat(groups, GROUP_SIZE)
@@ -228,6 +233,8 @@ class CorrelationTreeSearch(SearchEngine):
             self.inside[stale, :-1] = by_group.reshape(-1, GROUP_SIZE, part.shape[1]).transpose(0, 2, 1)
             self.path_at_projection[renewed] = solver.path(renewed)
             since[renewed] = 0
+        # rounding, too, goes with the whole norm of a row
+        since += self.relative_rounding * (self.longest_reference + since)
         self.inside[:, -1] = (since * (1 + 1e-5)).reshape(-1, GROUP_SIZE)
         self.drift[neurons] = self.outside[neurons]
 

@@ -131,6 +131,12 @@ def query(
     cdef const float* inside_start = &inside[0, 0, 0] if inside.shape[0] else NULL
     if pairs.block_size % GROUP or leaves.shape[2] != GROUP or drift.shape[0] < leaves.shape[0] * GROUP:
         raise ValueError("blocks, leaves and drift must come in whole groups of neurons")
+    if (threshold.shape[0] < leaves.shape[0] * GROUP or projected.shape[0] != leaves.shape[0]
+            or wanted.shape[0] != leaves.shape[0] or pairs.n_neurons > leaves.shape[0] * GROUP
+            or inside.shape[0] != leaves.shape[0] or inside.shape[1] != n_directions):
+        raise ValueError("threshold, inside, projected, wanted and pairs must fit the leaves")
+    if min(norms.shape[0], norms_outside.shape[0], rows_inside.shape[0]) < index.shape[0]:
+        raise ValueError("norms and rows_inside must have an entry per row")
     for b in prange(pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
         status += _query_neurons(&leaves[0, 0, 0], leaves.shape[1], pairs, b, &index[0], index.shape[0], &norms[0],
                                  &norms_outside[0], &rows_inside[0, 0], n_directions, &threshold[0], &drift[0],

@@ -186,6 +186,7 @@ class Adam(FirstOrder):
         """Take one step; see `MomentumSGD.step`."""
         network = self.network
         b1, b2, epsilon = (self.settings[name] for name in ("beta_1", "beta_2", "epsilon"))
+        epsilon = max(epsilon, float(np.finfo(network.dtype).tiny))  # padding has moments of zero
         self.n_steps += 1
         rate *= np.sqrt(1 - b2**self.n_steps) / (1 - b1**self.n_steps)
         parameters = {"rate": rate, "momentum": b1, "beta_2": b2, "epsilon": epsilon, "penalty": penalty}

@@ -1,0 +1,12 @@
+import numpy as np
+from numpy.typing import NDArray
+
+def gather_rows(
+    X: NDArray[np.floating],
+    index: NDArray[np.int32],
+    mean: NDArray[np.floating],
+    inverse_scale: float,
+    out: NDArray[np.floating],
+    norms: NDArray[np.floating],
+    n_threads: int,
+) -> None: ...

@@ -1,0 +1,39 @@
+import numpy as np
+from numpy.typing import NDArray
+
+from skfastnn.passes._pairs import PairLists
+
+GROUP_SIZE: int
+STEP: float
+
+def write_first_leaves(
+    leaves: NDArray[np.uint8],
+    first_sample: int,
+    first_group: int,
+    tile: NDArray[np.floating],
+    foot: float,
+    pair_shift: int,
+    n_threads: int,
+) -> None: ...
+def write_leaves(
+    leaves: NDArray[np.uint8],
+    first_sample: int,
+    neurons: NDArray[np.int64],
+    tile: NDArray[np.floating],
+    foot: NDArray[np.float64],
+    n_threads: int,
+) -> None: ...
+def query(
+    leaves: NDArray[np.uint8],
+    pairs: PairLists,
+    index: NDArray[np.int32],
+    norms: NDArray[np.float32],
+    norms_outside: NDArray[np.float32],
+    rows_inside: NDArray[np.float32],
+    threshold: NDArray[np.float32],
+    drift: NDArray[np.float32],
+    inside: NDArray[np.float32],
+    projected: NDArray[np.uint8],
+    wanted: NDArray[np.uint8],
+    n_threads: int,
+) -> None: ...
