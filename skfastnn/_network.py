@@ -6,6 +6,8 @@ same on every data set. Weights are neuron-major, rows padded to 64 bytes. What 
 `intercepts_`) is an ordinary ReLU network in the original coordinates.
 """
 
+import contextlib
+import mmap
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,21 +17,38 @@ from sklearn.utils import gen_batches
 from skfastnn.passes._rows import gather_rows
 
 ALIGNMENT = 64
+HUGE_ARRAY, HUGE_PAGE = 1 << 23, 1 << 21
 # Rows of weights handled at a time where a temporary copy is needed.
 CHUNK_NEURONS = 1024
 # Rows of data handled at a time in double precision.
 CHUNK_ROWS = 2048
 
 
-def aligned_zeros(shape, dtype):
+def aligned_zeros(shape, dtype, huge=True):
     """Return a zeroed C-ordered array whose data start on a 64-byte boundary.
 
-    The pages of a large array cost memory only once they are written.
+    Large arrays ask for huge pages where the system has them: rows of weights and leaves are visited in no order, and
+    with small pages every visit would miss the address cache too. With `huge=False` pages cost memory only once they
+    are written.
+
+    Raises
+    ------
+    MemoryError
+        If the system refuses the memory.
     """
     dtype = np.dtype(dtype)
-    size = int(np.prod(shape)) * dtype.itemsize
-    raw = np.zeros(size + ALIGNMENT, dtype=np.uint8)
-    offset = -raw.ctypes.data % ALIGNMENT
+    size = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    if huge and size >= HUGE_ARRAY and hasattr(mmap, "MADV_HUGEPAGE"):
+        try:
+            pages = mmap.mmap(-1, size + HUGE_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        except OSError:
+            raise MemoryError(f"no memory for {size:,} bytes") from None
+        with contextlib.suppress(OSError):  # a system without huge pages has others
+            pages.madvise(mmap.MADV_HUGEPAGE)
+        raw, boundary = np.frombuffer(pages, dtype=np.uint8), HUGE_PAGE
+    else:
+        raw, boundary = np.zeros(size + ALIGNMENT, dtype=np.uint8), ALIGNMENT
+    offset = -raw.ctypes.data % boundary
     return raw[offset : offset + size].view(dtype).reshape(shape)
 
 
@@ -135,7 +154,7 @@ class Network:
             rows = self.start[first : first + CHUNK_NEURONS, : self.n_features]
             rows[...] = rng.standard_normal(rows.shape)
         self.displacement = aligned_zeros((n_neurons, ld), dtype)
-        self.anchor = aligned_zeros((n_neurons, ld), dtype)
+        self.anchor = aligned_zeros((n_neurons, ld), dtype, huge=False)
         self.anchored = np.zeros(n_neurons, dtype=np.uint8)
         # intercept, and the two numbers that a solver keeps for it
         self.c_state = aligned_zeros((n_neurons, 3), dtype)

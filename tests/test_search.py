@@ -538,22 +538,17 @@ def test_without_memory(monkeypatch):
         raise MemoryError
 
     monkeypatch.setattr(_correlation_tree, "aligned_zeros", refuse)
-    # leaves come in whole groups of neurons
-    with pytest.raises(MemoryError, match=f"{50 * 2 * GROUP_SIZE:,} bytes"):
+    # leaves come in whole groups of neurons, and one more to spread the rows over the caches
+    with pytest.raises(MemoryError, match=f"{50 * 3 * GROUP_SIZE:,} bytes"):
         Training(np.ones((50, 3)), n_neurons=GROUP_SIZE + 1)
 
 
 def test_nbytes():
     training = Training(np.random.default_rng(0).standard_normal((50, 3)), n_neurons=65)
-    assert training.engine.nbytes == 50 * 128
+    assert training.engine.nbytes == 50 * 3 * GROUP_SIZE
 
 
 # the kernels of the tree
-
-
-def in_groups(leaves):
-    """Leaves of shape (n_samples, padded neurons) in their layout, (n_groups, n_samples, GROUP_SIZE)."""
-    return np.ascontiguousarray(leaves.reshape(leaves.shape[0], -1, GROUP_SIZE).transpose(1, 0, 2))
 
 
 def check_leaves(leaf, correlation, foot):
@@ -578,12 +573,11 @@ def edges(tile, foot):
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_write_leaves(dtype, n_threads):
     rng = np.random.default_rng(0)
-    leaves = in_groups(np.full((60, 128), 77, dtype=np.uint8))
+    leaves = np.full((60, 128), 77, dtype=np.uint8)
     neurons, foot = rng.permutation(100)[:70], rng.standard_normal(70)
     tile = (2 * rng.standard_normal((41, 70))).astype(dtype)
     edges(tile, foot)
     write_leaves(leaves, 13, neurons, tile, foot, n_threads)
-    leaves = leaves.transpose(1, 0, 2).reshape(60, 128)
     check_leaves(leaves[13:54][:, neurons], tile, foot)
     untouched = np.ones((60, 128), dtype=bool)
     untouched[13:54, neurons] = False
@@ -595,18 +589,17 @@ def test_write_leaves(dtype, n_threads):
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_write_first_leaves(dtype, pair_shift, n_threads):
     rng = np.random.default_rng(0)
-    leaves = in_groups(np.full((60, 256), 77, dtype=np.uint8))
+    leaves = np.full((60, 256), 77, dtype=np.uint8)
     tile = (2 * rng.standard_normal((41, 128 >> pair_shift))).astype(dtype)
     edges(tile, -0.7)
     write_first_leaves(leaves, 13, 1, tile, -0.7, pair_shift, n_threads)
-    leaves = leaves.transpose(1, 0, 2).reshape(60, 256)
     check_leaves(leaves[13:54, 64:192], np.repeat(tile, 1 + pair_shift, axis=1), -0.7)
     leaves[13:54, 64:192] = 77
     assert_array_equal(leaves, 77)
 
 
 def test_write_leaves_shapes():
-    leaves, neurons = np.zeros((2, 5, 64), np.uint8), np.arange(3)
+    leaves, neurons = np.zeros((5, 128), np.uint8), np.arange(3)
     for tile, foot in (np.ones((5, 4)), np.ones(3)), (np.ones((5, 3)), np.ones(4)):
         with pytest.raises(ValueError, match="one column per neuron"):
             write_leaves(leaves, 0, neurons, tile, foot, 1)
@@ -633,7 +626,7 @@ class Query:
     def run(self, pairs, wanted=None, n_threads=1):
         wanted = np.ones(self.n_groups, np.uint8) if wanted is None else wanted
         query(
-            in_groups(self.leaves), pairs, self.index, self.norms, self.outside, self.x, self.threshold, self.drift,
+            self.leaves, pairs, self.index, self.norms, self.outside, self.x, self.threshold, self.drift,
             self.inside, self.projected, wanted, n_threads,
         )  # fmt: skip
         return mask_of(pairs, self.n_rows)
@@ -695,7 +688,7 @@ def test_query_shapes(n_leaves, n_drifts):
     one, many = np.ones(1, np.float32), np.ones(n_drifts, np.float32)
     with pytest.raises(ValueError, match="whole groups"):
         query(
-            np.zeros((2, 1, n_leaves), np.uint8), PairLists(100, None), np.zeros(1, np.int32), one, one,
+            np.zeros((1, 2 * n_leaves), np.uint8), PairLists(100, None), np.zeros(1, np.int32), one, one,
             np.zeros((1, 1), np.float32), np.ones(128, np.float32), many, np.zeros((2, 1, 64), np.float32),
             np.zeros(2, np.uint8), np.ones(2, np.uint8), 1,
         )  # fmt: skip

@@ -19,6 +19,7 @@ from libc.string cimport memset
 from skfastnn.passes._pairs cimport PairLists
 
 cdef extern from "vector_kernels.h":
+    void prefetch_row(const void*, Py_ssize_t) noexcept nogil
     int32_t forward_neuron_f32(
         const float*, const float*, Py_ssize_t, Py_ssize_t, const int32_t*, int32_t, float, const float*, Py_ssize_t,
         float*, int32_t*, float*) noexcept nogil
@@ -132,6 +133,12 @@ cdef int _forward_block(
             free(whole)
             return -1
         row = candidates.rows[block] + candidates.start[r]
+        if r + 1 < last and candidates.count[r + 1]:
+            prefetch_row(displacement + (r + 1) * ld, ld * sizeof(floating))
+            if (r + 1) >> pair_shift != r >> pair_shift:
+                prefetch_row(start + ((r + 1) >> pair_shift) * ld, ld * sizeof(floating))
+            if velocity != NULL and delay[r + 1]:
+                prefetch_row(velocity + (r + 1) * ld, ld * sizeof(floating))
         anchor_r = anchor + r * ld if anchored[r] else NULL
         velocity_r = velocity + r * ld if velocity != NULL and delay[r] else NULL
         a = pending + 4 * delay[r]

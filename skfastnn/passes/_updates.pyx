@@ -25,6 +25,7 @@ from libc.stdlib cimport free, malloc
 from skfastnn.passes._pairs cimport PairLists
 
 cdef extern from "vector_kernels.h":
+    void prefetch_row(const void*, Py_ssize_t) noexcept nogil
     ctypedef struct update_rule:
         double rate
         double momentum
@@ -235,6 +236,9 @@ cdef int _sgd_block(
             else:
                 sgd_small_f64(c_state + 3 * r, V + r * ld_out, velocity_vr, start_v + r * ld_out, ld_out, 0, NULL, rule)
             continue
+        if r + 1 < last and pairs.count[r + 1]:
+            prefetch_row(displacement + (r + 1) * ld, ld * sizeof(floating))
+            prefetch_row(velocity + (r + 1) * ld, ld * sizeof(floating))
         silent = pending + 4 * (step - touched[r]) if touched[r] < step else NULL
         row = pairs.rows[block] + pairs.start[r]
         value = <floating*> pairs.values[block] + pairs.start[r]
@@ -276,6 +280,10 @@ cdef int _adam_block(
             continue
         row = pairs.rows[block] + pairs.start[r]
         value = <floating*> pairs.values[block] + pairs.start[r]
+        if r + 1 < last and pairs.count[r + 1]:
+            prefetch_row(displacement + (r + 1) * ld, ld * sizeof(floating))
+            prefetch_row(mean + (r + 1) * ld, ld * sizeof(floating))
+            prefetch_row(square + (r + 1) * ld, ld * sizeof(floating))
         anchor_r = anchor + r * ld if anchored[r] else NULL
         mean_vr = mean_v + r * ld_out if mean_v != NULL else NULL
         square_vr = square_v + r * ld_out if mean_v != NULL else NULL

@@ -27,6 +27,13 @@
 #define SHUFFLE4(a, b, i, j, k, l, MASK) __builtin_shuffle(a, b, (MASK){i, j, k, l})
 #endif
 
+/* Ask for a row of weights that the next neuron needs while this one computes: rows come from memory once per batch,
+ * and the processor does not look that far ahead by itself. */
+INLINE void prefetch_row(const void *row, ptrdiff_t n_bytes) {
+    for (ptrdiff_t at = 0; at < n_bytes; at += 64)
+        __builtin_prefetch((const char *)row + at, 0, 2);
+}
+
 /* what one update needs to know besides the neuron; doubles, converted once per neuron */
 typedef struct {
     double rate;       /* step length */

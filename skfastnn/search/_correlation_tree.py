@@ -51,7 +51,8 @@ class CorrelationTreeSearch(SearchEngine):
         self.pairs = PairLists(m, None)
         self.n_groups = -(-m // GROUP_SIZE)
         padded = self.n_groups * GROUP_SIZE
-        self.leaves = self._allocate((self.n_groups, rows.n_samples, GROUP_SIZE))
+        # a line more than needed: samples a power of two apart would fight for the same places in the caches
+        self.leaves = self._allocate((rows.n_samples, padded + GROUP_SIZE))
         self.foot = np.full(m, network.threshold - DEPTH)
         self.waste = np.zeros(m)
         self.drift = np.zeros(padded, dtype=np.float32)

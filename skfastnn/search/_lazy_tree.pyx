@@ -6,9 +6,10 @@
 #                 correlation > -(intercept + bound on the change).
 # Layout      A leaf is one byte: the correlation in steps of STEP above the foot of its neuron, rounded up. 0 means
 #             "at or below the foot" (the tree is truncated there), 255 "anything" (so far above the threshold that it
-#             fires or nearly so). leaves (n_groups, n_samples, 64): a cache line holds the leaves of one sample in a
-#             group of 64 neurons, the children of one inner node, which are compared with their thresholds by vector
-#             code; with a few per cent passing, a maximum per line would hardly ever prune, so none is kept.
+#             fires or nearly so). leaves (n_samples, ld): a cache line holds the leaves of one sample in a group of 64
+#             neurons, the children of one inner node, which are compared with their thresholds by vector code; with a
+#             few per cent passing, a maximum per line would hardly ever prune, so none is kept. A sample's leaves lie
+#             together: a batch visits samples in no order, and each visit costs a translation of its address.
 # Invariants  <w_ref, x> <= foot + STEP * leaf for every leaf below 255. Candidates come in ascending row order, and
 #             do not depend on the number of threads.
 # Cost        One byte a pair. A query compares every leaf of the batch once, about one cycle each, two with the
@@ -28,7 +29,7 @@ from skfastnn.passes._pairs cimport PairLists
 cdef extern from "query_kernels.h":
     int GROUP
     void query_block(
-        const uint8_t*, Py_ssize_t, const int32_t*, int, int, float, const float*, const float*, const float*,
+        const uint8_t*, Py_ssize_t, const int32_t*, int, float, const float*, const float*, const float*,
         const float*, const float*, int, uint64_t*) noexcept nogil
     void write_line(const float*, float, float, int, uint8_t*) noexcept nogil
     int lowest_bit(uint64_t) noexcept nogil
@@ -41,7 +42,7 @@ cdef float C_STEP = STEP
 
 
 def write_first_leaves(
-    uint8_t[:, :, ::1] leaves,              # OUT   (n_groups, n_samples, 64)
+    uint8_t[:, ::1] leaves,                 # OUT   (n_samples, ld)
     Py_ssize_t first_sample,
     Py_ssize_t first_group,
     const floating[:, ::1] tile,            # IN    (n_rows, n_columns) correlations with the draws
@@ -58,12 +59,11 @@ def write_first_leaves(
     if (tile.shape[1] << pair_shift) % GROUP:
         raise ValueError("tile must hold whole groups of neurons")
     for i in prange(tile.shape[0], nogil=True, num_threads=n_threads, schedule="static"):
-        _write_first(&leaves[first_group, first_sample + i, 0], leaves.shape[1] * GROUP, n_groups, &tile[i, 0], foot,
-                     pair_shift)
+        _write_first(&leaves[first_sample + i, first_group * GROUP], n_groups, &tile[i, 0], foot, pair_shift)
 
 
 cdef void _write_first(
-    uint8_t* leaf, Py_ssize_t ld_group, Py_ssize_t n_groups, const floating* correlation, double foot, int pair_shift,
+    uint8_t* leaf, Py_ssize_t n_groups, const floating* correlation, double foot, int pair_shift,
 ) noexcept nogil:
     cdef Py_ssize_t g, k
     cdef Py_ssize_t n = GROUP >> pair_shift
@@ -71,11 +71,11 @@ cdef void _write_first(
     for g in range(n_groups):
         for k in range(n):
             line[k] = <float> correlation[g * n + k]
-        write_line(line, <float> foot, 1 / C_STEP, pair_shift, leaf + g * ld_group)
+        write_line(line, <float> foot, 1 / C_STEP, pair_shift, leaf + g * GROUP)
 
 
 def write_leaves(
-    uint8_t[:, :, ::1] leaves,              # OUT   (n_groups, n_samples, 64)
+    uint8_t[:, ::1] leaves,                 # OUT   (n_samples, ld)
     Py_ssize_t first_sample,
     const int64_t[::1] neurons,             # IN    (n,) neuron of each column
     const floating[:, ::1] tile,            # IN    (n_rows, n) correlations
@@ -87,23 +87,22 @@ def write_leaves(
     if tile.shape[1] != neurons.shape[0] or foot.shape[0] != neurons.shape[0]:
         raise ValueError("tile and foot must have one column per neuron")
     for i in prange(tile.shape[0], nogil=True, num_threads=n_threads, schedule="static"):
-        _write_row(&leaves[0, first_sample + i, 0], leaves.shape[1] * GROUP, &neurons[0], neurons.shape[0],
-                   &tile[i, 0], &foot[0])
+        _write_row(&leaves[first_sample + i, 0], &neurons[0], neurons.shape[0], &tile[i, 0], &foot[0])
 
 
 cdef void _write_row(
-    uint8_t* leaves, Py_ssize_t ld_group, const int64_t* neurons, Py_ssize_t n, const floating* correlation,
+    uint8_t* leaves, const int64_t* neurons, Py_ssize_t n, const floating* correlation,
     const double* foot,
 ) noexcept nogil:
     cdef Py_ssize_t k
     cdef double steps
     for k in range(n):
         steps = (correlation[k] - foot[k]) / C_STEP + 1.001
-        leaves[(neurons[k] >> 6) * ld_group + (neurons[k] & 63)] = <uint8_t> max(0.0, min(255.0, steps))
+        leaves[neurons[k]] = <uint8_t> max(0.0, min(255.0, steps))
 
 
 def query(
-    const uint8_t[:, :, ::1] leaves,        # IN    (n_groups, n_samples, 64)
+    const uint8_t[:, ::1] leaves,           # IN    (n_samples, ld)
     PairLists pairs,                        # OUT   candidates, lists without values
     const int32_t[::1] index,               # IN    (n_rows,) samples of the batch
     const float[::1] norms,                 # IN    (n_rows,) upper bounds on the norms of the rows
@@ -129,16 +128,16 @@ def query(
     cdef int status = 0
     cdef int n_directions = rows_inside.shape[1]
     cdef const float* inside_start = &inside[0, 0, 0] if inside.shape[0] else NULL
-    if pairs.block_size % GROUP or leaves.shape[2] != GROUP or drift.shape[0] < leaves.shape[0] * GROUP:
+    cdef Py_ssize_t n_groups = wanted.shape[0]
+    if pairs.block_size % GROUP or leaves.shape[1] < n_groups * GROUP or drift.shape[0] < n_groups * GROUP:
         raise ValueError("blocks, leaves and drift must come in whole groups of neurons")
-    if (threshold.shape[0] < leaves.shape[0] * GROUP or projected.shape[0] != leaves.shape[0]
-            or wanted.shape[0] != leaves.shape[0] or pairs.n_neurons > leaves.shape[0] * GROUP
-            or inside.shape[0] != leaves.shape[0] or inside.shape[1] != n_directions):
-        raise ValueError("threshold, inside, projected, wanted and pairs must fit the leaves")
+    if (threshold.shape[0] < n_groups * GROUP or projected.shape[0] != n_groups or pairs.n_neurons > n_groups * GROUP
+            or inside.shape[0] != n_groups or inside.shape[1] != n_directions):
+        raise ValueError("threshold, inside, projected, wanted and pairs must be of the same neurons")
     if min(norms.shape[0], norms_outside.shape[0], rows_inside.shape[0]) < index.shape[0]:
         raise ValueError("norms and rows_inside must have an entry per row")
     for b in prange(pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
-        status += _query_neurons(&leaves[0, 0, 0], leaves.shape[1], pairs, b, &index[0], index.shape[0], &norms[0],
+        status += _query_neurons(&leaves[0, 0], leaves.shape[1], pairs, b, &index[0], index.shape[0], &norms[0],
                                  &norms_outside[0], &rows_inside[0, 0], n_directions, &threshold[0], &drift[0],
                                  inside_start, &projected[0], &wanted[0])
     if status:
@@ -146,7 +145,7 @@ def query(
 
 
 cdef int _query_neurons(
-    const uint8_t* leaves, Py_ssize_t n_samples, PairLists pairs, Py_ssize_t block, const int32_t* index,
+    const uint8_t* leaves, Py_ssize_t ld, PairLists pairs, Py_ssize_t block, const int32_t* index,
     Py_ssize_t n_rows, const float* norms, const float* norms_outside, const float* rows_inside, int n_directions,
     const float* threshold, const float* drift, const float* inside, const uint8_t* projected,
     const uint8_t* wanted,
@@ -156,7 +155,7 @@ cdef int _query_neurons(
     cdef Py_ssize_t last = min(first + pairs.block_size, pairs.n_neurons)
     cdef Py_ssize_t n_words = (n_rows + 63) // 64
     cdef Py_ssize_t r, k, word
-    cdef int here, ahead
+    cdef int here
     cdef const float* directions
     cdef const float* norm
     cdef uint64_t bits[64]
@@ -175,8 +174,7 @@ cdef int _query_neurons(
         for word in range(n_words):
             k = word * 64
             here = <int> min(64, n_rows - k)
-            ahead = <int> min(128, n_rows - k)
-            query_block(leaves + r * n_samples, GROUP, index + k, here, ahead, C_STEP, threshold + r, drift + r,
+            query_block(leaves + r, ld, index + k, here, C_STEP, threshold + r, drift + r,
                         norm + k, directions, rows_inside + k * n_directions, n_directions,
                         bits)
             for k in range(64):

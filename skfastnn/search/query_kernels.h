@@ -18,7 +18,6 @@
 
 #define GROUP 64      /* neurons of a group: one cache line of leaves */
 #define WIDTH 16
-#define PREFETCH_ROWS 16
 #define OPEN_LEAF 255 /* a byte of 255 says nothing about the correlation from above */
 
 typedef float query_vec __attribute__((vector_size(64), aligned(4), may_alias));
@@ -55,9 +54,8 @@ static inline void transpose64(uint64_t a[64]) {
 QUERY_CLONES static void query_block(
     const uint8_t *leaves,       /* IN    first leaf of the group */
     ptrdiff_t ld_leaves,
-    const int32_t *index,        /* IN    (n_ahead,) rows of the leaves; the first n_rows belong to the block */
+    const int32_t *index,        /* IN    (n_rows,) rows of the leaves */
     int n_rows,
-    int n_ahead,
     float step,
     const float *threshold,      /* IN    (64,) */
     const float *drift,          /* IN    (64,) */
@@ -71,8 +69,7 @@ QUERY_CLONES static void query_block(
     float change[GROUP] __attribute__((aligned(64)));
     for (int k = 0; k < n_rows; k++) {
         const uint8_t *leaf = leaves + (ptrdiff_t)index[k] * ld_leaves;
-        if (k + PREFETCH_ROWS < n_ahead)
-            __builtin_prefetch(leaves + (ptrdiff_t)index[k + PREFETCH_ROWS] * ld_leaves);
+        __builtin_prefetch(leaf + 2 * GROUP); /* the group after the next: time enough to come */
         if (inside) {
             query_vec bound[GROUP / WIDTH];
             for (int g = 0; g < GROUP / WIDTH; g++)
