@@ -1,8 +1,8 @@
 """torch in the benchmarks: the network of skfastnn, computed densely.
 
-Same maths and width: inputs centred and divided by their root-mean-square norm, standard
-normal weights in pairs of opposite output sign, thresholds sqrt(0.4 ln m), outputs scaled
-by gamma, mean cross-entropy. Autograd and an optimiser of torch do the rest.
+Same maths and width: inputs centred and divided by their root-mean-square norm, standard normal weights in pairs of
+opposite output sign, the same thresholds, outputs scaled by gamma, mean cross-entropy. Autograd and an optimiser of
+torch do the rest.
 """
 
 import gc
@@ -29,14 +29,14 @@ class Network:
         Training rows; `rows` holds them in the network's coordinates.
     """
 
-    def __init__(self, X, n_outputs, width, seed):
+    def __init__(self, X, n_outputs, width, seed, threshold=None):
         X = torch.from_numpy(X)
         self.mean = X.mean(dim=0)
         rows = X - self.mean
         self.scale = float(rows.square().sum(dim=1).mean().sqrt())
         self.rows = rows.div_(self.scale)
 
-        threshold = math.sqrt(0.4 * math.log(width))
+        threshold = math.sqrt(0.4 * math.log(width)) if threshold is None else threshold
         random = torch.Generator().manual_seed(seed)
         half = torch.randn(width // 2, X.shape[1], generator=random)
         signs = torch.randint(0, 2, (n_outputs, width // 2), generator=random) * 2.0 - 1.0
@@ -106,7 +106,9 @@ def _faster_implementation(problem, settings):
     labels = torch.from_numpy(problem.y_train[:n_batch])
     seconds = {}
     for implementation in ("foreach", "fused"):
-        network = Network(problem.X_train[:n_batch], int(problem.y_train.max()) + 1, settings.width, 0)
+        network = Network(
+            problem.X_train[:n_batch], int(problem.y_train.max()) + 1, settings.width, 0, settings.threshold
+        )
         optimizer = _optimizer(network.params, settings, implementation)
         # the first step allocates gradients and momentum
         _step(network, optimizer, network.rows, labels)
@@ -119,7 +121,7 @@ def _faster_implementation(problem, settings):
     return min(seconds, key=seconds.get)
 
 
-def _run_epoch(network, optimizer, labels, n_batch, random):
+def _run_epoch(network, optimizer, labels, n_batch, random, n_seen, settings):
     """Take one pass over the shuffled rows and return the mean loss."""
     total = 0.0
     n_rows = len(labels)
@@ -128,6 +130,10 @@ def _run_epoch(network, optimizer, labels, n_batch, random):
         # the full batch needs no copy
         rows = network.rows if whole else network.rows.index_select(0, picked)
         target = labels if whole else labels.index_select(0, picked)
+        if settings.power_t:
+            for group in optimizer.param_groups:
+                group["lr"] = settings.learning_rate / (n_seen + 1) ** settings.power_t
+        n_seen += len(picked)
         total += len(picked) * _step(network, optimizer, rows, target)
     return total / n_rows
 
@@ -140,7 +146,9 @@ def _epochs(problem, settings):
 
     start = time.perf_counter()
     n_batch = settings.n_batch(len(problem.X_train))
-    network = Network(problem.X_train, int(problem.y_train.max()) + 1, settings.width, settings.seed)
+    network = Network(
+        problem.X_train, int(problem.y_train.max()) + 1, settings.width, settings.seed, settings.threshold
+    )
     labels = torch.from_numpy(problem.y_train)
     optimizer = _optimizer(network.params, settings, implementation)
     random = torch.Generator().manual_seed(settings.seed)
@@ -148,7 +156,8 @@ def _epochs(problem, settings):
     outcome = Outcome(seconds, 0, setup_seconds=seconds, learning_rate=settings.learning_rate)
     while True:
         start = time.perf_counter()
-        outcome.losses.append(_run_epoch(network, optimizer, labels, n_batch, random))
+        n_seen = outcome.epochs * len(labels)
+        outcome.losses.append(_run_epoch(network, optimizer, labels, n_batch, random, n_seen, settings))
         outcome.seconds += time.perf_counter() - start
         outcome.epochs += 1
         yield network, outcome

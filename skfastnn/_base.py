@@ -280,7 +280,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         elif first_call or self._start["rate"][0] != self.solver_:
             weight = sample_weight[index]
             if self.solver_ == "sgd":
-                kernel = tangent_kernel(rows, network)
+                kernel = tangent_kernel(rows, network, effective_n_threads())
                 curvature = loss.curvature(target, sample_weight)
                 batch_weight = sample_weight.mean() * self._resolved_batch_size(n_samples)
                 self.learning_rate_init_ = sgd_step_size(kernel, weight, curvature, batch_weight, self.alpha)
