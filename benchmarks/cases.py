@@ -104,7 +104,7 @@ _NARROW = Settings("skfastnn", 4_096, solver="adam", batch_size=300, learning_ra
 _WIDE = Settings("skfastnn", 16_384, solver="adam", learning_rate=4e-3, threshold=1.8)
 _TO_98 = (
     _NARROW,
-    replace(_NARROW, library="torch", threshold=1.0),
+    replace(_NARROW, library="torch", batch_size=200, learning_rate=0.06, threshold=1.0),
     _WIDE,
     replace(_WIDE, library="torch"),
     Settings("sklearn", 512, solver="adam", learning_rate=1e-3),
