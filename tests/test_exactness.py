@@ -60,8 +60,8 @@ def assert_same_training(tree, dense):
 @pytest.mark.parametrize("batch_size", [200, 1797])
 @pytest.mark.parametrize("alpha", [0.0, 1.0])
 def test_digits(solver, dtype, batch_size, alpha):
-    # with a penalty the gradients of batches do not vanish, and momentum is chaotic at the automatic rate
-    rate = 0.5 if alpha and solver != "adam" else "auto"
+    # with a penalty the gradients of batches do not vanish, and training is chaotic at the automatic rate
+    rate = (0.002 if solver == "adam" else 0.5) if alpha else "auto"
     settings = {"batch_size": batch_size, "alpha": alpha, "learning_rate_init": rate}
     tree, dense = fit_both(*digits(dtype), **settings, **SOLVERS[solver])
     assert len(tree.loss_curve_) == 30
@@ -91,7 +91,9 @@ def test_large_steps_far_from_the_references(data, dtype, solver, rate):
 @EVERY_SOLVER
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_many_features(solver, dtype):
-    tree, dense = fit_both(*many_features(dtype), **SOLVERS[solver])
+    # Adam at its automatic rate multiplies the rounding of float32 by a hundred in 30 epochs of these data
+    rate = 0.001 if solver == "adam" else "auto"
+    tree, dense = fit_both(*many_features(dtype), learning_rate_init=rate, **SOLVERS[solver])
     assert_same_training(tree, dense)
     assert tree.search_counters_["candidates"] < 0.2 * dense.search_counters_["candidates"]
 
