@@ -322,7 +322,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         return int(min(200 if self.batch_size == "auto" else self.batch_size, n_samples))
 
     def _schedule(self, n_samples):
-        names = ("learning_rate", "power_t", "alpha", "shuffle", "max_iter", "tol", "n_iter_no_change", "verbose")
+        names = ("learning_rate", "power_t", "alpha", "shuffle", "tol", "n_iter_no_change", "verbose")
         settings = {name: getattr(self, name) for name in names}
         return Schedule(
             learning_rate_init=self.learning_rate_init_, batch_size=self._resolved_batch_size(n_samples), **settings

@@ -38,7 +38,6 @@ class Schedule:
     alpha: float
     batch_size: int
     shuffle: bool
-    max_iter: int
     tol: float
     n_iter_no_change: float
     verbose: bool

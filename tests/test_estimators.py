@@ -12,29 +12,11 @@ from sklearn.metrics import mean_pinball_loss
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
+from helpers import BOTH, SMALL, SOLVERS, assert_same_fit, data_for
 from skfastnn import FastReLUClassifier, FastReLURegressor
 from skfastnn._network import Network
 
-BOTH = pytest.mark.parametrize("Estimator", [FastReLUClassifier, FastReLURegressor])
-SOLVERS = pytest.mark.parametrize("solver", ["sgd", "adam"])
-SMALL = {"hidden_layer_sizes": (128,), "threshold": 1.0, "random_state": 0, "max_iter": 5}
 FULL_BATCH = {"batch_size": 10_000}
-
-
-def data_for(Estimator, n_samples=100, dtype=np.float64):
-    X, y = make_classification(n_samples, 8, n_informative=6, n_classes=3, random_state=0)
-    if Estimator is FastReLURegressor:
-        y = np.sin(X[:, 0]) + X[:, 1]
-    return X.astype(dtype), y
-
-
-def assert_same_fit(a, b, rtol=0):
-    for attribute in ("coefs_", "intercepts_"):
-        for left, right in zip(getattr(a, attribute), getattr(b, attribute), strict=True):
-            if rtol:
-                assert_allclose(left, right, rtol=rtol, atol=rtol)
-            else:
-                assert_array_equal(left, right)
 
 
 # drop-in use

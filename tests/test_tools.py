@@ -13,34 +13,14 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
 from sklearn.base import clone
-from sklearn.datasets import make_classification
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import LabelBinarizer, StandardScaler
 from threadpoolctl import threadpool_limits
 
+from helpers import BOTH, SMALL, SOLVERS, assert_same_fit, data_for
 from skfastnn import FastReLUClassifier, FastReLURegressor
-
-BOTH = pytest.mark.parametrize("Estimator", [FastReLUClassifier, FastReLURegressor])
-SOLVERS = pytest.mark.parametrize("solver", ["sgd", "adam"])
-SMALL = {"hidden_layer_sizes": (128,), "threshold": 1.0, "random_state": 0, "max_iter": 5}
-
-
-def data_for(Estimator, n_samples=100, dtype=np.float64):
-    X, y = make_classification(n_samples, 8, n_informative=6, n_classes=3, random_state=0)
-    if Estimator is FastReLURegressor:
-        y = np.sin(X[:, 0]) + X[:, 1]
-    return X.astype(dtype), y
-
-
-def assert_same_fit(a, b, rtol=0):
-    for attribute in ("coefs_", "intercepts_"):
-        for left, right in zip(getattr(a, attribute), getattr(b, attribute), strict=True):
-            if rtol:
-                assert_allclose(left, right, rtol=rtol, atol=rtol)
-            else:
-                assert_array_equal(left, right)
 
 
 @BOTH

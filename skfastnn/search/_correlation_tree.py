@@ -174,7 +174,7 @@ class CorrelationTreeSearch(SearchEngine):
                 tile = np.zeros((block.shape[0], min(TILE_NEURONS, n_drawn - k)), dtype=network.dtype)
                 if W.shape[0] == tile.shape[1]:
                     matmul_nt(block, W, tile, self.n_threads)
-                else:
+                else:  # the last group is not full
                     tile[:, : W.shape[0]] = block @ W.T
                 group = (k << shift) // GROUP_SIZE
                 write_first_leaves(self.leaves, first, group, tile, foot, shift, self.n_threads)

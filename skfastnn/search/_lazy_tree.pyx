@@ -50,10 +50,7 @@ def write_first_leaves(
     int pair_shift,                         # 1: two neurons share a column
     int n_threads,
 ):
-    """Write the leaves of consecutive samples and groups that share a foot, as at the start.
-
-    Columns beyond the last whole group are taken to be followed by room for it: give whole groups.
-    """
+    """Write the leaves of consecutive samples and groups that share a foot, as at the start; whole groups only."""
     cdef Py_ssize_t i
     cdef Py_ssize_t n_groups = (tile.shape[1] << pair_shift) // GROUP
     if (tile.shape[1] << pair_shift) % GROUP:
