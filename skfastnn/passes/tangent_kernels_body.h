@@ -1,0 +1,76 @@
+/* Included by tangent_kernels.h once per floating type: REAL, LANES and NAME are set there. */
+
+#define VEC NAME(vec)
+#define QUAD NAME(quad)
+#define LOAD(p) (*(const VEC *)(p))
+#define STORE(p, v) (*(VEC *)(p) = (v))
+
+/* output[row] += change[i] * v + value[i] * change_v for the pairs of one neuron */
+INLINE void NAME(add_change)(
+    const int32_t *row, const REAL *change, const REAL *value, int32_t count, const REAL *v, const REAL *change_v,
+    ptrdiff_t ld_out, REAL *output
+) {
+    if (ld_out == 1)
+        for (int32_t i = 0; i < count; i++)
+            output[row[i]] += change[i] * v[0] + value[i] * change_v[0];
+    else
+        for (int32_t i = 0; i < count; i++)
+            for (ptrdiff_t j = 0; j < ld_out; j += LANES) {
+                REAL *out = output + row[i] * ld_out + j;
+                STORE(out, LOAD(out) + (change[i] * LOAD(v + j) + value[i] * LOAD(change_v + j)));
+            }
+}
+
+/* Change of the output when weights, intercept and output weights of one neuron change, to first order. */
+INLINE void NAME(tangent_output)(
+    const REAL *X, ptrdiff_t ld_x, ptrdiff_t n, const int32_t *row, const REAL *value, int32_t count,
+    const REAL *change_w, REAL change_c, const REAL *v, const REAL *change_v, ptrdiff_t ld_out,
+    REAL *change,             /* OUT   (count,) change of the pre-activations */
+    REAL *output              /* INOUT (n_rows, ld_out) */
+) {
+    for (int32_t i = 0; i < count; i += 4) {
+        int32_t left = count - i < 4 ? count - i : 4;
+        const REAL *x[4];
+        for (int q = 0; q < 4; q++)
+            x[q] = X + row[i + (q < left ? q : left - 1)] * ld_x;
+        QUAD z = NAME(dot4)(change_w, x[0], x[1], x[2], x[3], n) + change_c;
+        for (int q = 0; q < left; q++)
+            change[i + q] = z[q];
+    }
+    NAME(add_change)(row, change, value, count, v, change_v, ld_out, output);
+}
+
+/* J d for one neuron. */
+VECTOR_CLONES static void NAME(tangent_neuron)(
+    const REAL *X, ptrdiff_t ld_x, ptrdiff_t n, const int32_t *row, const REAL *value, int32_t count,
+    const REAL *change_w, REAL change_c, const REAL *v, const REAL *change_v, ptrdiff_t ld_out, REAL *scratch,
+    REAL *output
+) {
+    NAME(tangent_output)(X, ld_x, n, row, value, count, change_w, change_c, v, change_v, ld_out, scratch, output);
+}
+
+/* J' u for one neuron; scratch (count,). Returns the part of the intercept. */
+VECTOR_CLONES static REAL NAME(cotangent_neuron)(
+    const REAL *X, ptrdiff_t ld_x, ptrdiff_t n, const int32_t *row, const REAL *value, int32_t count, const REAL *u,
+    const REAL *v, ptrdiff_t ld_out, REAL *scratch, REAL *change_w, REAL *change_v
+) {
+    return NAME(gradient)(X, ld_x, n, row, value, count, u, v, ld_out, scratch, change_w, change_v);
+}
+
+/* J J' u for one neuron: what J' u gives stays in scratch (n + ld_out + count,), which the caches hold. */
+VECTOR_CLONES static void NAME(gram_neuron)(
+    const REAL *X, ptrdiff_t ld_x, ptrdiff_t n, const int32_t *row, const REAL *value, int32_t count, const REAL *u,
+    const REAL *v, ptrdiff_t ld_out, int with_output, REAL *scratch, REAL *output
+) {
+    REAL *change_w = scratch, *change_v = scratch + n, *change = change_v + ld_out;
+    REAL change_c = NAME(gradient)(X, ld_x, n, row, value, count, u, v, ld_out, change, change_w, change_v);
+    if (!with_output)
+        for (ptrdiff_t j = 0; j < ld_out; j++)
+            change_v[j] = 0;
+    NAME(tangent_output)(X, ld_x, n, row, value, count, change_w, change_c, v, change_v, ld_out, change, output);
+}
+
+#undef VEC
+#undef QUAD
+#undef LOAD
+#undef STORE
