@@ -16,6 +16,7 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from skfastnn._fitting import Schedule, Trainer
 from skfastnn._network import Coordinates, Network, resolve_threshold
+from skfastnn._second_order_fitting import GaussNewtonTrainer
 from skfastnn._threads import blas_threads, effective_n_threads
 from skfastnn.search import make_engine
 from skfastnn.search._contract import TrainingRows
@@ -33,7 +34,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
     _parameter_constraints: dict = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "threshold": [StrOptions({"auto"}), NOT_NEGATIVE],
-        "solver": [StrOptions({"auto", "adam", "sgd"})],
+        "solver": [StrOptions({"auto", "adam", "gauss_newton", "sgd"})],
         "search": [StrOptions({"auto", "correlation_tree", "dense"})],
         "alpha": [NOT_NEGATIVE],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -279,7 +280,9 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             self.learning_rate_init_ = float(self.learning_rate_init)
         elif first_call or self._start["rate"][0] != self.solver_:
             weight = sample_weight[index]
-            if self.solver_ == "sgd":
+            if self.solver_ == "gauss_newton":
+                self.learning_rate_init_ = 1.0
+            elif self.solver_ == "sgd":
                 kernel = tangent_kernel(rows, network, effective_n_threads())
                 curvature = loss.curvature(target, sample_weight)
                 batch_weight = sample_weight.mean() * self._resolved_batch_size(n_samples)
@@ -319,6 +322,8 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         return solver
 
     def _resolved_batch_size(self, n_samples):
+        if self.solver_ == "gauss_newton" and self.batch_size == "auto":
+            return n_samples
         return int(min(200 if self.batch_size == "auto" else self.batch_size, n_samples))
 
     def _schedule(self, n_samples):
@@ -333,7 +338,8 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         state, n_steps = random_state.get_state(legacy=False), solver.n_steps
         while True:
             schedule = self._schedule(samples[0].shape[0])
-            trainer = Trainer(network, solver, make_engine(self.search_), loss, schedule, random_state)
+            make_trainer = GaussNewtonTrainer if self.solver_ == "gauss_newton" else Trainer
+            trainer = make_trainer(network, solver, make_engine(self.search_), loss, schedule, random_state)
             trainer.history.n_samples_seen = n_seen
             try:
                 with np.errstate(over="ignore", invalid="ignore"):  # divergence is reported by its name
@@ -411,8 +417,12 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
                 ConvergenceWarning,
                 stacklevel=5,
             )
-        stopped = history.n_without_improvement > self.n_iter_no_change
-        if not incremental and not stopped and not history.interrupted and len(history.loss_curve) == self.max_iter:
+        if (
+            not incremental
+            and not history.converged
+            and not history.interrupted
+            and len(history.loss_curve) == self.max_iter
+        ):
             warnings.warn(
                 f"Maximum iterations ({self.max_iter}) reached and the optimization hasn't converged yet.",
                 ConvergenceWarning,

@@ -26,6 +26,7 @@ class History:
     n_without_improvement: int = 0
     n_samples_seen: int = 0
     interrupted: bool = False
+    converged: bool = False
 
 
 @dataclass
@@ -91,22 +92,29 @@ class Trainer:
         -------
         history : History
         """
-        history, schedule = self.history, self.schedule
+        history = self.history
         self._prepare(X)
         try:
             for epoch in range(n_epochs):
                 if not self._epoch(y, sample_weight, epoch):
                     break
                 self._record(epoch, validate)
-                if history.n_without_improvement > schedule.n_iter_no_change:
-                    if not schedule.shrink():
-                        break
-                    history.n_without_improvement = 0
+                if self._finished():
+                    history.converged = True
+                    break
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=6)
             history.interrupted = True
         self.solver.catch_up()
         return history
+
+    def _finished(self):
+        """Return whether progress has stopped; a schedule that can still shrink the steps goes on."""
+        history, schedule = self.history, self.schedule
+        if history.n_without_improvement <= schedule.n_iter_no_change:
+            return False
+        history.n_without_improvement = 0
+        return not schedule.shrink()
 
     def _prepare(self, X):
         network = self.network
@@ -157,7 +165,7 @@ class Trainer:
 
     def _step(self, batch, y, sample_weight):
         network, solver, engine, schedule = self.network, self.solver, self.engine, self.schedule
-        fired = self._forward(engine.candidates(batch, solver), batch)
+        fired = self._forward(engine.candidates(batch, solver), batch, self.fired)
         n_rows, n_outputs = y.shape
         raw = network.output_scale * self.outputs[0, :n_rows, :n_outputs] + network.v
         weight = sample_weight.sum()
@@ -175,18 +183,18 @@ class Trainer:
         engine.moved(fired, solver)
         return loss, weight
 
-    def _forward(self, candidates, batch):
+    def _forward(self, candidates, batch, fired):
         """Verify the candidates; the output is in `self.outputs[0]`. Return the lists of what fired."""
         network, solver = self.network, self.solver
         if self.engine.verified:
             output_of_fired(candidates, batch.rows.shape[0], network.V, self.outputs, self.n_threads)
             return candidates
         forward(
-            candidates, self.fired, batch.rows, network.displacement, network.start, network.anchor,
+            candidates, fired, batch.rows, network.displacement, network.start, network.anchor,
             network.pair_shift, network.anchored, network.c_state, network.V, solver.velocity, solver.delay,
             solver.pending, self.outputs, self.n_threads,
         )  # fmt: skip
-        return self.fired
+        return fired
 
     def _rate(self):
         schedule = self.schedule

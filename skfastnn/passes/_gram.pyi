@@ -15,3 +15,13 @@ def gram(
     K: NDArray[np.floating],
     n_threads: int,
 ) -> None: ...
+def gram_rows(
+    pairs: PairLists,
+    X: NDArray[np.floating],
+    index: NDArray[np.int32],
+    weight: NDArray[np.floating],
+    square_scale: float,
+    with_output: bool,
+    K: NDArray[np.floating],
+    n_threads: int,
+) -> None: ...

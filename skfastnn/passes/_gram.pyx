@@ -96,18 +96,40 @@ def gram(
     floating[:, ::1] K,             # OUT   (n_rows, n_rows), lower triangle
     int n_threads,
 ):
-    """Compute the shared Gram matrix of the Jacobian."""
-    cdef Py_ssize_t n_rows = X.shape[0], ld = X.shape[1]
+    """Compute the shared Gram matrix of the Jacobian, lower triangle."""
+    cdef const int32_t[::1] index = np.arange(X.shape[0], dtype=np.int32)
+    _fill_rows(pairs, X, index, True, weight, square_scale, with_output, K, n_threads)
+
+
+def gram_rows(
+    PairLists pairs,                # IN    firing pairs with activations
+    const floating[:, ::1] X,       # IN    (n_rows, ld)
+    const int32_t[::1] index,       # IN    (n,) rows of the Gram matrix
+    const floating[::1] weight,     # IN    (n_neurons,) q
+    floating square_scale,          # IN    s^2
+    bint with_output,               # IN    whether the output weights and intercepts take part
+    floating[:, ::1] K,             # OUT   (n, n_rows)
+    int n_threads,
+):
+    """Compute some whole rows of the shared Gram matrix of the Jacobian."""
+    _fill_rows(pairs, X, index, False, weight, square_scale, with_output, K, n_threads)
+
+
+cdef _fill_rows(
+    PairLists pairs, const floating[:, ::1] X, const int32_t[::1] index, bint triangle, const floating[::1] weight,
+    floating square_scale, bint with_output, floating[:, ::1] K, int n_threads,
+):
+    cdef Py_ssize_t n_rows = X.shape[0], n_wanted = index.shape[0]
     if pairs.itemsize != sizeof(floating) or weight.shape[0] != pairs.n_neurons:
         raise ValueError("pairs must hold activations of X's dtype and weight one number per neuron")
-    if K.shape[0] != n_rows or K.shape[1] != n_rows:
-        raise ValueError("K must have shape (n_rows, n_rows)")
+    if K.shape[0] != n_wanted or K.shape[1] != n_rows:
+        raise ValueError("K must have one row per row asked for and one column per row of X")
     cdef const int64_t[::1] indptr
     cdef const int32_t[::1] neurons
     cdef const int32_t[::1] places
     cdef const floating[::1] values
     indptr, neurons, places, values = sample_major(pairs, n_rows)
-    cdef Py_ssize_t n_blocks = (n_rows + BLOCK_ROWS - 1) // BLOCK_ROWS
+    cdef Py_ssize_t n_blocks = (n_wanted + BLOCK_ROWS - 1) // BLOCK_ROWS
     cdef Py_ssize_t k
     cdef const int32_t* neurons_at = &neurons[0] if neurons.shape[0] else NULL
     cdef const int32_t* places_at = &places[0] if neurons.shape[0] else NULL
@@ -115,26 +137,34 @@ def gram(
     cdef int status = 0
     # the longest rows first, so that no thread is left with one at the end
     for k in prange(n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
-        status += _gram_rows(pairs, &X[0, 0], ld, (n_blocks - 1 - k) * BLOCK_ROWS, n_rows, &indptr[0], neurons_at,
-                             places_at, values_at, &weight[0], square_scale, with_output, &K[0, 0])
+        status += _gram_block(pairs, &X[0, 0], n_rows, X.shape[1], &index[0], (n_blocks - 1 - k) * BLOCK_ROWS,
+                              n_wanted, triangle, &indptr[0], neurons_at, places_at, values_at, &weight[0],
+                              square_scale, with_output, &K[0, 0])
     if status:
         raise MemoryError("no memory for the sums of the Gram matrix")
 
 
-cdef int _gram_rows(
-    PairLists pairs, const floating* X, Py_ssize_t ld, Py_ssize_t first, Py_ssize_t n_rows, const int64_t* indptr,
-    const int32_t* neurons, const int32_t* places, const floating* values, const floating* weight,
-    floating square_scale, bint with_output, floating* K,
+cdef int _gram_block(
+    PairLists pairs, const floating* X, Py_ssize_t n_rows, Py_ssize_t ld, const int32_t* index, Py_ssize_t first,
+    Py_ssize_t n_wanted, bint triangle, const int64_t* indptr, const int32_t* neurons, const int32_t* places,
+    const floating* values, const floating* weight, floating square_scale, bint with_output,
+    floating* K,                  # OUT   (n_wanted, n_rows): rows first ... first + BLOCK_ROWS
 ) noexcept nogil:
-    cdef Py_ssize_t i
-    cdef Py_ssize_t last = min(first + BLOCK_ROWS, n_rows)
-    cdef floating* sums = <floating*> malloc(2 * last * sizeof(floating))
+    cdef Py_ssize_t k, i, length
+    cdef Py_ssize_t last = min(first + BLOCK_ROWS, n_wanted)
+    cdef floating* sums = <floating*> malloc(2 * n_rows * sizeof(floating))
     if sums == NULL:
         return -1
-    _inner_products(X + first * ld, last - first, X, last, ld, K + first * n_rows, n_rows)
-    for i in range(first, last):
-        _common_firing(pairs, i, indptr[i], indptr[i + 1], neurons, places, values, weight, sums)
-        _combine(sums, i, square_scale, with_output, K + i * n_rows)
+    if triangle:
+        _inner_products(X + first * ld, last - first, X, last, ld, K + first * n_rows, n_rows)
+    for k in range(first, last):
+        i = index[k]
+        length = i + 1 if triangle else n_rows
+        if not triangle:
+            _inner_products(X + i * ld, 1, X, n_rows, ld, K + k * n_rows, n_rows)
+        memset(sums, 0, 2 * length * sizeof(floating))
+        _common_firing(pairs, indptr[i], indptr[i + 1], triangle, neurons, places, values, weight, sums)
+        _combine(sums, length, square_scale, with_output, K + k * n_rows)
     free(sums)
     return 0
 
@@ -149,20 +179,19 @@ cdef void _inner_products(
 
 
 cdef void _common_firing(
-    PairLists pairs, Py_ssize_t i, int64_t first, int64_t last,
+    PairLists pairs, int64_t first, int64_t last, bint triangle,
     const int32_t* neurons,       # IN    sample-major lists
     const int32_t* places,
     const floating* values,
     const floating* weight,       # IN    (n_neurons,)
-    floating* sums,               # OUT   (i + 1, 2): sum of q, sum of h_i h_j
+    floating* sums,               # INOUT (n_rows, 2): sum of q, sum of h_i h_j
 ) noexcept nogil:
     cdef int64_t k
     cdef Py_ssize_t r, b
-    cdef int32_t t
+    cdef int32_t t, n_common
     cdef floating q, h
     cdef const int32_t* row
     cdef const floating* value
-    memset(sums, 0, 2 * (i + 1) * sizeof(floating))
     for k in range(first, last):
         r = neurons[k]
         b = r // pairs.block_size
@@ -170,19 +199,20 @@ cdef void _common_firing(
         h = values[k]
         row = pairs.rows[b] + pairs.start[r]
         value = <floating*> pairs.values[b] + pairs.start[r]
-        for t in range(places[k] + 1):
+        n_common = places[k] + 1 if triangle else pairs.count[r]
+        for t in range(n_common):
             sums[2 * row[t]] += q
             sums[2 * row[t] + 1] += h * value[t]
 
 
 cdef void _combine(
-    const floating* sums, Py_ssize_t i, floating square_scale, bint with_output,
-    floating* K,                  # INOUT (i + 1,): inner products, then entries of the Gram matrix
+    const floating* sums, Py_ssize_t length, floating square_scale, bint with_output,
+    floating* K,                  # INOUT (length,): inner products, then entries of the Gram matrix
 ) noexcept nogil:
     cdef Py_ssize_t j
     if with_output:
-        for j in range(i + 1):
+        for j in range(length):
             K[j] = square_scale * ((1 + K[j]) * sums[2 * j] + sums[2 * j + 1]) + 1
     else:
-        for j in range(i + 1):
+        for j in range(length):
             K[j] = square_scale * (1 + K[j]) * sums[2 * j]

@@ -101,6 +101,22 @@ cdef class PairLists:
         self.capacity[block] = wanted
         return 0
 
+    def copy_from(self, PairLists other):
+        """Take over the lists of another object of the same shape and dtype."""
+        cdef Py_ssize_t b
+        if other.n_neurons != self.n_neurons or other.itemsize != self.itemsize:
+            raise ValueError("lists of other neurons or another dtype cannot be taken over")
+        for b in range(self.n_blocks):
+            self.used[b] = 0
+            if self.reserve(b, other.used[b]) < 0:
+                raise MemoryError("no memory for a copy of the lists")
+            self.used[b] = other.used[b]
+            if other.used[b]:
+                memcpy(self.rows[b], other.rows[b], other.used[b] * sizeof(int32_t))
+                memcpy(self.values[b], other.values[b], other.used[b] * self.itemsize)
+        memcpy(self.start, other.start, self.n_neurons * sizeof(Py_ssize_t))
+        memcpy(self.count, other.count, self.n_neurons * sizeof(int32_t))
+
     @property
     def total(self):
         """Number of pairs in all lists."""
@@ -155,24 +171,28 @@ cdef class PairLists:
         return indptr, rows, None if self.dtype is None else values
 
 
-def pairs_above_zero(PairLists pairs, const floating[:, ::1] Z, int n_threads):
-    """Fill the lists with the positive entries of a dense matrix.
+def pairs_above_zero(PairLists pairs, const floating[:, ::1] Z, int n_threads, Py_ssize_t first_block=0):
+    """Fill the lists of whole blocks of neurons with the positive entries of a dense matrix.
 
     Parameters
     ----------
     pairs : PairLists
         Overwritten.
-    Z : ndarray of shape (n_neurons, n_rows)
-        Pre-activations, neuron-major.
+    Z : ndarray of shape (n, n_rows)
+        Pre-activations, neuron-major, of n neurons from the first of `first_block` on.
     n_threads : int
         Number of threads.
+    first_block : int
     """
     cdef Py_ssize_t b
     cdef int status = 0
-    if Z.shape[0] != pairs.n_neurons or pairs.itemsize != sizeof(floating):
-        raise ValueError("Z must have one row per list and the dtype of the lists")
-    for b in prange(pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
-        status += _block_above_zero(pairs, b, &Z[0, 0], Z.shape[1])
+    cdef Py_ssize_t first = first_block * pairs.block_size
+    cdef Py_ssize_t last_block = (first + Z.shape[0] + pairs.block_size - 1) // pairs.block_size
+    cdef bint whole = first + Z.shape[0] == min(last_block * pairs.block_size, pairs.n_neurons)
+    if first_block < 0 or last_block > pairs.n_blocks or not whole or pairs.itemsize != sizeof(floating):
+        raise ValueError("Z must have one row per neuron of whole blocks and the dtype of the lists")
+    for b in prange(first_block, last_block, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
+        status += _block_above_zero(pairs, b, &Z[0, 0] - first * Z.shape[1], Z.shape[1])
     if status:
         raise MemoryError("no memory for the lists of firing pairs")
 

@@ -1,8 +1,9 @@
 """Solvers: one iteration each."""
 
 from skfastnn.solvers._first_order import Adam, MomentumSGD, Movement
+from skfastnn.solvers._gauss_newton import GaussNewton
 
-__all__ = ["Adam", "MomentumSGD", "Movement", "make_solver"]
+__all__ = ["Adam", "GaussNewton", "MomentumSGD", "Movement", "make_solver"]
 
 
 def make_solver(name, network, settings, n_threads):
@@ -10,10 +11,10 @@ def make_solver(name, network, settings, n_threads):
 
     Parameters
     ----------
-    name : {"adam", "sgd"}
+    name : {"adam", "gauss_newton", "sgd"}
     network : skfastnn._network.Network
     settings : dict
         momentum, nesterovs_momentum, beta_1, beta_2, epsilon, train_output.
     n_threads : int
     """
-    return {"adam": Adam, "sgd": MomentumSGD}[name](network, settings, n_threads)
+    return {"adam": Adam, "gauss_newton": GaussNewton, "sgd": MomentumSGD}[name](network, settings, n_threads)

@@ -1,0 +1,89 @@
+"""The fit loop of Gauss-Newton: steps that are tried, and kept when the objective falls."""
+
+import numpy as np
+
+from skfastnn._fitting import Trainer
+from skfastnn.passes._pairs import PairLists
+from skfastnn.solvers._gauss_newton import MAX_TRIALS
+
+# Training ends when an iteration gains, or what is left of the loss is, less than this times `tol` of the loss at the
+# start: an iteration costs as much as hundreds of steps of first order, and what it would still fit is mostly noise.
+STOP_FACTOR = 10.0
+
+
+class GaussNewtonTrainer(Trainer):
+    """Runs Gauss-Newton iterations; an epoch is one iteration on the full batch, or one on each of several batches.
+
+    Losses, and the firing rate, are those after the step. Parameters as in `Trainer`.
+    """
+
+    def _prepare(self, X):
+        super()._prepare(X)
+        self.trial = PairLists(self.network.n_neurons, self.network.dtype)
+        self.known = None
+
+    def fit(self, X, y, sample_weight, n_epochs, validate=None):
+        try:
+            return super().fit(X, y, sample_weight, n_epochs, validate)
+        finally:
+            self.solver.restore()
+
+    def _finished(self):
+        if self.whole_batch is None:
+            return super()._finished()
+        # every step is the best that the model knows: one without progress is the last
+        enough = STOP_FACTOR * self.schedule.tol * self.value_at_start
+        return self.decrease <= enough or self.known[1] <= enough or super()._finished()
+
+    def _step(self, batch, y, sample_weight):
+        solver = self.solver
+        weight = sample_weight.sum()
+        share = (sample_weight / weight).astype(self.network.dtype)
+        if self.known is None:
+            self.known = self._evaluate(batch, y, share)
+            self.fired, self.trial = self.trial, self.fired
+        raw, value = self.known
+        if not np.isfinite(value):
+            return np.inf, weight
+        solver.linearise(self.fired, batch.rows, raw, self.loss.model(raw, y), share)
+        if solver.n_steps == 0:
+            scale = self.loss.ridge_scale(self.network.n_outputs)
+            self.value_at_start = value
+            solver.ridge = self.schedule.alpha * scale * solver.mean_diagonal / float(weight)
+        self.decrease = self._descend(batch, y, share)
+        value = self.known[1]
+        self.engine.moved(self.fired, solver)
+        if batch is not self.whole_batch:
+            self.known = None
+        return value, weight
+
+    def _descend(self, batch, y, share):
+        """Propose until a step lowers the objective, and take it; return by how much."""
+        solver = self.solver
+        objective = self.known[1] + solver.penalty(solver.here)
+        for _ in range(MAX_TRIALS):
+            promised = solver.propose()
+            if promised <= np.finfo(self.network.dtype).eps * objective:
+                break
+            outcome = self._evaluate(batch, y, share)
+            decrease = objective - outcome[1] - solver.penalty(solver.trial)
+            if decrease > 0:
+                solver.accept(decrease / promised)
+                self.fired, self.trial = self.trial, self.fired
+                self.known = outcome
+                return decrease
+            solver.reject()
+        solver.restore()
+        return 0.0
+
+    def _evaluate(self, batch, y, share):
+        """Return output and mean loss where the network is; what fires is in `self.trial`."""
+        network = self.network
+        fired = self._forward(self.engine.candidates(batch, self.solver), batch, self.trial)
+        if fired is not self.trial:  # the engine's own, which the next query overwrites
+            self.trial.copy_from(fired)
+        n_rows, n_outputs = y.shape
+        raw = network.output_scale * self.outputs[0, :n_rows, :n_outputs] + network.v
+        with np.errstate(over="ignore", invalid="ignore"):
+            losses, _ = self.loss.value_and_gradient(raw, y)
+            return raw, float(losses @ share)

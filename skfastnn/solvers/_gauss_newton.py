@@ -1,0 +1,299 @@
+"""Gauss-Newton with Levenberg-Marquardt damping, in the space of the samples.
+
+Each iteration replaces the network by its linearisation and the loss by its quadratic model. The minimiser is a ridge
+regression whose solution lies in the span of the rows of the Jacobian J, which has one row per sample and output: with
+J' u in place of the weights' displacement, the system has as many unknowns as there are outputs of samples. J is as
+sparse as the firing sets and is never formed: products with it run through the lists of firing pairs.
+
+With several outputs the system couples them. It is solved by conjugate gradients with exact products, preconditioned
+by the Cholesky factor of the kernel that the outputs share.
+
+Reference: Deng, Hu, Song, Weinstein, Zhuo, "Training Overparametrized Neural Networks in Sublinear Time", 2022, arXiv
+2208.04508.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse.linalg import LinearOperator, cg
+
+from skfastnn._network import aligned_zeros
+from skfastnn._threads import blas_threads
+from skfastnn.passes._gram import gram, gram_rows
+from skfastnn.passes._tangent import gram_product, jacobian_product, jacobian_transpose_product
+from skfastnn.solvers._first_order import Movement
+from skfastnn.solvers._preconditioner import CholeskyPreconditioner, NystromPreconditioner
+
+# Conjugate gradients stop at this residual, relative to the right-hand side, or after so many iterations: what is
+# left is made good by the next linearisation.
+CG_TOLERANCE, MAX_CG = 0.03, 60
+# Damping, in units of the ridge or of this share of the mean diagonal of the system, whichever is larger; it grows
+# while steps fail and shrinks when the quadratic model was right.
+LEAST_DAMPING = 1e-4
+DAMPING_GROWTH, DAMPING_DECAY, GOOD_RATIO = 4.0, 4.0, 0.7
+MAX_TRIALS = 20
+# Rows from which the Cholesky factor is worth the threads of the BLAS.
+MANY_ROWS = 3000
+# Rows up to which the whole kernel and its factor are kept, and rows of it that stand for it beyond.
+MAX_ROWS, N_LANDMARKS = 10_000, 2_000
+
+
+@dataclass
+class Displacement:
+    """Distances of all parameters from their start: weights, intercepts, output weights, output intercepts."""
+
+    W: np.ndarray
+    c: np.ndarray
+    V: np.ndarray
+    v: np.ndarray
+
+    @classmethod
+    def zeros(cls, network):
+        """Return a displacement of zero for a network."""
+        shapes = (network.displacement.shape, (network.n_neurons, 1), network.V.shape, network.v.shape)
+        return cls(*(aligned_zeros(shape, network.dtype) for shape in shapes))
+
+    def arrays(self):
+        """Return the four arrays."""
+        return self.W, self.c, self.V, self.v
+
+    def add(self, factor, other):
+        """Add a multiple of another displacement in place."""
+        for mine, theirs in zip(self.arrays(), other.arrays(), strict=True):
+            mine += factor * theirs
+
+    def square(self):
+        """Return the squared norm."""
+        return float(sum(np.einsum("...i,...i", a.ravel(), a.ravel(), dtype=np.float64) for a in self.arrays()))
+
+
+class GaussNewton:
+    """Gauss-Newton iterations on a network.
+
+    Parameters
+    ----------
+    network : skfastnn._network.Network
+    settings : dict
+        `train_output`.
+    n_threads : int
+
+    Attributes
+    ----------
+    ridge : float
+        Penalty of half the squared displacement, in the objective of the mean loss. Set by the caller.
+    """
+
+    def __init__(self, network, settings, n_threads):
+        self.network, self.n_threads = network, n_threads
+        self.train_output = settings["train_output"]
+        self.n_steps = 0
+        self.ridge = 0.0
+        self.damping = 0.0
+        self.buffers, self.kernel = np.empty((0, 0, 0)), np.empty((0, 0))
+        self.start_c, self.start_v = network.c_state[:, :1].copy(), network.v.copy()
+        self.start_c[:] = -network.threshold
+        # where the last accepted step led
+        self.here = Displacement.zeros(network)
+        self.trial = Displacement.zeros(network)
+        # the engine reads these: nothing is ever pending
+        self.velocity = np.zeros((0, 0), dtype=network.dtype)
+        self.delay = np.zeros(network.n_neurons, dtype=np.int64)
+        self.pending = np.array([[1.0, 0.0, 0.0, 1.0]])
+        self.norms = np.zeros((network.n_neurons, 3))
+
+    # what the search engine asks
+
+    def movement(self):
+        """Return certified bounds on the movement since the references, as a `Movement`."""
+        return Movement(self.norms[:, 0].copy(), np.zeros(self.network.n_neurons))
+
+    def path(self, neurons):
+        """Return how long the path of some neurons is so far."""
+        return self.norms[neurons, 2]
+
+    def rebased(self, neurons):
+        """Take note that some neurons have a new reference, from which their displacement is zero."""
+        self.norms[neurons, 0] = 0
+
+    def catch_up(self, neurons=None):
+        """Nothing is ever pending."""
+
+    def measure(self):
+        """Take the network's displacement from its start as it is."""
+        network, here = self.network, self.here
+        here.W[...] = network.displacement
+        here.W[network.anchored > 0] += network.anchor[network.anchored > 0]
+        here.c[...] = network.c_state[:, :1] - self.start_c
+        here.V[...] = network.V - network.start_V
+        self._note_norms(network.displacement)
+
+    # one iteration
+
+    def linearise(self, pairs, rows, raw, curvature, share):
+        """Linearise the network where it is.
+
+        Parameters
+        ----------
+        pairs : PairLists
+            Firing pairs of the rows, with activations; kept until the next call.
+        rows : ndarray of shape (n_rows, ld)
+        raw : ndarray of shape (n_rows, n_outputs)
+            Output of the network.
+        curvature : skfastnn._losses.Curvature
+            Of the loss at `raw`.
+        share : ndarray of shape (n_rows,)
+            Shares of the samples in the mean loss.
+        """
+        network = self.network
+        network = self.network
+        self.pairs, self.rows, self.curvature, self.root_share = pairs, rows, curvature, np.sqrt(share)[:, None]
+        self.V = network.V.copy()
+        self.n_rows, self.n_outputs = raw.shape
+        if self.buffers.shape[1] < self.n_rows:
+            self.buffers = aligned_zeros((pairs.n_blocks, self.n_rows, network.ld_out), network.dtype)
+            self.u = aligned_zeros((self.n_rows, network.ld_out), network.dtype)
+        self._make_kernel()
+        self.moved_so_far = self._jacobian(self.here)
+
+    def _make_kernel(self):
+        """Compute the kernel that the outputs share, or some of its rows where there are too many."""
+        network, n_rows = self.network, self.n_rows
+        few = n_rows <= MAX_ROWS
+        shape = (n_rows if few else N_LANDMARKS, n_rows)
+        if self.kernel.shape != shape:
+            self.kernel = np.empty(0)  # before the new one is allocated
+            self.kernel = aligned_zeros(shape, network.dtype)
+        weight = np.mean(self.V[:, : self.n_outputs] ** 2, axis=1)
+        common = (weight, network.output_scale**2, self.train_output, self.kernel, self.n_threads)
+        if few:
+            self.landmarks = None
+            gram(self.pairs, self.rows, *common)
+            diagonal = self.kernel.diagonal()
+        else:
+            self.landmarks = (np.arange(N_LANDMARKS) * n_rows // N_LANDMARKS).astype(np.int32)
+            gram_rows(self.pairs, self.rows, self.landmarks, *common)
+            diagonal = self.kernel[np.arange(N_LANDMARKS), self.landmarks]
+        share = self.root_share[:, 0] ** 2 if few else self.root_share[self.landmarks, 0] ** 2
+        self.mean_diagonal = float(np.average(diagonal, weights=share))
+
+    def propose(self):
+        """Move the network to the minimiser of the damped model; return the decrease of the objective it promises."""
+        lam, mu = self.ridge, self.damping
+        total = lam + mu
+        kept = mu / total
+        rhs = self.curvature.minus_gradient * self.root_share
+        rhs += self.curvature.transposed_root(self.root_share * self.moved_so_far) * (lam / total)
+        solution = self._solve(rhs, total)
+        u = self.root_share * self.curvature.root(solution)
+        self._transposed(u, self.trial)
+        change = self._gram(u) + (kept - 1) * self.moved_so_far
+        self.trial.add(kept, self.here)
+        self._place(self.trial)
+        a = self.curvature.transposed_root(self.root_share * change)
+        decrease = (a * (self.curvature.minus_gradient * self.root_share)).sum() - 0.5 * (a * a).sum()
+        return float(decrease) + 0.5 * lam * (self.here.square() - self.trial.square())
+
+    def accept(self, ratio):
+        """Stay where the network is; `ratio` of the promised decrease came true."""
+        self.here, self.trial = self.trial, self.here
+        self.n_steps += 1
+        if ratio > GOOD_RATIO:
+            self.damping /= DAMPING_DECAY
+            if self.damping < self._damping_unit():
+                self.damping = 0.0
+
+    def reject(self):
+        """Damp the next proposal more."""
+        self.damping = max(DAMPING_GROWTH * self.damping, self._damping_unit())
+
+    def restore(self):
+        """Put the network where the last accepted step led."""
+        self._place(self.here)
+
+    def penalty(self, displacement):
+        """Return the penalty of a displacement."""
+        return 0.5 * self.ridge * displacement.square()
+
+    def _damping_unit(self):
+        scale = self.curvature.mean_square_scale * self.mean_diagonal / self.n_rows
+        return max(self.ridge, LEAST_DAMPING * scale)
+
+    def _place(self, displacement):
+        """Put the network at a displacement from its start."""
+        network = self.network
+        W = displacement.W
+        if network.anchored.any():
+            W = W - network.anchor
+        change = network.displacement - W
+        self.norms[:, 2] += np.sqrt(np.einsum("ij,ij->i", change, change, dtype=np.float64))
+        network.displacement[...] = W
+        network.c_state[:, :1] = self.start_c + displacement.c
+        network.V[...] = network.start_V + displacement.V
+        network.v[...] = self.start_v + displacement.v
+        self._note_norms(network.displacement)
+
+    def _note_norms(self, W):
+        self.norms[:, 0] = np.sqrt(np.einsum("ij,ij->i", W, W, dtype=np.float64)) * (1 + 1e-5)
+
+    # the linear algebra
+
+    def _solve(self, rhs, total):
+        """Solve ``(total I + R' G R) a = rhs`` for a of shape (n_rows, n_outputs)."""
+        curvature, shape = self.curvature, rhs.shape
+        preconditioner = self._preconditioner(total)
+
+        def apply(a):
+            a = a.reshape(shape)
+            u = self.root_share * curvature.root(a)
+            return (total * a + curvature.transposed_root(self.root_share * self._gram(u))).ravel()
+
+        def precondition(r):
+            return curvature.project(preconditioner.solve(r.reshape(shape))).ravel()
+
+        size = rhs.size
+        self.n_cg = 0
+
+        def count(_):
+            self.n_cg += 1
+
+        solution, _ = cg(
+            LinearOperator((size, size), matvec=apply, dtype=rhs.dtype), rhs.ravel(), rtol=CG_TOLERANCE, atol=0.0,
+            maxiter=MAX_CG, M=LinearOperator((size, size), matvec=precondition, dtype=rhs.dtype), callback=count,
+        )  # fmt: skip
+        return solution.reshape(shape)
+
+    def _preconditioner(self, total):
+        scale = (self.root_share * self.curvature.mean_scale)[:, 0].astype(self.network.dtype)
+        # on a few thousand rows, starting the threads of the BLAS and waiting for them costs more than they save
+        with blas_threads(self.n_threads if self.n_rows >= MANY_ROWS else 1):
+            if self.landmarks is None:
+                return CholeskyPreconditioner(self.kernel, scale, total)
+            return NystromPreconditioner(self.kernel, self.landmarks, scale, total)
+
+    def _padded(self, u):
+        self.u[: self.n_rows, : self.n_outputs] = u
+        return self.u[: self.n_rows]
+
+    def _gram(self, u):
+        """Return ``J J' u`` for u of shape (n_rows, n_outputs)."""
+        gram_product(
+            self.pairs, self.rows, self.V, self._padded(u), self.train_output, self.buffers, self.n_threads
+        )  # fmt: skip
+        product = self.network.output_scale**2 * self.buffers[0, : self.n_rows, : self.n_outputs]
+        return product + u.sum(axis=0) if self.train_output else product
+
+    def _jacobian(self, displacement):
+        jacobian_product(
+            self.pairs, self.rows, self.V, displacement.W, displacement.c, displacement.V, self.buffers,
+            self.n_threads,
+        )  # fmt: skip
+        return self.network.output_scale * self.buffers[0, : self.n_rows, : self.n_outputs] + displacement.v
+
+    def _transposed(self, u, out):
+        """Write ``J' u`` into a displacement."""
+        padded = self._padded(self.network.output_scale * u)
+        jacobian_transpose_product(self.pairs, self.rows, self.V, padded, out.W, out.c, out.V, self.n_threads)
+        out.v[...] = u.sum(axis=0)
+        if not self.train_output:
+            out.V[...] = 0
+            out.v[...] = 0

@@ -1,0 +1,351 @@
+"""Gauss-Newton: the sparse Gram matrix, the step, the descent, against dense NumPy."""
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.exceptions import ConvergenceWarning
+
+from helpers import BOTH, data_for
+from skfastnn import FastReLUClassifier, FastReLURegressor
+from skfastnn._losses import BinaryLogLoss, Huber, Poisson, SoftmaxLogLoss, SquaredError
+from skfastnn._network import Coordinates, Network, aligned_zeros
+from skfastnn._second_order_fitting import GaussNewtonTrainer
+from skfastnn.passes._gram import gram, gram_rows, sample_major
+from skfastnn.passes._pairs import PairLists, pairs_above_zero
+from skfastnn.passes._tangent import gram_product, jacobian_product, jacobian_transpose_product
+from skfastnn.solvers import _gauss_newton
+from skfastnn.solvers._gauss_newton import GaussNewton
+from skfastnn.solvers._preconditioner import CholeskyPreconditioner, NystromPreconditioner
+
+DTYPES = pytest.mark.parametrize(("dtype", "rtol"), [(np.float64, 1e-12), (np.float32, 2e-5)])
+OUTPUTS = pytest.mark.parametrize("n_outputs", [1, 3, 19])
+SETTINGS = {"solver": "gauss_newton", "hidden_layer_sizes": (256,), "threshold": 0.5, "random_state": 0}
+
+
+class Problem:
+    """A random network with its firing lists, and its Jacobian in full."""
+
+    def __init__(
+        self, n_rows=60, n_features=5, n_neurons=150, n_outputs=3, dtype=np.float64, train_output=True, seed=0
+    ):
+        rng = np.random.default_rng(seed)
+        self.network = Network(
+            Coordinates(np.zeros(n_features, dtype), 1.0), n_neurons, n_outputs, 0.4, True, seed, dtype
+        )
+        network = self.network
+        network.V[:, :n_outputs] += 0.3 * rng.standard_normal((n_neurons, n_outputs)).astype(dtype)
+        network.displacement[:, :n_features] += 0.2 * rng.standard_normal((n_neurons, n_features)).astype(dtype)
+        self.X = aligned_zeros((n_rows, network.ld), dtype)
+        self.X[:, :n_features] = rng.standard_normal((n_rows, n_features)) / np.sqrt(n_features)
+        Z = network.weights(0, n_neurons) @ self.X.T + network.c_state[:, :1]
+        self.pairs = PairLists(n_neurons, dtype)
+        pairs_above_zero(self.pairs, np.ascontiguousarray(Z), 2)
+        self.H = np.maximum(Z.T, 0).astype(np.float64)
+        self.raw = (network.output_scale * self.H @ network.V[:, :n_outputs] + network.v).astype(dtype)
+        self.train_output = train_output
+
+    def jacobian(self):
+        """Return J, shape (n_rows * n_outputs, n_parameters): weights and intercepts, output weights, intercepts."""
+        network, k = self.network, self.network.n_outputs
+        V = network.V[:, :k].astype(np.float64)
+        rows = np.column_stack([self.X[:, : network.n_features], np.ones(self.X.shape[0])]).astype(np.float64)
+        fires = (self.H > 0).astype(float)
+        hidden = np.einsum("ir,rk,ij->ikrj", fires, V, rows).reshape(self.raw.size, -1)
+        output = np.einsum("ir,kl->ikrl", self.H, np.eye(k)).reshape(self.raw.size, -1)
+        blocks = [network.output_scale * hidden]
+        if self.train_output:
+            blocks += [network.output_scale * output, np.tile(np.eye(k), (self.X.shape[0], 1))]
+        return np.hstack(blocks)
+
+    def padded(self, u):
+        out = aligned_zeros((u.shape[0], self.network.ld_out), self.network.dtype)
+        out[:, : u.shape[1]] = u
+        return out
+
+    def buffers(self):
+        return aligned_zeros((self.pairs.n_blocks, self.X.shape[0], self.network.ld_out), self.network.dtype)
+
+    def solver(self):
+        solver = GaussNewton(self.network, {"train_output": self.train_output}, 2)
+        solver.measure()
+        return solver
+
+
+# the passes
+
+
+@DTYPES
+@OUTPUTS
+@pytest.mark.parametrize("with_output", [True, False])
+def test_gram_is_the_mean_diagonal_block_of_the_jacobian_times_its_transpose(n_outputs, dtype, rtol, with_output):
+    problem = Problem(n_outputs=n_outputs, dtype=dtype, train_output=with_output)
+    J = problem.jacobian()
+    n = problem.X.shape[0]
+    full = (J @ J.T).reshape(n, n_outputs, n, n_outputs)
+    expected = np.einsum("ikjk->ij", full) / n_outputs
+    network = problem.network
+    weight = np.mean(network.V[:, :n_outputs] ** 2, axis=1)
+    K = aligned_zeros((n, n), dtype)
+    gram(problem.pairs, problem.X, weight, network.output_scale**2, with_output, K, 2)
+    lower = np.tril_indices(n)
+    assert_allclose(K[lower], expected[lower], rtol=rtol, atol=rtol)
+    wanted = np.array([0, 7, n - 1], dtype=np.int32)
+    rows = aligned_zeros((3, n), dtype)
+    gram_rows(problem.pairs, problem.X, wanted, weight, network.output_scale**2, with_output, rows, 2)
+    assert_allclose(rows, expected[wanted], rtol=rtol, atol=rtol)
+
+
+def test_sample_major_lists_hold_the_same_pairs():
+    problem = Problem()
+    indptr, neurons, places, values = sample_major(problem.pairs, problem.X.shape[0])
+    start, rows, _ = problem.pairs.to_csr()
+    for i in range(problem.X.shape[0]):
+        mine = neurons[indptr[i] : indptr[i + 1]]
+        assert_array_equal(mine, np.flatnonzero(problem.H[i] > 0))
+        assert_allclose(values[indptr[i] : indptr[i + 1]], problem.H[i, mine])
+        assert_array_equal(rows[start[mine] + places[indptr[i] : indptr[i + 1]]], i)
+
+
+@DTYPES
+@OUTPUTS
+def test_products_are_those_with_the_jacobian(n_outputs, dtype, rtol):
+    problem = Problem(n_outputs=n_outputs, dtype=dtype)
+    network, rng = problem.network, np.random.default_rng(1)
+    solver = problem.solver()
+    solver.linearise(
+        problem.pairs, problem.X, problem.raw, SquaredError().model(problem.raw, problem.raw * 0),
+        np.full(problem.X.shape[0], 1 / problem.X.shape[0], dtype),
+    )  # fmt: skip
+    J = problem.jacobian()
+    u = rng.standard_normal(problem.raw.shape).astype(dtype)
+    expected = J.T @ u.ravel()
+    solver._transposed(u, solver.trial)
+    m, d = network.n_neurons, network.n_features
+    hidden = expected[: m * (d + 1)].reshape(m, d + 1)
+    assert_allclose(solver.trial.W[:, :d], hidden[:, :d], rtol=rtol, atol=10 * rtol)
+    assert_allclose(solver.trial.c[:, 0], hidden[:, d], rtol=rtol, atol=10 * rtol)
+    assert_allclose(
+        solver.trial.V[:, :n_outputs].ravel(), expected[m * (d + 1) : -n_outputs], rtol=rtol, atol=10 * rtol
+    )
+    assert_allclose(solver.trial.v, expected[-n_outputs:], rtol=rtol, atol=10 * rtol)
+    assert_allclose(solver._gram(u).ravel(), J @ expected, rtol=10 * rtol, atol=10 * rtol * np.abs(J @ expected).max())
+    assert_allclose(
+        solver._jacobian(solver.trial).ravel(),
+        J @ expected,
+        rtol=10 * rtol,
+        atol=10 * rtol * np.abs(J @ expected).max(),
+    )
+
+
+def test_frozen_output_leaves_it_out_of_the_products():
+    problem = Problem(train_output=False)
+    solver = problem.solver()
+    solver.linearise(problem.pairs, problem.X, problem.raw, SquaredError().model(problem.raw, problem.raw * 0),
+                     np.full(60, 1 / 60))  # fmt: skip
+    J = problem.jacobian()
+    u = np.random.default_rng(0).standard_normal(problem.raw.shape)
+    solver._transposed(u, solver.trial)
+    assert not solver.trial.V.any()
+    assert not solver.trial.v.any()
+    assert_allclose(solver._gram(u).ravel(), J @ (J.T @ u.ravel()), rtol=1e-10)
+
+
+def test_products_do_not_depend_on_the_number_of_threads():
+    problem = Problem(n_rows=200, n_neurons=1000)
+    results = []
+    for n_threads in (1, 2):
+        K, buffers = aligned_zeros((200, 200), np.float64), problem.buffers()
+        gram(problem.pairs, problem.X, np.ones(1000), 1.0, True, K, n_threads)
+        gram_product(problem.pairs, problem.X, problem.network.V, problem.padded(problem.raw), True, buffers, n_threads)
+        results.append((K, buffers[0].copy()))
+    assert_array_equal(results[0][0], results[1][0])
+    assert_array_equal(results[0][1], results[1][1])
+
+
+def test_arrays_that_do_not_fit_are_refused():
+    problem = Problem()
+    V, u = problem.network.V, problem.padded(problem.raw)
+    with pytest.raises(ValueError, match="K must have"):
+        gram(problem.pairs, problem.X, np.ones(150), 1.0, True, np.zeros((3, 3)), 1)
+    with pytest.raises(ValueError, match="activations"):
+        gram(PairLists(150, np.float32), problem.X, np.ones(150), 1.0, True, np.zeros((60, 60)), 1)
+    with pytest.raises(ValueError, match="does not fit"):
+        gram_product(problem.pairs, problem.X, V, u[:10], True, problem.buffers(), 1)
+    with pytest.raises(ValueError, match="changes do not fit"):
+        jacobian_product(problem.pairs, problem.X, V, V, np.zeros((3, 1)), V, problem.buffers(), 1)
+    with pytest.raises(ValueError, match="changes do not fit"):
+        jacobian_transpose_product(problem.pairs, problem.X, V, u, V, np.zeros((3, 1)), V, 1)
+
+
+# preconditioners
+
+
+@pytest.mark.parametrize("make", ["cholesky", "nystrom"])
+def test_preconditioners_invert_what_they_stand_for(make):
+    rng = np.random.default_rng(0)
+    n, s = 80, 20
+    factor = rng.standard_normal((n, s if make == "nystrom" else n))
+    K, scale, shift = factor @ factor.T, rng.uniform(0.1, 1, n), 0.3
+    if make == "cholesky":
+        preconditioner = CholeskyPreconditioner(np.tril(K), scale, shift)
+    else:
+        index = np.arange(s) * 4
+        preconditioner = NystromPreconditioner(np.ascontiguousarray(K[index]), index, scale, shift)
+    right = rng.standard_normal((n, 3))
+    A = shift * np.eye(n) + scale[:, None] * K * scale
+    assert_allclose(preconditioner.solve(right), np.linalg.solve(A, right), rtol=1e-6, atol=1e-8)
+
+
+def test_a_kernel_that_is_singular_to_rounding_still_gives_a_preconditioner():
+    K = np.ones((50, 50), dtype=np.float32)
+    preconditioner = CholeskyPreconditioner(K, np.ones(50, dtype=np.float32), 0.0)
+    assert np.isfinite(preconditioner.solve(np.ones((50, 1), dtype=np.float32))).all()
+
+
+# the step
+
+
+def curvature_matrix(curvature):
+    """Return H of all samples as a block-diagonal matrix, and the gradient."""
+    n, k = curvature.scale.shape
+    H, g = np.zeros((n * k, n * k)), np.zeros(n * k)
+    for i in range(n):
+        d = np.zeros(k) if curvature.direction is None else curvature.direction[i]
+        S = np.diag(curvature.scale[i]) @ (np.eye(k) - np.outer(d, d))
+        H[i * k : (i + 1) * k, i * k : (i + 1) * k] = S @ S.T
+        g[i * k : (i + 1) * k] = -S @ curvature.minus_gradient[i]
+    return H, g
+
+
+@pytest.mark.parametrize("damping", [0.0, 0.05])
+@pytest.mark.parametrize("loss", [SquaredError(), SoftmaxLogLoss(), BinaryLogLoss(), Poisson()])
+def test_step_minimises_the_damped_model(monkeypatch, loss, damping):
+    monkeypatch.setattr(_gauss_newton, "CG_TOLERANCE", 1e-12)
+    monkeypatch.setattr(_gauss_newton, "MAX_CG", 1000)
+    problem, rng = Problem(), np.random.default_rng(0)
+    n, k = problem.raw.shape
+    y = np.eye(k)[rng.integers(k, size=n)]
+    share = rng.uniform(0.5, 1.5, n)
+    share /= share.sum()
+    solver = problem.solver()
+    solver.ridge, solver.damping = 1e-3, damping
+    curvature = loss.model(problem.raw, y)
+    J, (H, g) = problem.jacobian(), curvature_matrix(curvature)
+    P = np.repeat(share, k)
+    here = flat(solver.here, problem.network)
+    # minimise by least squares over all parameters, the textbook's way
+    values, vectors = np.linalg.eigh(H)
+    root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T @ np.diag(np.sqrt(P))
+    target = root @ (J @ here) - np.linalg.pinv(root.T, rcond=1e-12) @ (P * g)
+    A = np.vstack([root @ J, np.sqrt(solver.ridge) * np.eye(here.size), np.sqrt(damping) * np.eye(here.size)])
+    b = np.concatenate([target, np.zeros(here.size), np.sqrt(damping) * here])
+    expected = np.linalg.lstsq(A, b, rcond=None)[0]
+
+    solver.linearise(problem.pairs, problem.X, problem.raw, curvature, share)
+    promised = solver.propose()
+    assert_allclose(flat(solver.trial, problem.network), expected, rtol=1e-6, atol=1e-8)
+    change = J @ (expected - here)
+    model = -(P * g) @ change - 0.5 * change @ (P[:, None] * H) @ change
+    model += 0.5 * solver.ridge * (here @ here - expected @ expected)
+    assert promised == pytest.approx(model, rel=1e-6)
+
+
+def flat(displacement, network):
+    d, k = network.n_features, network.n_outputs
+    hidden = np.column_stack([displacement.W[:, :d], displacement.c])
+    return np.concatenate([hidden.ravel(), displacement.V[:, :k].ravel(), displacement.v])
+
+
+def test_conjugate_gradients_with_landmarks_agree_with_the_factor(monkeypatch):
+    X, y = data_for(FastReLUClassifier, 150)
+    monkeypatch.setattr(_gauss_newton, "CG_TOLERANCE", 1e-10)
+    monkeypatch.setattr(_gauss_newton, "MAX_CG", 2000)
+    clf = FastReLUClassifier(**SETTINGS, alpha=0.1, max_iter=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        factor = clf.fit(X, y).decision_function(X)
+        monkeypatch.setattr(_gauss_newton, "MAX_ROWS", 100)
+        monkeypatch.setattr(_gauss_newton, "N_LANDMARKS", 40)
+        landmarks = clf.fit(X, y).decision_function(X)
+    # the ridge is in units of the mean diagonal, which is known at the landmarks alone
+    assert_allclose(landmarks, factor, rtol=0.2, atol=0.2)
+
+
+@pytest.mark.parametrize("loss", [SquaredError(), Huber(0.5), SoftmaxLogLoss(), BinaryLogLoss(), Poisson()])
+def test_models_of_losses_have_their_gradient_and_curvature(loss):
+    rng = np.random.default_rng(0)
+    raw, y = rng.standard_normal((7, 3)), np.eye(3)[rng.integers(3, size=7)]
+    H, g = curvature_matrix(loss.model(raw, y))
+    _, gradient = loss.value_and_gradient(raw, y)
+    assert_allclose(g.reshape(7, 3), gradient, atol=1e-10)
+    if isinstance(loss, Huber):  # a parabola above the loss instead
+        return
+    step = 1e-5
+    for j in range(3):
+        ahead, behind = raw.copy(), raw.copy()
+        ahead[:, j] += step
+        behind[:, j] -= step
+        column = (loss.value_and_gradient(ahead, y)[1] - loss.value_and_gradient(behind, y)[1]) / (2 * step)
+        for i in range(7):
+            assert_allclose(H[3 * i : 3 * i + 3, 3 * i + j], column[i], atol=1e-8)
+
+
+# the descent
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 10_000), n_rows=st.integers(1, 40), n_outputs=st.integers(1, 3),
+    log_alpha=st.integers(-8, 1), scale=st.sampled_from([1e-6, 1.0, 1e6]), degenerate=st.booleans(),
+)  # fmt: skip
+def test_objective_never_rises(seed, n_rows, n_outputs, log_alpha, scale, degenerate):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n_rows, 3))
+    if degenerate:
+        X[n_rows // 2 :] = X[0]
+    y = scale * (rng.standard_normal((n_rows, n_outputs)) * 10.0 ** np.arange(n_outputs))
+    reg = FastReLURegressor(
+        solver="gauss_newton", hidden_layer_sizes=64, threshold=0.0, alpha=10.0**log_alpha, random_state=seed, tol=0.0,
+        max_iter=6,
+    )  # fmt: skip
+    objective = objectives_of(reg, X, y)
+    assert np.isfinite(reg.predict(X)).all()
+    assert (np.diff(objective) <= 1e-12 * objective[0]).all()
+
+
+def objectives_of(estimator, X, y):
+    """Fit; return the objective before each iteration and after the last."""
+    seen = []
+    descend = GaussNewtonTrainer._descend
+
+    def record(trainer, *arguments):
+        seen.append(trainer.known[1] + trainer.solver.penalty(trainer.solver.here))
+        gained = descend(trainer, *arguments)
+        seen.append(trainer.known[1] + trainer.solver.penalty(trainer.solver.here))
+        return gained
+
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        patch.setattr(GaussNewtonTrainer, "_descend", record)
+        estimator.fit(X, y)
+    return np.array(seen)
+
+
+@BOTH
+def test_engines_agree(monkeypatch, Estimator):
+    # an iteration of conjugate gradients more or less is a larger difference than rounding
+    monkeypatch.setattr(_gauss_newton, "CG_TOLERANCE", 1e-13)
+    monkeypatch.setattr(_gauss_newton, "MAX_CG", 500)
+    X, y = data_for(Estimator, 200)
+    common = {**SETTINGS, "hidden_layer_sizes": 512, "threshold": 1.0, "alpha": 0.1, "max_iter": 4}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fits = [Estimator(**common, search=search).fit(X, y) for search in ("dense", "correlation_tree")]
+    assert fits[0].n_iter_ == fits[1].n_iter_
+    assert_allclose(fits[1].coefs_[0], fits[0].coefs_[0], rtol=1e-6, atol=1e-8)
+    assert fits[0].firing_curve_ == fits[1].firing_curve_
+    assert fits[1].search_counters_["candidates"] < fits[0].search_counters_["candidates"]
