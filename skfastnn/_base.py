@@ -27,6 +27,14 @@ POSITIVE = Interval(Real, 0, None, closed="neither")
 NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
 BELOW_ONE = Interval(Real, 0, 1, closed="left")
 
+# Rows up to which solver="auto" is Gauss-Newton: its kernel, of rows times rows, is computed in a second or two.
+SMALL_DATA = 5_000
+# Rows that Gauss-Newton takes at once if not told otherwise, and its batches for more of them.
+MAX_FULL_BATCH, AUTO_BATCH = 20_000, 2_000
+# Where Gauss-Newton starts: a busier layer is more accurate on small data and affordable there (digits, 4,096 neurons:
+# 99.2 % at 1.0, 98.6 % at 1.8), and so is a hidden layer that has to move less.
+LARGEST_THRESHOLD, OUTPUT_SIZE = 1.0, 2.0
+
 
 class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
     """Base of the classifier and the regressor."""
@@ -36,7 +44,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         "threshold": [StrOptions({"auto"}), NOT_NEGATIVE],
         "solver": [StrOptions({"auto", "adam", "gauss_newton", "sgd"})],
         "search": [StrOptions({"auto", "correlation_tree", "dense"})],
-        "alpha": [NOT_NEGATIVE],
+        "alpha": [NOT_NEGATIVE, StrOptions({"loo"})],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
         "learning_rate_init": [StrOptions({"auto"}), POSITIVE],
@@ -173,7 +181,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             X, y, sample_weight, held_out = self._hold_out(X, y, sample_weight, random_state)
         target = self._encode_target(y)
         loss = self._make_loss()
-        self.solver_ = "adam" if self.solver == "auto" else self.solver
+        self.solver_ = self._choose_solver(X.shape[0], target, loss, incremental)
         self.search_ = self._choose_search(incremental)
         with blas_threads(1):
             network = self._make_network(X, target, sample_weight, loss, random_state, first_call)
@@ -243,11 +251,13 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         if first_call:
             coordinates = Coordinates.from_data(X, sample_weight)
             shift, scale = loss.standardisation(target, sample_weight)
-            self.threshold_ = resolve_threshold(self.threshold, width)
+            second_order = self.solver_ == "gauss_newton"
+            self.threshold_ = resolve_threshold(self.threshold, width, LARGEST_THRESHOLD if second_order else np.inf)
             self._start = {
                 "mean": coordinates.mean, "scale": float(coordinates.scale), "target_shift": shift,
                 "target_scale": scale, "antisymmetric": self.init == "antisymmetric",
                 "seed": int(random_state.randint(np.iinfo(np.int32).max)),
+                "output_size": OUTPUT_SIZE if second_order and self.train_output else 1.0,
             }  # fmt: skip
         elif width != self.coefs_[1].shape[0]:
             raise ValueError(
@@ -259,7 +269,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         with np.errstate(divide="ignore", invalid="ignore"):
             network = Network(
                 Coordinates(start["mean"], start["scale"]), width, target.shape[1], self.threshold_,
-                start["antisymmetric"], start["seed"], X.dtype,
+                start["antisymmetric"], start["seed"], X.dtype, start["output_size"],
             )  # fmt: skip
         network.target_shift, network.target_scale = start["target_shift"], start["target_scale"]
         if first_call:
@@ -304,6 +314,19 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             "Lower threshold (threshold='auto' is sqrt(0.4 ln m)) or widen hidden_layer_sizes."
         )
 
+    def _choose_solver(self, n_samples, target, loss, incremental):
+        """Resolve solver="auto", and check that the solver can do what is asked of it."""
+        second_order = loss.model(np.zeros((1, target.shape[1])), np.zeros((1, target.shape[1]))) is not None
+        solver = self.solver
+        if solver == "auto":
+            small = n_samples <= SMALL_DATA or self.alpha == "loo"
+            solver = "gauss_newton" if small and second_order and not incremental else "adam"
+        if solver == "gauss_newton" and not second_order:
+            raise ValueError(f"solver='gauss_newton' needs a loss with curvature, not {self.loss!r}; use 'adam'.")
+        if solver != "gauss_newton" and self.alpha == "loo":
+            raise ValueError("alpha='loo' is offered by solver='gauss_newton' alone; give alpha as a number.")
+        return solver
+
     def _choose_search(self, incremental):
         """Resolve search="auto"; rows that are seen once are not worth a tree."""
         if self.search != "auto":
@@ -323,7 +346,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
 
     def _resolved_batch_size(self, n_samples):
         if self.solver_ == "gauss_newton" and self.batch_size == "auto":
-            return n_samples
+            return n_samples if n_samples <= MAX_FULL_BATCH else AUTO_BATCH
         return int(min(200 if self.batch_size == "auto" else self.batch_size, n_samples))
 
     def _schedule(self, n_samples):
@@ -387,6 +410,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
                 "The weights are not finite. Lower learning_rate_init "
                 f"(it was {self.learning_rate_init_:.3g}) or scale the data."
             )
+        self.alpha_ = float(trainer.schedule.alpha)
         self.n_layers_ = 3
         self.n_outputs_ = network.n_outputs
         self.out_activation_ = loss.out_activation

@@ -11,7 +11,7 @@ from scipy.special import expit, log_softmax, softmax, xlogy
 
 # Least curvature, relative to the largest: a sample that the network is sure of, but wrong, would ask for a step
 # without bounds.
-LEAST_CURVATURE = 1e-10
+LEAST_CURVATURE = 1e-3
 
 
 @dataclass
@@ -55,15 +55,10 @@ class Curvature:
         trace = np.einsum("ij,ij->i", self.scale**2, 1 - self.direction**2)
         return np.sqrt(trace / (free - 1))[:, None]
 
-    @property
-    def mean_square_scale(self):
-        """Mean curvature over samples and outputs."""
-        return float(np.mean(self.mean_scale**2))
-
 
 def _diagonal_curvature(h, gradient):
     """Return the curvature of a loss whose outputs do not interact: second and first derivatives."""
-    scale = np.sqrt(np.maximum(h, LEAST_CURVATURE * h.max()))
+    scale = np.sqrt(np.maximum(h, LEAST_CURVATURE * h.max(axis=0)))
     return Curvature(scale, -gradient / scale)
 
 
@@ -227,9 +222,10 @@ class SoftmaxLogLoss(NotStandardised):
 
     def model(self, raw, y):
         # H = diag(p) - p p'
-        root = np.sqrt(np.maximum(softmax(raw, axis=1), LEAST_CURVATURE))
+        p = softmax(raw, axis=1)
+        root = np.sqrt(np.maximum(p, LEAST_CURVATURE))
         root /= np.linalg.norm(root, axis=1, keepdims=True)
-        ahead = y / root
+        ahead = (y - p) / root
         return Curvature(root, ahead - root * np.einsum("ij,ij->i", root, ahead)[:, None], root)
 
     def predict(self, raw):
@@ -255,7 +251,7 @@ class BinaryLogLoss(NotStandardised):
 
     def model(self, raw, y):
         p = expit(raw)
-        return _diagonal_curvature(p * (1 - p), p - y)
+        return _diagonal_curvature(np.maximum(p * (1 - p), LEAST_CURVATURE), p - y)
 
     def predict(self, raw):
         return expit(raw)

@@ -58,9 +58,9 @@ def padded_length(n, dtype):
     return 1 if n == 1 else -(-n // lanes) * lanes
 
 
-def resolve_threshold(threshold, n_neurons):
-    """Return the shift b of the ReLU; "auto" is sqrt(0.4 ln m), with which O(m^(4/5)) neurons fire."""
-    return float(np.sqrt(0.4 * np.log(n_neurons))) if threshold == "auto" else float(threshold)
+def resolve_threshold(threshold, n_neurons, limit=np.inf):
+    """Return the shift b of the ReLU; "auto" is sqrt(0.4 ln m), with which O(m^(4/5)) neurons fire, or the limit."""
+    return min(float(np.sqrt(0.4 * np.log(n_neurons))), limit) if threshold == "auto" else float(threshold)
 
 
 def expected_square(threshold):
@@ -125,9 +125,11 @@ class Network:
     seed : int
         Seed of the start; the draw does not depend on the data.
     dtype : numpy dtype
+    output_size : float
+        Size of the output weights at the start, positive or negative; larger ones let the hidden layer move less.
     """
 
-    def __init__(self, coordinates, n_neurons, n_outputs, threshold, antisymmetric, seed, dtype):
+    def __init__(self, coordinates, n_neurons, n_outputs, threshold, antisymmetric, seed, dtype, output_size=1.0):
         self.coordinates = coordinates
         self.dtype = np.dtype(dtype)
         self.n_neurons, self.n_outputs = n_neurons, n_outputs
@@ -139,7 +141,7 @@ class Network:
         rng = np.random.default_rng(seed)
         ld, ld_out = padded_length(max(self.n_features, 2), dtype), padded_length(n_outputs, dtype)
         n_drawn = -(-n_neurons // 2) if antisymmetric else n_neurons
-        signs = rng.choice([-1.0, 1.0], size=(n_drawn, n_outputs))
+        signs = output_size * rng.choice([-1.0, 1.0], size=(n_drawn, n_outputs))
         self.V = aligned_zeros((n_neurons, ld_out), dtype)
         if antisymmetric:
             self.V[::2, :n_outputs] = signs

@@ -37,7 +37,7 @@ class GaussNewtonTrainer(Trainer):
 
     def _step(self, batch, y, sample_weight):
         solver = self.solver
-        weight = sample_weight.sum()
+        weight = float(sample_weight.sum())
         share = (sample_weight / weight).astype(self.network.dtype)
         if self.known is None:
             self.known = self._evaluate(batch, y, share)
@@ -45,17 +45,24 @@ class GaussNewtonTrainer(Trainer):
         raw, value = self.known
         if not np.isfinite(value):
             return np.inf, weight
-        solver.linearise(self.fired, batch.rows, raw, self.loss.model(raw, y), share)
+        solver.linearise(self.fired, batch.rows, raw, self.loss.model(raw, y), share, weight)
         if solver.n_steps == 0:
-            scale = self.loss.ridge_scale(self.network.n_outputs)
             self.value_at_start = value
-            solver.ridge = self.schedule.alpha * scale * solver.mean_diagonal / float(weight)
+            self._set_ridge(raw, weight)
         self.decrease = self._descend(batch, y, share)
         value = self.known[1]
         self.engine.moved(self.fired, solver)
         if batch is not self.whole_batch:
             self.known = None
         return value, weight
+
+    def _set_ridge(self, raw, weight):
+        """Set the ridge of the objective of the mean loss: `alpha` times the mean diagonal of the kernel."""
+        solver, schedule = self.solver, self.schedule
+        unit = self.loss.ridge_scale(self.network.n_outputs) * solver.mean_diagonal / weight
+        if schedule.alpha == "loo":
+            schedule.alpha = solver.choose_ridge(raw, unit)
+        solver.ridge = schedule.alpha * unit
 
     def _descend(self, batch, y, share):
         """Propose until a step lowers the objective, and take it; return by how much."""
@@ -64,7 +71,8 @@ class GaussNewtonTrainer(Trainer):
         for _ in range(MAX_TRIALS):
             promised = solver.propose()
             if promised <= np.finfo(self.network.dtype).eps * objective:
-                break
+                solver.reject()
+                continue
             outcome = self._evaluate(batch, y, share)
             decrease = objective - outcome[1] - solver.penalty(solver.trial)
             if decrease > 0:

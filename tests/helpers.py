@@ -10,6 +10,7 @@ from skfastnn import FastReLUClassifier, FastReLURegressor
 BOTH = pytest.mark.parametrize("Estimator", [FastReLUClassifier, FastReLURegressor])
 SOLVERS = pytest.mark.parametrize("solver", ["sgd", "adam"])
 SMALL = {"hidden_layer_sizes": (128,), "threshold": 1.0, "random_state": 0, "max_iter": 5}
+FIRST_ORDER = {**SMALL, "solver": "adam"}
 
 
 def data_for(Estimator, n_samples=100, dtype=np.float64):

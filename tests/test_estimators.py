@@ -12,7 +12,7 @@ from sklearn.metrics import mean_pinball_loss
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-from helpers import BOTH, SMALL, SOLVERS, assert_same_fit, data_for
+from helpers import BOTH, FIRST_ORDER, SMALL, SOLVERS, assert_same_fit, data_for
 from skfastnn import FastReLUClassifier, FastReLURegressor
 from skfastnn._network import Network
 
@@ -215,7 +215,7 @@ def test_weight_is_the_same_as_copies(Estimator, more, solver):
 def test_weight_is_the_same_as_copies_in_multilabel(class_weight):
     X, Y = make_multilabel_classification(60, 10, n_classes=3, random_state=0)
     weight = np.random.default_rng(0).integers(0, 4, 60)
-    settings = {**SMALL, **FULL_BATCH, "class_weight": class_weight}
+    settings = {**FIRST_ORDER, **FULL_BATCH, "class_weight": class_weight}
     weighted = FastReLUClassifier(**settings).fit(X, Y, sample_weight=weight)
     copies = FastReLUClassifier(**settings).fit(np.repeat(X, weight, axis=0), np.repeat(Y, weight, axis=0))
     assert_same_fit(weighted, copies, rtol=1e-9)
@@ -242,7 +242,7 @@ def test_class_weight_is_sample_weight():
 
 def test_balanced_class_weight_lifts_a_rare_class():
     X, y = make_classification(400, weights=[0.95], flip_y=0.1, random_state=0)
-    settings = {**SMALL, "max_iter": 10}
+    settings = {**FIRST_ORDER, "max_iter": 10}
     plain = FastReLUClassifier(**settings).fit(X, y)
     balanced = FastReLUClassifier(class_weight="balanced", **settings).fit(X, y)
     assert balanced.predict(X).sum() > plain.predict(X).sum()
@@ -441,7 +441,7 @@ def test_early_stopping_needs_two_samples_to_score_and_one_to_train(Estimator, f
 @pytest.mark.parametrize("learning_rate", ["constant", "adaptive"])
 def test_training_stops_without_progress(Estimator, learning_rate):
     X, y = data_for(Estimator)
-    settings = {**SMALL, "max_iter": 100, "tol": 10.0, "n_iter_no_change": 2, "learning_rate": learning_rate}
+    settings = {**FIRST_ORDER, "max_iter": 100, "tol": 10.0, "n_iter_no_change": 2, "learning_rate": learning_rate}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         est = Estimator(**settings).fit(X, y)
@@ -452,7 +452,7 @@ def test_training_stops_without_progress(Estimator, learning_rate):
 @BOTH
 def test_patience_without_end(Estimator):
     X, y = data_for(Estimator)
-    est = Estimator(**{**SMALL, "tol": 10.0, "n_iter_no_change": np.inf, "max_iter": 20}).fit(X, y)
+    est = Estimator(**{**FIRST_ORDER, "tol": 10.0, "n_iter_no_change": np.inf, "max_iter": 20}).fit(X, y)
     assert est.n_iter_ == 20
 
 
@@ -460,7 +460,7 @@ def test_patience_without_end(Estimator):
 def test_warnings_point_to_the_line_of_the_user(Estimator):
     X, y = data_for(Estimator)
     with pytest.warns(ConvergenceWarning, match=r"Maximum iterations \(5\) reached") as record:
-        Estimator(**SMALL).fit(X, y)
+        Estimator(**FIRST_ORDER).fit(X, y)
     assert [warning.filename for warning in record] == [__file__]
 
 

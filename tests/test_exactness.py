@@ -276,7 +276,7 @@ def test_numpy(solver, search, n_classes, batch_size, n_epochs, alpha):
 def test_start(init):
     X, y = make_classification(400, 12, n_informative=8, n_classes=3, random_state=0)
     X = 5 * X + 100
-    settings = {**REFERENCE, "hidden_layer_sizes": 4000, "init": init}
+    settings = {**REFERENCE, "solver": "adam", "hidden_layer_sizes": 4000, "init": init}
     x, output_scale, (W, c, V, v) = normalised_start(X, y, FastReLUClassifier, settings)
     assert_allclose(c, -1.5, atol=1e-10)
     assert_array_equal(np.abs(np.round(V, 9)), 1)

@@ -118,7 +118,7 @@ def test_products_are_those_with_the_jacobian(n_outputs, dtype, rtol):
     solver = problem.solver()
     solver.linearise(
         problem.pairs, problem.X, problem.raw, SquaredError().model(problem.raw, problem.raw * 0),
-        np.full(problem.X.shape[0], 1 / problem.X.shape[0], dtype),
+        np.full(problem.X.shape[0], 1 / problem.X.shape[0], dtype), 60.0,
     )  # fmt: skip
     J = problem.jacobian()
     u = rng.standard_normal(problem.raw.shape).astype(dtype)
@@ -145,7 +145,7 @@ def test_frozen_output_leaves_it_out_of_the_products():
     problem = Problem(train_output=False)
     solver = problem.solver()
     solver.linearise(problem.pairs, problem.X, problem.raw, SquaredError().model(problem.raw, problem.raw * 0),
-                     np.full(60, 1 / 60))  # fmt: skip
+                     np.full(60, 1 / 60), 60.0)  # fmt: skip
     J = problem.jacobian()
     u = np.random.default_rng(0).standard_normal(problem.raw.shape)
     solver._transposed(u, solver.trial)
@@ -245,7 +245,7 @@ def test_step_minimises_the_damped_model(monkeypatch, loss, damping):
     b = np.concatenate([target, np.zeros(here.size), np.sqrt(damping) * here])
     expected = np.linalg.lstsq(A, b, rcond=None)[0]
 
-    solver.linearise(problem.pairs, problem.X, problem.raw, curvature, share)
+    solver.linearise(problem.pairs, problem.X, problem.raw, curvature, share, n)
     promised = solver.propose()
     assert_allclose(flat(solver.trial, problem.network), expected, rtol=1e-6, atol=1e-8)
     change = J @ (expected - here)

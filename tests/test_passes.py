@@ -254,7 +254,7 @@ def test_empty_lists():
 def test_pairs_above_zero_refuses():
     pairs = PairLists(3, np.float32)
     for Z in np.ones((4, 2), np.float32), np.ones((3, 2), np.float64):
-        with pytest.raises(ValueError, match="one row per list"):
+        with pytest.raises(ValueError, match="one row per neuron"):
             pairs_above_zero(pairs, Z, 1)
 
 

@@ -22,6 +22,7 @@ from skfastnn._threads import blas_threads
 from skfastnn.passes._gram import gram, gram_rows
 from skfastnn.passes._tangent import gram_product, jacobian_product, jacobian_transpose_product
 from skfastnn.solvers._first_order import Movement
+from skfastnn.solvers._leave_one_out import best_ridge
 from skfastnn.solvers._preconditioner import CholeskyPreconditioner, NystromPreconditioner
 
 # Conjugate gradients stop at this residual, relative to the right-hand side, or after so many iterations: what is
@@ -32,6 +33,8 @@ CG_TOLERANCE, MAX_CG = 0.03, 60
 LEAST_DAMPING = 1e-4
 DAMPING_GROWTH, DAMPING_DECAY, GOOD_RATIO = 4.0, 4.0, 0.7
 MAX_TRIALS = 20
+# Least shift of the system, in units of the rounding of its diagonal, for a ridge of zero.
+LEAST_SHIFT = 1e3
 # Rows from which the Cholesky factor is worth the threads of the BLAS.
 MANY_ROWS = 3000
 # Rows up to which the whole kernel and its factor are kept, and rows of it that stand for it beyond.
@@ -129,7 +132,7 @@ class GaussNewton:
 
     # one iteration
 
-    def linearise(self, pairs, rows, raw, curvature, share):
+    def linearise(self, pairs, rows, raw, curvature, share, total_weight):
         """Linearise the network where it is.
 
         Parameters
@@ -143,11 +146,13 @@ class GaussNewton:
             Of the loss at `raw`.
         share : ndarray of shape (n_rows,)
             Shares of the samples in the mean loss.
+        total_weight : float
+            Sum of the weights of the samples.
         """
         network = self.network
         network = self.network
         self.pairs, self.rows, self.curvature, self.root_share = pairs, rows, curvature, np.sqrt(share)[:, None]
-        self.V = network.V.copy()
+        self.V, self.total_weight = network.V.copy(), total_weight
         self.n_rows, self.n_outputs = raw.shape
         if self.buffers.shape[1] < self.n_rows:
             self.buffers = aligned_zeros((pairs.n_blocks, self.n_rows, network.ld_out), network.dtype)
@@ -176,9 +181,30 @@ class GaussNewton:
         share = self.root_share[:, 0] ** 2 if few else self.root_share[self.landmarks, 0] ** 2
         self.mean_diagonal = float(np.average(diagonal, weights=share))
 
+    def choose_ridge(self, raw, unit):
+        """Return the ridge, in units of `unit`, with the least leave-one-out error of the linearised model.
+
+        Raises
+        ------
+        ValueError
+            If there are too many rows for an eigendecomposition of the kernel.
+        """
+        if self.landmarks is not None:
+            raise ValueError(
+                f"alpha='loo' needs the whole tangent kernel, which is computed for up to {MAX_ROWS:,} rows; got "
+                f"{self.n_rows:,}. Choose alpha by cross-validation."
+            )
+        curvature = self.curvature
+        scale = curvature.mean_scale
+        # what the quadratic model of the loss draws the output to
+        target = raw + curvature.root(curvature.minus_gradient) / scale**2
+        with blas_threads(self.n_threads if self.n_rows >= MANY_ROWS else 1):
+            return best_ridge(self.kernel, (self.root_share * scale)[:, 0], target, unit)
+
     def propose(self):
         """Move the network to the minimiser of the damped model; return the decrease of the objective it promises."""
-        lam, mu = self.ridge, self.damping
+        lam = self.ridge
+        mu = max(self.damping, LEAST_SHIFT * float(np.finfo(self.network.dtype).eps) * self._curvature_scale() - lam)
         total = lam + mu
         kept = mu / total
         rhs = self.curvature.minus_gradient * self.root_share
@@ -215,8 +241,12 @@ class GaussNewton:
         return 0.5 * self.ridge * displacement.square()
 
     def _damping_unit(self):
-        scale = self.curvature.mean_square_scale * self.mean_diagonal / self.n_rows
-        return max(self.ridge, LEAST_DAMPING * scale)
+        return max(self.ridge, LEAST_DAMPING * self._curvature_scale())
+
+    def _curvature_scale(self):
+        """Return the size of the diagonal of the system."""
+        mean_square = float(self.root_share[:, 0] ** 2 @ self.curvature.mean_scale[:, 0] ** 2)
+        return mean_square * self.mean_diagonal / self.total_weight
 
     def _place(self, displacement):
         """Put the network at a displacement from its start."""
