@@ -179,6 +179,7 @@ def regression(n_processes, n_splits=20):
             ranks[method].append(rank)
         print(f"{name:18}", *(f"{method} {values[name][method]:.4f}" for method in REGRESSORS))
     print("mean rank         ", *(f"{method} {np.mean(ranks[method]):.1f}" for method in REGRESSORS))
+    print("seconds in all    ", *(f"{method} {seconds[method]:,.0f}" for method in REGRESSORS))
 
 
 CASES = {"uci": classification, "uci-regression": regression}

@@ -7,10 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import log_loss
+from sklearn.neural_network import MLPClassifier
 
-from helpers import BOTH, data_for
-from skfastnn import FastReLUClassifier, FastReLURegressor
+from helpers import BOTH, assert_same_fit, data_for
+from skfastnn import FastReLUClassifier, FastReLURegressor, _base
 from skfastnn._losses import BinaryLogLoss, Huber, Poisson, SoftmaxLogLoss, SquaredError
 from skfastnn._network import Coordinates, Network, aligned_zeros
 from skfastnn._second_order_fitting import GaussNewtonTrainer
@@ -19,6 +22,7 @@ from skfastnn.passes._pairs import PairLists, pairs_above_zero
 from skfastnn.passes._tangent import gram_product, jacobian_product, jacobian_transpose_product
 from skfastnn.solvers import _gauss_newton
 from skfastnn.solvers._gauss_newton import GaussNewton
+from skfastnn.solvers._leave_one_out import leave_one_out_errors
 from skfastnn.solvers._preconditioner import CholeskyPreconditioner, NystromPreconditioner
 
 DTYPES = pytest.mark.parametrize(("dtype", "rtol"), [(np.float64, 1e-12), (np.float32, 2e-5)])
@@ -349,3 +353,168 @@ def test_engines_agree(monkeypatch, Estimator):
     assert_allclose(fits[1].coefs_[0], fits[0].coefs_[0], rtol=1e-6, atol=1e-8)
     assert fits[0].firing_curve_ == fits[1].firing_curve_
     assert fits[1].search_counters_["candidates"] < fits[0].search_counters_["candidates"]
+
+
+def test_interrupt_keeps_the_last_accepted_step(monkeypatch):
+    X, y = data_for(FastReLURegressor, 100)
+    settings = {**SETTINGS, "tol": 0.0, "alpha": 1e-6}
+    with pytest.warns(ConvergenceWarning):
+        one_step = FastReLURegressor(**settings, max_iter=1).fit(X, y)
+    evaluate, calls = GaussNewtonTrainer._evaluate, []
+
+    def interrupted(trainer, *arguments):
+        calls.append(1)
+        if len(calls) == 3:  # the start, the first step, and then in the middle of the second
+            raise KeyboardInterrupt
+        return evaluate(trainer, *arguments)
+
+    monkeypatch.setattr(GaussNewtonTrainer, "_evaluate", interrupted)
+    with pytest.warns(UserWarning, match="interrupted"):
+        stopped = FastReLURegressor(**settings).fit(X, y)
+    assert_same_fit(stopped, one_step)
+
+
+def test_batches_train_too():
+    X, y = load_digits(return_X_y=True)
+    clf = FastReLUClassifier(**{**SETTINGS, "threshold": 1.0}, batch_size=300, max_iter=3)
+    with pytest.warns(ConvergenceWarning):
+        clf.fit(X[:1200], y[:1200])
+    assert clf.score(X[1200:], y[1200:]) > 0.9
+    assert clf.loss_curve_[-1] < clf.loss_curve_[0]
+
+
+def test_early_stopping_keeps_the_best_weights():
+    X, y = data_for(FastReLUClassifier, 300)
+    clf = FastReLUClassifier(**SETTINGS, early_stopping=True, n_iter_no_change=2, tol=0.0).fit(X, y)
+    assert clf.best_validation_score_ == max(clf.validation_scores_)
+    assert clf.n_iter_ < 200
+
+
+def test_warm_start_goes_on_from_the_last_step():
+    X, y = data_for(FastReLURegressor, 100)
+    settings = {**SETTINGS, "tol": 0.0, "max_iter": 1, "alpha": 1e-4}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        reg = FastReLURegressor(**settings, warm_start=True).fit(X, y)
+        first = reg.loss_
+        reg.fit(X, y)
+    assert reg.loss_ < first
+
+
+@BOTH
+def test_weight_is_the_same_as_copies(Estimator):
+    X, y = data_for(Estimator, 60)
+    weight = np.random.default_rng(0).integers(0, 4, 60)
+    settings = {**SETTINGS, "alpha": 0.1}
+    weighted = Estimator(**settings).fit(X, y, sample_weight=weight)
+    copies = Estimator(**settings).fit(np.repeat(X, weight, axis=0), np.repeat(y, weight))
+    assert weighted.n_iter_ == copies.n_iter_
+    assert_same_fit(weighted, copies, rtol=1e-5)
+
+
+def test_probabilities_are_usable():
+    X, y = load_digits(return_X_y=True)
+    clf = FastReLUClassifier(random_state=0).fit(X[:1200], y[:1200])
+    mlp = MLPClassifier(random_state=0).fit(X[:1200], y[:1200])
+    assert clf.solver_ == "gauss_newton"
+    assert log_loss(y[1200:], clf.predict_proba(X[1200:])) < log_loss(y[1200:], mlp.predict_proba(X[1200:]))
+
+
+# the choice of the solver
+
+
+def test_auto_is_gauss_newton_on_small_data(monkeypatch):
+    X, y = data_for(FastReLURegressor, 60)
+    small = {"hidden_layer_sizes": 64, "max_iter": 2, "random_state": 0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        assert FastReLURegressor(**small).fit(X, y).solver_ == "gauss_newton"
+        assert FastReLURegressor("quantile", **small).fit(X, y).solver_ == "adam"
+        assert FastReLURegressor(**small).partial_fit(X, y).solver_ == "adam"
+        monkeypatch.setattr(_base, "SMALL_DATA", 50)
+        assert FastReLURegressor(**small).fit(X, y).solver_ == "adam"
+        assert FastReLURegressor(**small, alpha="loo").fit(X, y).solver_ == "gauss_newton"
+
+
+def test_automatic_threshold_depends_on_the_solver():
+    X, y = data_for(FastReLURegressor, 60)
+    settings = {"hidden_layer_sizes": 1000, "max_iter": 1, "random_state": 0}
+    with pytest.warns(ConvergenceWarning):
+        assert FastReLURegressor(**settings, solver="adam").fit(X, y).threshold_ == pytest.approx(1.662, abs=1e-3)
+    with pytest.warns(ConvergenceWarning):
+        assert FastReLURegressor(**settings, tol=0.0).fit(X, y).threshold_ == 1.0
+
+
+@pytest.mark.parametrize("loss", ["quantile", "absolute_error"])
+def test_losses_without_curvature_are_refused(loss):
+    X, y = data_for(FastReLURegressor, 30)
+    with pytest.raises(ValueError, match=r"needs a loss with curvature.*use 'adam'"):
+        FastReLURegressor(loss, **SETTINGS).fit(X, y)
+
+
+# leave-one-out
+
+
+def test_leave_one_out_errors_are_those_of_refitting():
+    rng = np.random.default_rng(0)
+    X, Y, weight = rng.standard_normal((25, 4)), rng.standard_normal((25, 2)), rng.uniform(0.5, 2, 25)
+    K, ridges = X @ X.T + 1, np.array([0.01, 1.0, 30.0])
+    errors = leave_one_out_errors(np.tril(K), np.sqrt(weight), Y, ridges)
+    for ridge, error in zip(ridges, errors, strict=True):
+        expected = 0.0
+        for i in range(25):
+            others = np.delete(np.arange(25), i)
+            A = K[np.ix_(others, others)] + ridge * np.diag(1 / weight[others])
+            prediction = K[i, others] @ np.linalg.solve(A, Y[others])
+            expected += weight[i] * np.sum((Y[i] - prediction) ** 2)
+        assert error == pytest.approx(expected, rel=1e-8)
+
+
+def test_leave_one_out_chooses_a_larger_ridge_for_noise():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((150, 3))
+    clean = np.sin(X[:, 0]) + X[:, 1]
+    noisy = clean + 2 * rng.standard_normal(150)
+    chosen = [FastReLURegressor(**SETTINGS, alpha="loo").fit(X, y).alpha_ for y in (clean, noisy)]
+    assert 0 < chosen[0] < chosen[1]
+    labels = FastReLUClassifier(**SETTINGS, alpha="loo").fit(X, noisy > 0)
+    assert labels.alpha_ > chosen[0]
+    assert FastReLURegressor(**SETTINGS, alpha=0.3).fit(X, clean).alpha_ == 0.3
+
+
+def test_leave_one_out_says_when_it_cannot(monkeypatch):
+    X, y = data_for(FastReLURegressor, 60)
+    with pytest.raises(ValueError, match="alpha='loo' is offered by solver='gauss_newton'"):
+        FastReLURegressor(**{**SETTINGS, "solver": "adam"}, alpha="loo").fit(X, y)
+    monkeypatch.setattr(_gauss_newton, "MAX_ROWS", 40)
+    monkeypatch.setattr(_gauss_newton, "N_LANDMARKS", 20)
+    with pytest.raises(ValueError, match="for up to 40 rows; got 60"):
+        FastReLURegressor(**SETTINGS, alpha="loo").fit(X, y)
+
+
+# input that is hard
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1e-4])
+def test_degenerate_rows_give_a_finite_network(alpha):
+    y = np.array([0.0, 1.0, 5.0, 2.0])
+    for X in (np.zeros((4, 2)), np.ones((4, 1)), np.repeat([[1.0, 2.0]], 4, axis=0), np.eye(4)):
+        reg = FastReLURegressor(**{**SETTINGS, "threshold": 0.0}, alpha=alpha)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            assert np.isfinite(reg.fit(X, y).predict(X)).all()
+    # rows that are all the same can only have the mean
+    assert_allclose(reg.fit(np.repeat([[1.0, 2.0]], 4, axis=0), y).predict([[1.0, 2.0]]), 2.0, rtol=1e-2)
+
+
+def test_one_row():
+    reg = FastReLURegressor(**{**SETTINGS, "threshold": 0.0}).fit([[1.0, 2.0]], [3.0])
+    assert_allclose(reg.predict([[1.0, 2.0]]), 3.0)
+
+
+def test_targets_of_wildly_different_scale():
+    X, y = data_for(FastReLURegressor, 100)
+    Y = np.column_stack([1e-9 * y, 1e9 * y + 1e12])
+    reg = FastReLURegressor(**SETTINGS).fit(X, Y)
+    for k in range(2):
+        assert np.corrcoef(reg.predict(X)[:, k], Y[:, k])[0, 1] > 0.99
