@@ -45,7 +45,8 @@ class GaussNewtonTrainer(Trainer):
         raw, value = self.known
         if not np.isfinite(value):
             return np.inf, weight
-        solver.linearise(self.fired, batch.rows, raw, self.loss.model(raw, y), share, weight)
+        model = self.loss.model(raw, y)
+        solver.linearise(self.fired, batch.rows, raw, model, share, weight, same_rows=batch is self.whole_batch)
         if solver.n_steps == 0:
             self.value_at_start = value
             self._set_ridge(raw, weight)

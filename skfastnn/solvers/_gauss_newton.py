@@ -92,6 +92,8 @@ class GaussNewton:
         self.n_steps = 0
         self.ridge = 0.0
         self.damping = 0.0
+        # iterations of conjugate gradients: in the last solution, and in the first with the present kernel
+        self.n_cg, self.n_cg_fresh = 0, None
         self.buffers, self.kernel = np.empty((0, 0, 0)), np.empty((0, 0))
         self.start_c, self.start_v = network.c_state[:, :1].copy(), network.v.copy()
         self.start_c[:] = -network.threshold
@@ -132,7 +134,7 @@ class GaussNewton:
 
     # one iteration
 
-    def linearise(self, pairs, rows, raw, curvature, share, total_weight):
+    def linearise(self, pairs, rows, raw, curvature, share, total_weight, same_rows=False):
         """Linearise the network where it is.
 
         Parameters
@@ -148,6 +150,8 @@ class GaussNewton:
             Shares of the samples in the mean loss.
         total_weight : float
             Sum of the weights of the samples.
+        same_rows : bool
+            Whether the rows are those of the last call, so that its kernel may still precondition well.
         """
         network = self.network
         network = self.network
@@ -157,12 +161,23 @@ class GaussNewton:
         if self.buffers.shape[1] < self.n_rows:
             self.buffers = aligned_zeros((pairs.n_blocks, self.n_rows, network.ld_out), network.dtype)
             self.u = aligned_zeros((self.n_rows, network.ld_out), network.dtype)
-        self._make_kernel()
+        if self._kernel_is_worn_out(same_rows):
+            self._make_kernel()
         self.moved_so_far = self._jacobian(self.here)
+
+    def _kernel_is_worn_out(self, same_rows):
+        """Return whether a new kernel costs less than the conjugate gradients that the old one takes more by now."""
+        if not same_rows or self.n_cg_fresh is None:
+            return True
+        ld, ld_out = self.rows.shape[1], self.V.shape[1]
+        product = self.pairs.total * (4 + (ld + 2 * ld_out) / 16)  # in additions to the kernel that take as long
+        return (self.n_cg - self.n_cg_fresh) * product > self.kernel_cost
 
     def _make_kernel(self):
         """Compute the kernel that the outputs share, or some of its rows where there are too many."""
         network, n_rows = self.network, self.n_rows
+        self.n_cg_fresh = None
+        counts = self.pairs.counts().astype(np.float64)
         few = n_rows <= MAX_ROWS
         shape = (n_rows if few else N_LANDMARKS, n_rows)
         if self.kernel.shape != shape:
@@ -178,6 +193,7 @@ class GaussNewton:
             self.landmarks = (np.arange(N_LANDMARKS) * n_rows // N_LANDMARKS).astype(np.int32)
             gram_rows(self.pairs, self.rows, self.landmarks, *common)
             diagonal = self.kernel[np.arange(N_LANDMARKS), self.landmarks]
+        self.kernel_cost = float(counts @ counts) / 2 if few else float(counts.sum()) ** 2 / counts.size / n_rows
         share = self.root_share[:, 0] ** 2 if few else self.root_share[self.landmarks, 0] ** 2
         self.mean_diagonal = float(np.average(diagonal, weights=share))
 
@@ -290,6 +306,8 @@ class GaussNewton:
             LinearOperator((size, size), matvec=apply, dtype=rhs.dtype), rhs.ravel(), rtol=CG_TOLERANCE, atol=0.0,
             maxiter=MAX_CG, M=LinearOperator((size, size), matvec=precondition, dtype=rhs.dtype), callback=count,
         )  # fmt: skip
+        if self.n_cg_fresh is None:
+            self.n_cg_fresh = self.n_cg
         return solution.reshape(shape)
 
     def _preconditioner(self, total):
