@@ -29,19 +29,25 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         Width of the hidden layer.
     threshold : "auto" or float >= 0, default="auto"
         Shift b of the ReLU in standard deviations of the pre-activations: a neuron fires where its pre-activation
-        exceeds b. "auto" is ``sqrt(0.4 ln m)`` for m neurons; 0 is the plain ReLU. Lower is busier and slower.
-    solver : {"auto", "adam", "sgd"}, default="auto"
-        "auto" is "adam". Adam is lazy: a neuron that does not fire, and its moments, stand still, as in
-        ``torch.optim.SparseAdam``. "sgd" with momentum is the textbook's.
+        exceeds b. "auto" is ``sqrt(0.4 ln m)`` for m neurons, with "gauss_newton" at most 1; 0 is the plain ReLU.
+        Lower is busier, slower, and often more accurate.
+    solver : {"auto", "adam", "gauss_newton", "sgd"}, default="auto"
+        "gauss_newton" reaches the accuracy of a kernel machine in a handful of iterations on the whole data. "adam"
+        is lazy: a neuron that does not fire, and its moments, stand still, as in ``torch.optim.SparseAdam``. "sgd" with
+        momentum is the textbook's. "auto" is "gauss_newton" for up to 5,000 samples and a loss with curvature, and
+        "adam" otherwise, and in `partial_fit`.
     search : {"auto", "correlation_tree", "dense"}, default="auto"
         How firing neurons are found. All engines give the same result up to rounding. "auto" is "correlation_tree"
         in `fit` and "dense" in `partial_fit`.
-    alpha : float >= 0, default=1e-4
+    alpha : float >= 0 or "loo", default=1e-4
         Penalty on the squared distance of the weights from their start (in normalised coordinates), divided by the
         sum of the sample weights of the batch. It does not pull the weights to zero: under a fixed threshold that
-        would silence the network.
+        would silence the network. With "gauss_newton" it is the ridge in units of the mean diagonal of the tangent
+        kernel; try 0.001 to 1 on noisy data, or "loo", which takes the one with the least leave-one-out error of the
+        linearised network (a weighted sample is left out as a whole).
     batch_size : "auto" or int, default="auto"
-        "auto" is ``min(200, n_samples)``; n_samples or more is full batch.
+        "auto" is ``min(200, n_samples)``; n_samples or more is full batch. With "gauss_newton" it is full batch for up
+        to 20,000 samples and 2,000 beyond.
     learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
         Schedule of the step size, as in MLPClassifier, for both solvers.
     learning_rate_init : "auto" or float > 0, default="auto"
@@ -56,7 +62,8 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
     random_state : int, RandomState instance or None, default=None
         Start of the weights, validation split and shuffling.
     tol : float >= 0, default=1e-4
-        Progress below which an epoch counts as without improvement.
+        Progress below which an epoch counts as without improvement. "gauss_newton" on the full batch stops when an
+        iteration gains, or the loss has left, less than ``10 * tol`` of the loss at the start.
     verbose : bool, default=False
         Print a line per epoch.
     warm_start : bool, default=False
@@ -92,7 +99,8 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
     loss_ : float
         Loss of the last epoch, without the penalty.
     loss_curve_ : list of float
-        Mean loss of each epoch, without the penalty; goes on in `partial_fit` and with `warm_start`.
+        Mean loss of each epoch (of "gauss_newton": after each iteration), without the penalty; goes on in
+        `partial_fit` and with `warm_start`.
     best_loss_ : float or None
     validation_scores_ : list of float or None
     best_validation_score_ : float or None
@@ -104,6 +112,8 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
     solver_, search_ : str
         As resolved; `search_` is "dense" where the memory did not suffice for the search structure.
     learning_rate_init_ : float
+        As resolved; 1 for "gauss_newton", which chooses its steps by itself.
+    alpha_ : float
         As resolved.
     search_counters_ : dict of int
         Operations of the search in the last call: visited, candidates, fired, refreshed, dot_products.
@@ -123,7 +133,10 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
     References
     ----------
     Alman, Liang, Song, Zhang, Zhuo, "Bypass Exponential Time Preprocessing: Fast Neural Network Training via
-    Weight-Data Correlation Preprocessing", 2022, arXiv 2211.14227.
+    Weight-Data Correlation Preprocessing", 2022, arXiv 2211.14227 (search).
+
+    Deng, Hu, Song, Weinstein, Zhuo, "Training Overparametrized Neural Networks in Sublinear Time", 2022, arXiv
+    2208.04508 (solver="gauss_newton").
 
     Examples
     --------

@@ -31,12 +31,13 @@ class FastReLURegressor(RegressorMixin, BaseFastReLU):
     threshold, solver, search, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter, shuffle, \
 random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, early_stopping, validation_fraction, beta_1, \
 beta_2, epsilon, n_iter_no_change, init, train_output
-        As in :class:`FastReLUClassifier`; early stopping watches R2.
+        As in :class:`FastReLUClassifier`; early stopping watches R2. "gauss_newton" takes the losses "squared_error",
+        "poisson" and "huber".
 
     Attributes
     ----------
     coefs_, intercepts_, loss_, loss_curve_, best_loss_, validation_scores_, best_validation_score_, firing_rate_, \
-firing_curve_, threshold_, solver_, search_, learning_rate_init_, search_counters_, n_iter_, t_, n_layers_, \
+firing_curve_, threshold_, solver_, search_, learning_rate_init_, alpha_, search_counters_, n_iter_, t_, n_layers_, \
 n_outputs_, out_activation_, n_features_in_, feature_names_in_
         As in :class:`FastReLUClassifier`. The loss is that of the scaled target for all losses but "poisson".
 
@@ -51,7 +52,7 @@ n_outputs_, out_activation_, n_features_in_, feature_names_in_
     >>> X = np.linspace(-1, 1, 200).reshape(-1, 1)
     >>> y = np.sin(3 * X).ravel()
     >>> reg = FastReLURegressor(hidden_layer_sizes=(512,), random_state=0).fit(X, y)
-    >>> bool(reg.score(X, y) > 0.95)
+    >>> bool(reg.score(X, y) > 0.99)
     True
     """
 
