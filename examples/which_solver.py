@@ -1,6 +1,7 @@
 """Test accuracy against fit time of the solvers, on digits and on the robot arm kin8nm.
 
-Prints a table and saves one figure, ``which_solver.png``. kin8nm is read from a copy beside the checkout, or from OpenML.
+Prints a table and saves one figure, ``which_solver.png``. kin8nm is read from a copy beside the checkout, or from
+OpenML.
 """
 
 import time

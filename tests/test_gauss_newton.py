@@ -20,10 +20,11 @@ from skfastnn._second_order_fitting import GaussNewtonTrainer
 from skfastnn.passes._gram import gram, gram_rows, sample_major
 from skfastnn.passes._pairs import PairLists, pairs_above_zero
 from skfastnn.passes._tangent import gram_product, jacobian_product, jacobian_transpose_product
-from skfastnn.solvers import _gauss_newton
+from skfastnn.solvers import _gauss_newton, _tiled_gram
 from skfastnn.solvers._gauss_newton import GaussNewton
 from skfastnn.solvers._leave_one_out import leave_one_out_errors
 from skfastnn.solvers._preconditioner import CholeskyPreconditioner, NystromPreconditioner
+from skfastnn.solvers._tiled_gram import tiled_gram, tiles_pay
 
 DTYPES = pytest.mark.parametrize(("dtype", "rtol"), [(np.float64, 1e-12), (np.float32, 2e-5)])
 OUTPUTS = pytest.mark.parametrize("n_outputs", [1, 3, 19])
@@ -97,10 +98,28 @@ def test_gram_is_the_mean_diagonal_block_of_the_jacobian_times_its_transpose(n_o
     gram(problem.pairs, problem.X, weight, network.output_scale**2, with_output, K, 2)
     lower = np.tril_indices(n)
     assert_allclose(K[lower], expected[lower], rtol=rtol, atol=rtol)
+    tiled = aligned_zeros((n, n), dtype)
+    tiled_gram(problem.pairs, problem.X, weight, network.output_scale**2, with_output, tiled)
+    assert_allclose(tiled[lower], expected[lower], rtol=rtol, atol=rtol)
     wanted = np.array([0, 7, n - 1], dtype=np.int32)
     rows = aligned_zeros((3, n), dtype)
     gram_rows(problem.pairs, problem.X, wanted, weight, network.output_scale**2, with_output, rows, 2)
     assert_allclose(rows, expected[wanted], rtol=rtol, atol=rtol)
+
+
+def test_gram_by_tiles_of_neurons_and_rows(monkeypatch):
+    monkeypatch.setattr(_tiled_gram, "TILE_NEURONS", 40)
+    monkeypatch.setattr(_tiled_gram, "TILE_ROWS", 25)
+    problem = Problem()
+    weight, by_lists, by_tiles = np.linspace(1, 2, 150), np.zeros((60, 60)), np.zeros((60, 60))
+    gram(problem.pairs, problem.X, weight, 0.5, True, by_lists, 2)
+    tiled_gram(problem.pairs, problem.X, weight, 0.5, True, by_tiles)
+    assert_allclose(np.tril(by_tiles), np.tril(by_lists), rtol=1e-12)
+
+
+def test_tiles_are_for_busy_layers():
+    assert tiles_pay(np.full(100, 400), 1000, np.float64)
+    assert not tiles_pay(np.full(100, 200), 1000, np.float64)
 
 
 def test_sample_major_lists_hold_the_same_pairs():

@@ -24,6 +24,7 @@ from skfastnn.passes._tangent import gram_product, jacobian_product, jacobian_tr
 from skfastnn.solvers._first_order import Movement
 from skfastnn.solvers._leave_one_out import best_ridge
 from skfastnn.solvers._preconditioner import CholeskyPreconditioner, NystromPreconditioner
+from skfastnn.solvers._tiled_gram import tiled_gram, tiles_pay
 
 # Conjugate gradients stop at this residual, relative to the right-hand side, or after so many iterations: what is
 # left is made good by the next linearisation.
@@ -187,7 +188,11 @@ class GaussNewton:
         common = (weight, network.output_scale**2, self.train_output, self.kernel, self.n_threads)
         if few:
             self.landmarks = None
-            gram(self.pairs, self.rows, *common)
+            if tiles_pay(counts, n_rows, network.dtype):
+                with blas_threads(self.n_threads):
+                    tiled_gram(self.pairs, self.rows, *common[:-1])
+            else:
+                gram(self.pairs, self.rows, *common)
             diagonal = self.kernel.diagonal()
         else:
             self.landmarks = (np.arange(N_LANDMARKS) * n_rows // N_LANDMARKS).astype(np.int32)
