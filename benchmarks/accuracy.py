@@ -27,7 +27,7 @@ def _grid(**values):
 def _fast_classifier(d, **parameters):
     from skfastnn import FastReLUClassifier
 
-    return FastReLUClassifier(solver="gauss_newton", random_state=0, **parameters)
+    return FastReLUClassifier(solver="gauss_newton", max_iter=10, random_state=0, **parameters)
 
 
 def _mlp_classifier(d, **parameters):
@@ -51,7 +51,7 @@ def _forest(d):
 def _fast_regressor(d, **parameters):
     from skfastnn import FastReLURegressor
 
-    return FastReLURegressor(solver="gauss_newton", random_state=0, **parameters)
+    return FastReLURegressor(solver="gauss_newton", max_iter=10, random_state=0, **parameters)
 
 
 def _mlp_regressor(d, **parameters):

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, log_softmax, softmax, xlogy
 
-# Least curvature, relative to the largest: a sample that the network is sure of, but wrong, would ask for a step
-# without bounds.
-LEAST_CURVATURE = 1e-3
+# Least probability, and variance of a yes or no, in a curvature: a sample that the network is sure of, but wrong, would
+# ask for a step without bounds, and one of a hundred classes for logits of a hundred.
+LEAST_PROBABILITY = 0.05
+# Least curvature of other losses, relative to the largest.
+LEAST_CURVATURE = 1e-6
 
 
 @dataclass
@@ -223,10 +225,10 @@ class SoftmaxLogLoss(NotStandardised):
     def model(self, raw, y):
         # H = diag(p) - p p'
         p = softmax(raw, axis=1)
-        root = np.sqrt(np.maximum(p, LEAST_CURVATURE))
-        root /= np.linalg.norm(root, axis=1, keepdims=True)
+        root = np.sqrt(np.maximum(p, LEAST_PROBABILITY))
+        direction = root / np.linalg.norm(root, axis=1, keepdims=True)
         ahead = (y - p) / root
-        return Curvature(root, ahead - root * np.einsum("ij,ij->i", root, ahead)[:, None], root)
+        return Curvature(root, ahead - direction * np.einsum("ij,ij->i", direction, ahead)[:, None], direction)
 
     def predict(self, raw):
         return softmax(raw, axis=1)
@@ -251,7 +253,7 @@ class BinaryLogLoss(NotStandardised):
 
     def model(self, raw, y):
         p = expit(raw)
-        return _diagonal_curvature(np.maximum(p * (1 - p), LEAST_CURVATURE), p - y)
+        return _diagonal_curvature(np.maximum(p * (1 - p), LEAST_PROBABILITY), p - y)
 
     def predict(self, raw):
         return expit(raw)

@@ -399,7 +399,7 @@ def test_batches_train_too():
     with pytest.warns(ConvergenceWarning):
         clf.fit(X[:1200], y[:1200])
     assert clf.score(X[1200:], y[1200:]) > 0.9
-    assert clf.loss_curve_[-1] < clf.loss_curve_[0]
+    assert max(clf.loss_curve_) < 0.2  # 2.3 at the start
 
 
 def test_early_stopping_keeps_the_best_weights():
@@ -421,7 +421,10 @@ def test_warm_start_goes_on_from_the_last_step():
 
 
 @BOTH
-def test_weight_is_the_same_as_copies(Estimator):
+def test_weight_is_the_same_as_copies(monkeypatch, Estimator):
+    # the choice between a new kernel and more conjugate gradients depends on the number of rows
+    monkeypatch.setattr(_gauss_newton, "CG_TOLERANCE", 1e-12)
+    monkeypatch.setattr(_gauss_newton, "MAX_CG", 500)
     X, y = data_for(Estimator, 60)
     weight = np.random.default_rng(0).integers(0, 4, 60)
     settings = {**SETTINGS, "alpha": 0.1}

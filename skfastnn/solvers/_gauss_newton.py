@@ -93,8 +93,11 @@ class GaussNewton:
         self.n_steps = 0
         self.ridge = 0.0
         self.damping = 0.0
+        self.rejected = False
         # iterations of conjugate gradients: in the last solution, and in the first with the present kernel
         self.n_cg, self.n_cg_fresh = 0, None
+        # scale, shift and preconditioner of the last solution, as long as the kernel is the same
+        self.factored = None
         self.buffers, self.kernel = np.empty((0, 0, 0)), np.empty((0, 0))
         self.start_c, self.start_v = network.c_state[:, :1].copy(), network.v.copy()
         self.start_c[:] = -network.threshold
@@ -162,22 +165,22 @@ class GaussNewton:
         if self.buffers.shape[1] < self.n_rows:
             self.buffers = aligned_zeros((pairs.n_blocks, self.n_rows, network.ld_out), network.dtype)
             self.u = aligned_zeros((self.n_rows, network.ld_out), network.dtype)
-        if self._kernel_is_worn_out(same_rows):
+        if not same_rows or self.n_cg_fresh is None or self.n_cg > self.n_cg_fresh + self._spare_iterations():
             self._make_kernel()
         self.moved_so_far = self._jacobian(self.here)
 
-    def _kernel_is_worn_out(self, same_rows):
-        """Return whether a new kernel costs less than the conjugate gradients that the old one takes more by now."""
-        if not same_rows or self.n_cg_fresh is None:
-            return True
+    def _spare_iterations(self):
+        """Return how many more conjugate gradients than with a fresh kernel cost as much as a new kernel."""
         ld, ld_out = self.rows.shape[1], self.V.shape[1]
-        product = self.pairs.total * (4 + (ld + 2 * ld_out) / 16)  # in additions to the kernel that take as long
-        return (self.n_cg - self.n_cg_fresh) * product > self.kernel_cost
+        # in additions to the kernel that take as long: a product, and a solution with the factor
+        product = self.pairs.total * (4 + (ld + 2 * ld_out) / 16)
+        solution = 0.4 * self.kernel.size * (1 + self.n_outputs / 8)
+        return int(self.kernel_cost / (product + solution))
 
     def _make_kernel(self):
         """Compute the kernel that the outputs share, or some of its rows where there are too many."""
         network, n_rows = self.network, self.n_rows
-        self.n_cg_fresh = None
+        self.n_cg_fresh = self.factored = None
         counts = self.pairs.counts().astype(np.float64)
         few = n_rows <= MAX_ROWS
         shape = (n_rows if few else N_LANDMARKS, n_rows)
@@ -244,13 +247,15 @@ class GaussNewton:
         """Stay where the network is; `ratio` of the promised decrease came true."""
         self.here, self.trial = self.trial, self.here
         self.n_steps += 1
-        if ratio > GOOD_RATIO:
+        if ratio > GOOD_RATIO and not self.rejected:
             self.damping /= DAMPING_DECAY
-            if self.damping < self._damping_unit():
+            if self.damping < self._damping_unit() / DAMPING_DECAY:
                 self.damping = 0.0
+        self.rejected = False
 
     def reject(self):
         """Damp the next proposal more."""
+        self.rejected = True
         self.damping = max(DAMPING_GROWTH * self.damping, self._damping_unit())
 
     def restore(self):
@@ -291,37 +296,53 @@ class GaussNewton:
     def _solve(self, rhs, total):
         """Solve ``(total I + R' G R) a = rhs`` for a of shape (n_rows, n_outputs)."""
         curvature, shape = self.curvature, rhs.shape
-        preconditioner = self._preconditioner(total)
 
         def apply(a):
             a = a.reshape(shape)
             u = self.root_share * curvature.root(a)
             return (total * a + curvature.transposed_root(self.root_share * self._gram(u))).ravel()
 
-        def precondition(r):
-            return curvature.project(preconditioner.solve(r.reshape(shape))).ravel()
+        def descend(start, n_iterations):
+            preconditioner = self._preconditioner(total)
+            self.n_cg = 0
 
-        size = rhs.size
-        self.n_cg = 0
+            def precondition(r):
+                return curvature.project(preconditioner.solve(r.reshape(shape))).ravel()
 
-        def count(_):
-            self.n_cg += 1
+            def count(_):
+                self.n_cg += 1
 
-        solution, _ = cg(
-            LinearOperator((size, size), matvec=apply, dtype=rhs.dtype), rhs.ravel(), rtol=CG_TOLERANCE, atol=0.0,
-            maxiter=MAX_CG, M=LinearOperator((size, size), matvec=precondition, dtype=rhs.dtype), callback=count,
-        )  # fmt: skip
+            square = (rhs.size, rhs.size)
+            return cg(
+                LinearOperator(square, matvec=apply, dtype=rhs.dtype), rhs.ravel(), start, rtol=CG_TOLERANCE, atol=0.0,
+                maxiter=n_iterations, M=LinearOperator(square, matvec=precondition, dtype=rhs.dtype), callback=count,
+            )  # fmt: skip
+
+        solution, unfinished = None, True
+        if self.n_cg_fresh is not None:
+            solution, unfinished = descend(None, min(MAX_CG, self.n_cg_fresh + 1 + self._spare_iterations()))
+            if unfinished and self.n_cg < MAX_CG:
+                self._make_kernel()
         if self.n_cg_fresh is None:
+            solution, _ = descend(solution, MAX_CG)
             self.n_cg_fresh = self.n_cg
         return solution.reshape(shape)
 
     def _preconditioner(self, total):
         scale = (self.root_share * self.curvature.mean_scale)[:, 0].astype(self.network.dtype)
+        if self.factored is not None:
+            known_scale, known_total, preconditioner = self.factored
+            if known_total == total and np.array_equal(known_scale, scale):
+                return preconditioner
+        self.factored = None  # its memory is needed for the next
         # on a few thousand rows, starting the threads of the BLAS and waiting for them costs more than they save
         with blas_threads(self.n_threads if self.n_rows >= MANY_ROWS else 1):
             if self.landmarks is None:
-                return CholeskyPreconditioner(self.kernel, scale, total)
-            return NystromPreconditioner(self.kernel, self.landmarks, scale, total)
+                preconditioner = CholeskyPreconditioner(self.kernel, scale, total)
+            else:
+                preconditioner = NystromPreconditioner(self.kernel, self.landmarks, scale, total)
+        self.factored = (scale, total, preconditioner)
+        return preconditioner
 
     def _padded(self, u):
         self.u[: self.n_rows, : self.n_outputs] = u
