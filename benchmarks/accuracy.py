@@ -73,7 +73,7 @@ def _boosting(d, **parameters):
 
 
 CLASSIFIERS = {
-    "skfastnn": (_fast_classifier, _grid(threshold=(0.5, 1.0), alpha=(0.1, 0.01, 1.0, 0.001))),
+    "skfastnn": (_fast_classifier, _grid(threshold=(0.5, 1.0), alpha=(0.1, 0.01, 1.0, 1e-3, 1e-4))),
     "SVC": (_svc, _grid(C=(1, 10, 0.1, 100, 0.01, 1000), scale=(1, 0.3, 3, 0.1, 10))),
     "forest": (_forest, [{}]),
     "MLP": (_mlp_classifier, _grid(hidden_layer_sizes=((100,), (512,)), alpha=(1e-4, 1e-2, 1.0))),

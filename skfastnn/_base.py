@@ -328,10 +328,10 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         return solver
 
     def _choose_search(self, incremental):
-        """Resolve search="auto"; rows that are seen once are not worth a tree."""
+        """Resolve search="auto"; a handful of passes over the rows, or one, are not worth a tree."""
         if self.search != "auto":
             return self.search
-        return "dense" if incremental else "correlation_tree"
+        return "dense" if incremental or self.solver_ == "gauss_newton" else "correlation_tree"
 
     def _make_solver(self, network, first_call, incremental):
         names = ("momentum", "nesterovs_momentum", "beta_1", "beta_2", "epsilon", "train_output")

@@ -38,7 +38,7 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         "adam" otherwise, and in `partial_fit`.
     search : {"auto", "correlation_tree", "dense"}, default="auto"
         How firing neurons are found. All engines give the same result up to rounding. "auto" is "correlation_tree"
-        in `fit` and "dense" in `partial_fit`.
+        in `fit`, and "dense" in `partial_fit` and with "gauss_newton", which passes over the rows a few times only.
     alpha : float >= 0 or "loo", default=1e-4
         Penalty on the squared distance of the weights from their start (in normalised coordinates), divided by the
         sum of the sample weights of the batch. It does not pull the weights to zero: under a fixed threshold that
