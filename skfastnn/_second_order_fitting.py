@@ -46,7 +46,7 @@ class GaussNewtonTrainer(Trainer):
         if not np.isfinite(value):
             return np.inf, weight
         model = self.loss.model(raw, y)
-        solver.linearise(self.fired, batch.rows, raw, model, share, weight, same_rows=batch is self.whole_batch)
+        solver.linearise(self.fired, batch.rows, raw, model, share, weight, whole=batch is self.whole_batch)
         if solver.n_steps == 0:
             self.value_at_start = value
             self._set_ridge(raw, weight)

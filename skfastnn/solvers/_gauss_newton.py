@@ -36,6 +36,8 @@ DAMPING_GROWTH, DAMPING_DECAY, GOOD_RATIO = 4.0, 4.0, 0.7
 MAX_TRIALS = 20
 # Least shift of the system, in units of the rounding of its diagonal, for a ridge of zero.
 LEAST_SHIFT = 1e3
+# Damping of a step on one of several batches, in units of the diagonal of the system.
+BATCH_DAMPING = 0.3
 # Rows from which the Cholesky factor is worth the threads of the BLAS.
 MANY_ROWS = 3000
 # Rows up to which the whole kernel and its factor are kept, and rows of it that stand for it beyond.
@@ -138,7 +140,7 @@ class GaussNewton:
 
     # one iteration
 
-    def linearise(self, pairs, rows, raw, curvature, share, total_weight, same_rows=False):
+    def linearise(self, pairs, rows, raw, curvature, share, total_weight, whole=True):
         """Linearise the network where it is.
 
         Parameters
@@ -154,8 +156,9 @@ class GaussNewton:
             Shares of the samples in the mean loss.
         total_weight : float
             Sum of the weights of the samples.
-        same_rows : bool
-            Whether the rows are those of the last call, so that its kernel may still precondition well.
+        whole : bool
+            Whether these are all rows, the same in every call, so that an earlier kernel may still precondition well;
+            a batch is damped from the start, or it would undo what others have taught.
         """
         network = self.network
         network = self.network
@@ -165,7 +168,8 @@ class GaussNewton:
         if self.buffers.shape[1] < self.n_rows:
             self.buffers = aligned_zeros((pairs.n_blocks, self.n_rows, network.ld_out), network.dtype)
             self.u = aligned_zeros((self.n_rows, network.ld_out), network.dtype)
-        if not same_rows or self.n_cg_fresh is None or self.n_cg > self.n_cg_fresh + self._spare_iterations():
+        self.whole = whole
+        if not whole or self.n_cg_fresh is None or self.n_cg > self.n_cg_fresh + self._spare_iterations():
             self._make_kernel()
         self.moved_so_far = self._jacobian(self.here)
 
@@ -227,8 +231,11 @@ class GaussNewton:
 
     def propose(self):
         """Move the network to the minimiser of the damped model; return the decrease of the objective it promises."""
-        lam = self.ridge
-        mu = max(self.damping, LEAST_SHIFT * float(np.finfo(self.network.dtype).eps) * self._curvature_scale() - lam)
+        lam, scale = self.ridge, self._curvature_scale()
+        if self.whole:
+            mu = max(self.damping, LEAST_SHIFT * float(np.finfo(self.network.dtype).eps) * scale - lam)
+        else:
+            mu = max(self.damping, BATCH_DAMPING * scale)
         total = lam + mu
         kept = mu / total
         rhs = self.curvature.minus_gradient * self.root_share
