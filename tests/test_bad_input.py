@@ -15,6 +15,7 @@ from skfastnn.search._correlation_tree import CorrelationTreeSearch
 
 BOTH = pytest.mark.parametrize("Estimator", [FastReLUClassifier, FastReLURegressor])
 SMALL = {"hidden_layer_sizes": (128,), "threshold": 1.0, "random_state": 0, "max_iter": 3}
+FIRST_ORDER = {**SMALL, "solver": "adam"}
 
 
 def data_for(Estimator):
@@ -256,7 +257,7 @@ def test_early_stopping_survives_divergence():
 @BOTH
 def test_interrupt_before_training_leaves_the_estimator_as_it_was(Estimator, monkeypatch):
     X, y = data_for(Estimator)
-    est = Estimator(**SMALL).fit(X, y)
+    est = Estimator(**FIRST_ORDER).fit(X, y)
     before = frozen_copy(vars(est))
 
     def interrupt(*args):
@@ -275,7 +276,7 @@ def test_interrupt_before_training_leaves_the_estimator_as_it_was(Estimator, mon
 @pytest.mark.parametrize("method", ["build", "candidates"])
 def test_without_memory_for_the_search_structure_training_is_dense(Estimator, method, monkeypatch):
     X, y = data_for(Estimator)
-    settings = {**SMALL, "batch_size": 10}
+    settings = {**FIRST_ORDER, "batch_size": 10}
     dense = Estimator(**settings, search="dense").fit(X, y)
 
     def fail(self, *args):
@@ -294,7 +295,7 @@ def test_without_memory_for_the_search_structure_training_is_dense(Estimator, me
 
 def test_memory_error_after_the_first_step_is_an_error(monkeypatch):
     X, y = data_for(FastReLUClassifier)
-    clf = FastReLUClassifier(**SMALL)
+    clf = FastReLUClassifier(**FIRST_ORDER)
     before = frozen_copy(vars(clf))
 
     def moved(self, pairs, solver):
