@@ -22,6 +22,7 @@ from skfastnn import FastReLUClassifier, FastReLURegressor
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.ticker import NullFormatter
 
 FIGURE = "which_solver.png"
 COPY = Path(__file__).resolve().parents[2] / "shared" / "data" / "uci_regression.npz"
@@ -67,6 +68,7 @@ def compare(title, models, X, y, axes):
         else:
             axes.plot([seconds], [score], "o-", label=family)
     axes.set(title=title, xscale="log", xlabel="fit seconds", ylabel="test score")
+    axes.xaxis.set_minor_formatter(NullFormatter())  # they would run into each other
     axes.relim()
     axes.autoscale_view()
 
