@@ -161,7 +161,6 @@ class GaussNewton:
             a batch is damped from the start, or it would undo what others have taught.
         """
         network = self.network
-        network = self.network
         self.pairs, self.rows, self.curvature, self.root_share = pairs, rows, curvature, np.sqrt(share)[:, None]
         self.V, self.total_weight = network.V.copy(), total_weight
         self.n_rows, self.n_outputs = raw.shape
