@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from numbers import Integral, Real
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
@@ -66,6 +67,11 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         "init": [StrOptions({"antisymmetric", "random"})],
         "train_output": ["boolean"],
     }
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
     @abstractmethod
     def __init__(
@@ -133,7 +139,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training rows; float32 stays float32, everything else becomes float64.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Target: class labels or a label indicator matrix for the classifier, numbers for the regressor.
@@ -201,11 +207,13 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
 
     def _validate(self, X, y, sample_weight, first_call, incremental, classes):
         """Return rows, target and weights of the samples that count."""
+        _check_indices(X)
         X, y = validate_data(
-            self, X, y, order="C", reset=first_call, multi_output=True,
+            self, X, y, order="C", accept_sparse="csr", reset=first_call, multi_output=True,
             dtype=(np.float64, np.float32) if first_call else self.coefs_[0].dtype,
         )  # fmt: skip
         y = self._validate_target(y, first_call, incremental, classes)
+        X = _without_duplicates(X)
         sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
         sample_weight = self._weigh_samples(y, sample_weight)
         used = sample_weight > 0  # a weight of zero is the same as leaving the sample out, draws included
@@ -232,7 +240,9 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         X, X_held, y, y_held, weight, weight_held = train_test_split(
             X, y, sample_weight, test_size=n_held_out, random_state=random_state, stratify=self._strata(y, n_held_out)
         )
-        return np.ascontiguousarray(X), y, weight, (np.ascontiguousarray(X_held), y_held, weight_held)
+        if not issparse(X):
+            X, X_held = np.ascontiguousarray(X), np.ascontiguousarray(X_held)
+        return X, y, weight, (X_held, y_held, weight_held)
 
     def _width(self):
         sizes = np.atleast_1d(self.hidden_layer_sizes)
@@ -254,8 +264,8 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             second_order = self.solver_ == "gauss_newton"
             self.threshold_ = resolve_threshold(self.threshold, width, LARGEST_THRESHOLD if second_order else np.inf)
             self._start = {
-                "mean": coordinates.mean, "scale": float(coordinates.scale), "target_shift": shift,
-                "target_scale": scale, "antisymmetric": self.init == "antisymmetric",
+                "mean": coordinates.mean, "scale": float(coordinates.scale), "offset": coordinates.offset,
+                "target_shift": shift, "target_scale": scale, "antisymmetric": self.init == "antisymmetric",
                 "seed": int(random_state.randint(np.iinfo(np.int32).max)),
                 "output_size": OUTPUT_SIZE if second_order and self.train_output else 1.0,
             }  # fmt: skip
@@ -268,8 +278,8 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         # no neuron can fire at an absurd threshold, which is said later; the scale of its output is then infinite
         with np.errstate(divide="ignore", invalid="ignore"):
             network = Network(
-                Coordinates(start["mean"], start["scale"]), width, target.shape[1], self.threshold_,
-                start["antisymmetric"], start["seed"], X.dtype, start["output_size"],
+                Coordinates(start["mean"], start["scale"], start["offset"]), width, target.shape[1],
+                self.threshold_, start["antisymmetric"], start["seed"], X.dtype, start["output_size"],
             )  # fmt: skip
         network.target_shift, network.target_scale = start["target_shift"], start["target_scale"]
         if first_call:
@@ -481,7 +491,8 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
 
         Rows are taken in chunks, so that memory is bounded by scikit-learn's `working_memory`.
         """
-        X = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
+        _check_indices(X)
+        X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
         (W, V), (c, v) = self.coefs_, self.intercepts_
         out = np.empty((X.shape[0], V.shape[1]), dtype=np.result_type(X.dtype, W.dtype))
         n_rows = get_chunk_n_rows(row_bytes=2 * W.shape[1] * W.itemsize, max_n_rows=X.shape[0])
@@ -490,3 +501,19 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             H += c
             out[part] = np.maximum(H, 0, out=H) @ V + v
         return out
+
+
+def _check_indices(X):
+    """Raise ValueError if indices of a compressed sparse X are out of range: compiled code would follow them."""
+    if issparse(X) and X.format in ("csr", "csc"):
+        # the check brings the index arrays of what it checks in shape, so let it have an object of its own
+        type(X)((X.data, X.indices, X.indptr), shape=X.shape).check_format(full_check=True)
+
+
+def _without_duplicates(X):
+    """Return X, or a copy of a sparse X in which each entry is stored once and in order."""
+    if not issparse(X) or X.has_canonical_format:
+        return X
+    X = X.copy()
+    X.sum_duplicates()
+    return X

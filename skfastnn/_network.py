@@ -11,10 +11,9 @@ import mmap
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import issparse
 from scipy.stats import norm as normal
 from sklearn.utils import gen_batches
-
-from skfastnn.passes._rows import gather_rows
 
 ALIGNMENT = 64
 HUGE_ARRAY, HUGE_PAGE = 1 << 23, 1 << 21
@@ -22,6 +21,8 @@ HUGE_ARRAY, HUGE_PAGE = 1 << 23, 1 << 21
 CHUNK_NEURONS = 1024
 # Rows of data handled at a time in double precision.
 CHUNK_ROWS = 2048
+# Share of numbers other than zero below which rows are not centred, so that what is zero stays zero.
+LOW_DENSITY = 0.05
 
 
 def aligned_zeros(shape, dtype, huge=True):
@@ -73,19 +74,33 @@ def expected_square(threshold):
 class Coordinates:
     """Normalised coordinates: ``(x - mean) / scale``.
 
+    Rows of which few numbers are other than zero are not centred, which would cost the zeros; the intercepts of the
+    network start so that it makes no difference there. What the numbers are decides, not how they are stored.
+
     Attributes
     ----------
     mean : ndarray of shape (n_features,)
+        What is subtracted: the weighted mean of the rows, or zero.
     scale : float
         Weighted root-mean-square norm of the centred rows.
+    offset : ndarray of shape (n_features,)
+        Mean of the rows in these coordinates: zero where they are centred.
     """
 
     mean: np.ndarray
     scale: float
+    offset: np.ndarray
 
     @classmethod
     def from_data(cls, X, sample_weight):
-        """Measure the weighted mean and scale of X; data without any spread are scaled by their norm alone."""
+        """Measure the weighted mean and scale of X; data without any spread are scaled by their norm alone.
+
+        Parameters
+        ----------
+        X : ndarray or sparse matrix of shape (n_samples, n_features)
+        sample_weight : ndarray of shape (n_samples,)
+            Positive.
+        """
         weight = sample_weight.astype(np.float64) / sample_weight.sum(dtype=np.float64)
         mean = sum(weight[part] @ X[part].astype(np.float64) for part in gen_batches(X.shape[0], CHUNK_ROWS))
         scale = cls._root_mean_square(X, weight, mean)
@@ -93,19 +108,40 @@ class Coordinates:
         if scale <= 1e-7 * np.linalg.norm(mean):
             mean = np.zeros_like(mean)
             scale = cls._root_mean_square(X, weight, mean)
-        return cls(mean.astype(X.dtype), scale if scale > 0 else 1.0)
+        scale = scale if scale > 0 else 1.0
+        nothing = np.zeros(X.shape[1], dtype=X.dtype)
+        if density(X, weight) < LOW_DENSITY:
+            return cls(nothing, scale, (mean / scale).astype(X.dtype))
+        return cls(mean.astype(X.dtype), scale, nothing)
 
     @staticmethod
     def _root_mean_square(X, weight, mean):
         total = 0.0
         for part in gen_batches(X.shape[0], CHUNK_ROWS):
-            rows = X[part] - mean
-            total += weight[part] @ np.einsum("ij,ij->i", rows, rows)
-        return float(np.sqrt(total))
+            if issparse(X):
+                rows = X[part].astype(np.float64)
+                squares = rows.multiply(rows).sum(axis=1) + mean @ mean
+                total += weight[part] @ (np.asarray(squares).ravel() - 2 * (rows @ mean))
+            else:
+                rows = X[part] - mean
+                total += weight[part] @ np.einsum("ij,ij->i", rows, rows)
+        return float(np.sqrt(max(total, 0.0)))
 
-    def gather(self, X, index, out, norms, n_threads):
-        """Write the normalised rows `index` of X into `out`, their norms into `norms`."""
-        gather_rows(X, index, self.mean, 1.0 / self.scale, out, norms, n_threads)
+
+def density(X, weight):
+    """Return the weighted share of the numbers in X that are not zero, however X is stored.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+    weight : ndarray of shape (n_samples,)
+        Sums to one.
+    """
+    if issparse(X):
+        per_row = np.diff(np.concatenate([[0], np.cumsum(X.data != 0)])[X.indptr])
+    else:
+        per_row = np.count_nonzero(X, axis=1)
+    return float(weight @ per_row) / X.shape[1]
 
 
 class Network:
@@ -160,10 +196,17 @@ class Network:
         self.anchored = np.zeros(n_neurons, dtype=np.uint8)
         # intercept, and the two numbers that a solver keeps for it
         self.c_state = aligned_zeros((n_neurons, 3), dtype)
-        self.c_state[:, 0] = -threshold
+        self.start_c = self._start_intercepts()
+        self.c_state[:, :1] = self.start_c
         self.v = np.zeros(n_outputs, dtype=dtype)
         self.target_shift = np.zeros(n_outputs)
         self.target_scale = np.ones(n_outputs)
+
+    def _start_intercepts(self):
+        """Return the intercepts at the start, (n_neurons, 1): pre-activations are -threshold on average."""
+        offset = self.coordinates.offset
+        mean = np.repeat(self.start[:, : self.n_features] @ offset, 1 << self.pair_shift)[: self.n_neurons]
+        return (-self.threshold - mean).astype(self.dtype)[:, None]
 
     @property
     def ld(self):

@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import make_classification
 
 from skfastnn import FastReLUClassifier, FastReLURegressor
+from skfastnn._network import Coordinates
 
 BOTH = pytest.mark.parametrize("Estimator", [FastReLUClassifier, FastReLURegressor])
 SOLVERS = pytest.mark.parametrize("solver", ["sgd", "adam"])
@@ -27,3 +28,8 @@ def assert_same_fit(a, b, rtol=0):
                 assert_allclose(left, right, rtol=rtol, atol=rtol)
             else:
                 assert_array_equal(left, right)
+
+
+def unit_coordinates(n_features, dtype=np.float64):
+    """Coordinates in which rows are what they are."""
+    return Coordinates(np.zeros(n_features, dtype), 1.0, np.zeros(n_features, dtype))

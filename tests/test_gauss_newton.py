@@ -12,10 +12,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from sklearn.neural_network import MLPClassifier
 
-from helpers import BOTH, assert_same_fit, data_for
+from helpers import BOTH, assert_same_fit, data_for, unit_coordinates
 from skfastnn import FastReLUClassifier, FastReLURegressor, _base
 from skfastnn._losses import BinaryLogLoss, Huber, Poisson, SoftmaxLogLoss, SquaredError
-from skfastnn._network import Coordinates, Network, aligned_zeros
+from skfastnn._network import Network, aligned_zeros
 from skfastnn._second_order_fitting import GaussNewtonTrainer
 from skfastnn.passes._gram import gram, gram_rows, sample_major
 from skfastnn.passes._pairs import PairLists, pairs_above_zero
@@ -38,9 +38,7 @@ class Problem:
         self, n_rows=60, n_features=5, n_neurons=150, n_outputs=3, dtype=np.float64, train_output=True, seed=0
     ):
         rng = np.random.default_rng(seed)
-        self.network = Network(
-            Coordinates(np.zeros(n_features, dtype), 1.0), n_neurons, n_outputs, 0.4, True, seed, dtype
-        )
+        self.network = Network(unit_coordinates(n_features, dtype), n_neurons, n_outputs, 0.4, True, seed, dtype)
         network = self.network
         network.V[:, :n_outputs] += 0.3 * rng.standard_normal((n_neurons, n_outputs)).astype(dtype)
         network.displacement[:, :n_features] += 0.2 * rng.standard_normal((n_neurons, n_features)).astype(dtype)

@@ -6,9 +6,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.integrate import quad
 from scipy.stats import norm as normal
 
+from helpers import unit_coordinates
 from skfastnn._network import Coordinates, Network, aligned_zeros, expected_square, padded_length, resolve_threshold
 from skfastnn.passes._forward import forward
 from skfastnn.passes._pairs import PairLists, pairs_above_zero
+from skfastnn.search._contract import TrainingRows
 from skfastnn.solvers._step_size import SGD_SHARE, adam_step_size, sgd_step_size, tangent_kernel
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -16,14 +18,8 @@ DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 def normalise(X, coordinates):
     """Rows in the coordinates of the network, padded, and their norms."""
-    rows = aligned_zeros((X.shape[0], padded_length(max(X.shape[1], 2), X.dtype)), X.dtype)
-    norms = np.zeros(X.shape[0], dtype=X.dtype)
-    coordinates.gather(X, np.arange(X.shape[0], dtype=np.int32), rows, norms, 1)
-    return rows, norms
-
-
-def unit_coordinates(n_features, dtype=np.float64):
-    return Coordinates(np.zeros(n_features, dtype), 1.0)
+    rows = TrainingRows(X, coordinates, padded_length(max(X.shape[1], 2), X.dtype), 1)
+    return rows.gather(np.arange(X.shape[0], dtype=np.int32), *rows.buffers(X.shape[0]))
 
 
 def make_network(X, n_neurons=50, n_outputs=3, threshold=1.0, antisymmetric=True, seed=0):

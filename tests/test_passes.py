@@ -5,7 +5,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.utils._testing import create_memmap_backed_data
 
-from skfastnn._network import Coordinates, Network, aligned_zeros, padded_length
+from helpers import unit_coordinates
+from skfastnn._network import Network, aligned_zeros, padded_length
 from skfastnn._threads import blas_threads
 from skfastnn.passes._blas import matmul_nt
 from skfastnn.passes._forward import forward, output_of_fired
@@ -479,7 +480,7 @@ def test_adam_step(n_features, n_outputs, dtype, trained_output):
 
 
 def make_training(solver, dtype=np.float64, n_features=5, n_outputs=2, **settings):
-    network = Network(Coordinates(np.zeros(n_features, dtype), 1.0), 70, n_outputs, 1.0, True, 0, dtype)
+    network = Network(unit_coordinates(n_features, dtype), 70, n_outputs, 1.0, True, 0, dtype)
     settings = {"train_output": True} | settings
     return network, solver(network, settings, 1)
 

@@ -73,7 +73,7 @@ class Training:
     ):  # fmt: skip
         self.rng, self.n_threads = np.random.default_rng(seed), n_threads
         d = X.shape[1]
-        coordinates = Coordinates(np.zeros(d, X.dtype), np.sqrt(d))
+        coordinates = Coordinates(np.zeros(d, X.dtype), np.sqrt(d), np.zeros(d, X.dtype))
         if normalised:
             coordinates = Coordinates.from_data(X, np.ones(X.shape[0], X.dtype))
         threshold = resolve_threshold(threshold, n_neurons)

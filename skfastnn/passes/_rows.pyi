@@ -10,3 +10,14 @@ def gather_rows(
     norms: NDArray[np.floating],
     n_threads: int,
 ) -> None: ...
+def gather_sparse_rows(
+    data: NDArray[np.floating],
+    indices: NDArray[np.int32],
+    indptr: NDArray[np.int64],
+    index: NDArray[np.int32],
+    mean: NDArray[np.floating],
+    inverse_scale: float,
+    out: NDArray[np.floating],
+    norms: NDArray[np.floating],
+    n_threads: int,
+) -> None: ...

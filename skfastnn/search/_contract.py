@@ -7,8 +7,10 @@ that do; the passes verify every pair, so that all engines give the same trainin
 from abc import ABC, abstractmethod
 
 import numpy as np
+from scipy.sparse import issparse
 
 from skfastnn._network import aligned_zeros
+from skfastnn.passes._rows import gather_rows, gather_sparse_rows
 
 
 class TrainingRows:
@@ -16,8 +18,8 @@ class TrainingRows:
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
-        C-ordered, as the user gave it; never copied as a whole.
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+        C-ordered, or without duplicates, as the user gave it; never copied as a whole.
     coordinates : skfastnn._network.Coordinates
     ld : int
         Padded number of features.
@@ -26,6 +28,9 @@ class TrainingRows:
 
     def __init__(self, X, coordinates, ld, n_threads):
         self.X = X
+        self.entries = None
+        if issparse(X):
+            self.entries = X.data, X.indices.astype(np.int32, copy=False), X.indptr.astype(np.int64, copy=False)
         self.coordinates = coordinates
         self.ld = ld
         self.n_threads = n_threads
@@ -41,7 +46,11 @@ class TrainingRows:
     def gather(self, index, rows, norms):
         """Normalise the rows `index` into the buffers; return the parts that were filled."""
         rows, norms = rows[: len(index)], norms[: len(index)]
-        self.coordinates.gather(self.X, index, rows, norms, self.n_threads)
+        mean, inverse_scale = self.coordinates.mean, 1.0 / self.coordinates.scale
+        if self.entries is None:
+            gather_rows(self.X, index, mean, inverse_scale, rows, norms, self.n_threads)
+        else:
+            gather_sparse_rows(*self.entries, index, mean, inverse_scale, rows, norms, self.n_threads)
         return rows, norms
 
 

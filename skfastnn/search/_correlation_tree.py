@@ -1,6 +1,7 @@
 """Lazy correlation trees as a search engine: certified candidates from references that are refreshed when it pays."""
 
 import numpy as np
+from sklearn.utils import gen_batches
 from sklearn.utils.extmath import randomized_svd
 
 from skfastnn._network import aligned_zeros
@@ -53,7 +54,7 @@ class CorrelationTreeSearch(SearchEngine):
         padded = self.n_groups * GROUP_SIZE
         # a line more than needed: samples a power of two apart would fight for the same places in the caches
         self.leaves = self._allocate((rows.n_samples, padded + GROUP_SIZE))
-        self.foot = np.full(m, network.threshold - DEPTH)
+        self.foot = -network.start_c[:, 0].astype(np.float64) - DEPTH
         self.waste = np.zeros(m)
         self.drift = np.zeros(padded, dtype=np.float32)
         self.threshold = np.full(padded, np.inf, dtype=np.float32)
@@ -71,7 +72,11 @@ class CorrelationTreeSearch(SearchEngine):
         self.standing_index = np.empty(0, dtype=np.int32)
         self.standing_drift = np.full(padded, -1, dtype=np.float32)
         self.standing_threshold = np.full(padded, np.inf, dtype=np.float32)
-        self._write_start()
+        if network.coordinates.offset.any():  # feet differ
+            for part in gen_batches(m, TILE_NEURONS):
+                self._write(np.arange(part.start, part.stop))
+        else:
+            self._write_start()
 
     @property
     def nbytes(self):
@@ -167,7 +172,7 @@ class CorrelationTreeSearch(SearchEngine):
         network, shift = self.network, self.network.pair_shift
         # whole groups: the draws behind the last neuron are zero, and nobody asks for their leaves
         n_drawn = self.n_groups * GROUP_SIZE >> shift
-        foot = network.threshold - DEPTH
+        foot = self.foot[0]
         for first, block in self._tiles():
             for k in range(0, n_drawn, TILE_NEURONS):
                 W = network.start[k : k + TILE_NEURONS]

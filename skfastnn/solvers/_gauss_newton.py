@@ -101,8 +101,7 @@ class GaussNewton:
         # scale, shift and preconditioner of the last solution, as long as the kernel is the same
         self.factored = None
         self.buffers, self.kernel = np.empty((0, 0, 0)), np.empty((0, 0))
-        self.start_c, self.start_v = network.c_state[:, :1].copy(), network.v.copy()
-        self.start_c[:] = -network.threshold
+        self.start_c, self.start_v = network.start_c, network.v.copy()
         # where the last accepted step led
         self.here = Displacement.zeros(network)
         self.trial = Displacement.zeros(network)
