@@ -29,11 +29,13 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         Width of the hidden layer.
     threshold : "auto" or float >= 0, default="auto"
         Shift b of the ReLU in standard deviations of the pre-activations: a neuron fires where its pre-activation
-        exceeds b. "auto" is ``sqrt(0.4 ln m)`` for m neurons, with "gauss_newton" at most 1; 0 is the plain ReLU.
-        Lower is busier, slower, and often more accurate.
+        exceeds b. "auto" is ``sqrt(0.4 ln m)`` for m neurons, with "gauss_newton" at most 1, on sparse data at most
+        0.5; 0 is the plain ReLU. Lower is busier, slower, and often more accurate. Data count as sparse where fewer
+        than 5 % of the numbers are other than zero, whether or not X is a sparse matrix.
     solver : {"auto", "adam", "gauss_newton", "sgd"}, default="auto"
         "gauss_newton" reaches the accuracy of a kernel machine in a handful of iterations on the whole data. "adam"
-        is lazy: a neuron that does not fire, and its moments, stand still, as in ``torch.optim.SparseAdam``. "sgd" with
+        is lazy: a neuron that does not fire, and its moments, stand still, as in ``torch.optim.SparseAdam``; on sparse
+        data so does a weight of a feature that none of the rows has. "sgd" with
         momentum is the textbook's. "auto" is "gauss_newton" for up to 5,000 samples and a loss with curvature, and
         "adam" otherwise, and in `partial_fit`.
     search : {"auto", "correlation_tree", "dense"}, default="auto"

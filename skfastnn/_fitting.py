@@ -10,7 +10,7 @@ from skfastnn._network import aligned_zeros
 from skfastnn._threads import effective_n_threads
 from skfastnn.passes._forward import forward, output_of_fired
 from skfastnn.passes._pairs import PairLists
-from skfastnn.search._contract import Batch, TrainingRows
+from skfastnn.search._contract import Batch, training_rows
 
 
 @dataclass
@@ -118,7 +118,7 @@ class Trainer:
 
     def _prepare(self, X):
         network = self.network
-        self.rows = TrainingRows(X, network.coordinates, network.ld, self.n_threads)
+        self.rows = training_rows(X, network, self.n_threads)
         self.engine.build(self.rows, network, self.n_threads)
         batch_size = self.schedule.batch_size
         self.row_buffer, self.norm_buffer = self.rows.buffers(batch_size)

@@ -83,13 +83,13 @@ class Coordinates:
         What is subtracted: the weighted mean of the rows, or zero.
     scale : float
         Weighted root-mean-square norm of the centred rows.
-    offset : ndarray of shape (n_features,)
-        Mean of the rows in these coordinates: zero where they are centred.
+    offset : ndarray of shape (n_features,) or None
+        Mean of the rows in these coordinates; None where they are centred.
     """
 
     mean: np.ndarray
     scale: float
-    offset: np.ndarray
+    offset: np.ndarray | None = None
 
     @classmethod
     def from_data(cls, X, sample_weight):
@@ -109,10 +109,9 @@ class Coordinates:
             mean = np.zeros_like(mean)
             scale = cls._root_mean_square(X, weight, mean)
         scale = scale if scale > 0 else 1.0
-        nothing = np.zeros(X.shape[1], dtype=X.dtype)
         if density(X, weight) < LOW_DENSITY:
-            return cls(nothing, scale, (mean / scale).astype(X.dtype))
-        return cls(mean.astype(X.dtype), scale, nothing)
+            return cls(np.zeros(X.shape[1], dtype=X.dtype), scale, (mean / scale).astype(X.dtype))
+        return cls(mean.astype(X.dtype), scale)
 
     @staticmethod
     def _root_mean_square(X, weight, mean):
@@ -163,7 +162,14 @@ class Network:
     dtype : numpy dtype
     output_size : float
         Size of the output weights at the start, positive or negative; larger ones let the hidden layer move less.
+
+    Attributes
+    ----------
+    by_panels : bool
+        Whether the hidden layer is laid out for sparse rows, see `skfastnn._panel_network.PanelNetwork`.
     """
+
+    by_panels = False
 
     def __init__(self, coordinates, n_neurons, n_outputs, threshold, antisymmetric, seed, dtype, output_size=1.0):
         self.coordinates = coordinates
@@ -175,9 +181,9 @@ class Network:
         self.output_scale = 1.0 / np.sqrt(n_neurons * expected_square(threshold))
 
         rng = np.random.default_rng(seed)
-        ld, ld_out = padded_length(max(self.n_features, 2), dtype), padded_length(n_outputs, dtype)
-        n_drawn = -(-n_neurons // 2) if antisymmetric else n_neurons
-        signs = output_size * rng.choice([-1.0, 1.0], size=(n_drawn, n_outputs))
+        ld_out = padded_length(n_outputs, dtype)
+        self.n_drawn = -(-n_neurons // 2) if antisymmetric else n_neurons
+        signs = output_size * rng.choice([-1.0, 1.0], size=(self.n_drawn, n_outputs))
         self.V = aligned_zeros((n_neurons, ld_out), dtype)
         if antisymmetric:
             self.V[::2, :n_outputs] = signs
@@ -187,13 +193,7 @@ class Network:
         else:
             self.V[:, :n_outputs] = signs
         self.start_V = self.V.copy()
-        self.start = aligned_zeros((n_drawn, ld), dtype)
-        for first in range(0, n_drawn, CHUNK_NEURONS):
-            rows = self.start[first : first + CHUNK_NEURONS, : self.n_features]
-            rows[...] = rng.standard_normal(rows.shape)
-        self.displacement = aligned_zeros((n_neurons, ld), dtype)
-        self.anchor = aligned_zeros((n_neurons, ld), dtype, huge=False)
-        self.anchored = np.zeros(n_neurons, dtype=np.uint8)
+        self._draw_hidden(rng)
         # intercept, and the two numbers that a solver keeps for it
         self.c_state = aligned_zeros((n_neurons, 3), dtype)
         self.start_c = self._start_intercepts()
@@ -202,11 +202,27 @@ class Network:
         self.target_shift = np.zeros(n_outputs)
         self.target_scale = np.ones(n_outputs)
 
+    def _draw_hidden(self, rng):
+        """Draw the hidden layer; the draws are the same whatever the layout."""
+        m, ld = self.n_neurons, padded_length(max(self.n_features, 2), self.dtype)
+        self.start = aligned_zeros((self.n_drawn, ld), self.dtype)
+        for first in range(0, self.n_drawn, CHUNK_NEURONS):
+            rows = self.start[first : first + CHUNK_NEURONS, : self.n_features]
+            rows[...] = rng.standard_normal(rows.shape)
+        self.displacement = aligned_zeros((m, ld), self.dtype)
+        self.anchor = aligned_zeros((m, ld), self.dtype, huge=False)
+        self.anchored = np.zeros(m, dtype=np.uint8)
+
     def _start_intercepts(self):
         """Return the intercepts at the start, (n_neurons, 1): pre-activations are -threshold on average."""
-        offset = self.coordinates.offset
-        mean = np.repeat(self.start[:, : self.n_features] @ offset, 1 << self.pair_shift)[: self.n_neurons]
-        return (-self.threshold - mean).astype(self.dtype)[:, None]
+        mean = 0.0
+        if self.coordinates.offset is not None:
+            mean = np.repeat(self._start_means(), 1 << self.pair_shift)[: self.n_neurons, None]
+        return np.full((self.n_neurons, 1), -self.threshold - mean, dtype=self.dtype)
+
+    def _start_means(self):
+        """Return the mean of the inner products of the rows with each draw."""
+        return self.start[:, : self.n_features] @ self.coordinates.offset
 
     @property
     def ld(self):
@@ -242,6 +258,9 @@ class Network:
             out += np.maximum(H, 0, out=H) @ self.V[first:last]
         return self.output_scale * out[:, : self.n_outputs] + self.v
 
+    def settle(self):
+        """Give back memory that training alone needs; nothing but `export` may follow."""
+
     def export(self):
         """Return `coefs_` and `intercepts_` in the original coordinates, laid out as MLPClassifier's.
 
@@ -250,6 +269,12 @@ class Network:
         coefs : list of ndarray of shapes (n_features, n_neurons) and (n_neurons, n_outputs)
         intercepts : list of ndarray of shapes (n_neurons,) and (n_outputs,)
         """
+        coefs, c = self._export_hidden()
+        V = self.V[:, : self.n_outputs] * (self.output_scale * self.target_scale)
+        v = self.target_shift + self.target_scale * self.v
+        return [coefs, V.astype(self.dtype)], [c.astype(self.dtype), v.astype(self.dtype)]
+
+    def _export_hidden(self):
         coefs = np.empty((self.n_features, self.n_neurons), dtype=self.dtype)
         c = self.c_state[:, 0].astype(np.float64)
         mean = self.coordinates.mean.astype(np.float64)
@@ -258,18 +283,19 @@ class Network:
             W = self.weights(first, last)[:, : self.n_features] / self.coordinates.scale
             coefs[:, first:last] = W.T
             c[first:last] -= W @ mean
-        V = self.V[:, : self.n_outputs] * (self.output_scale * self.target_scale)
-        v = self.target_shift + self.target_scale * self.v
-        return [coefs, V.astype(self.dtype)], [c.astype(self.dtype), v.astype(self.dtype)]
+        return coefs, c
 
     def load(self, coefs, intercepts):
         """Take parameters in the original coordinates; the start, and with it the penalty, stay as drawn."""
+        self._load_hidden(coefs[0], intercepts[0])
+        self.V[:, : self.n_outputs] = coefs[1] / (self.output_scale * self.target_scale)
+        self.v[...] = (intercepts[1] - self.target_shift) / self.target_scale
+
+    def _load_hidden(self, coefs, intercepts):
         mean = self.coordinates.mean.astype(np.float64)
         for first in range(0, self.n_neurons, CHUNK_NEURONS):
             last = min(first + CHUNK_NEURONS, self.n_neurons)
-            W = coefs[0][:, first:last].T.astype(np.float64)
+            W = coefs[:, first:last].T.astype(np.float64)
             start = self.reference(np.arange(first, last))[:, : self.n_features]
             self.displacement[first:last, : self.n_features] = W * self.coordinates.scale - start
-            self.c_state[first:last, 0] = intercepts[0][first:last] + W @ mean
-        self.V[:, : self.n_outputs] = coefs[1] / (self.output_scale * self.target_scale)
-        self.v[...] = (intercepts[1] - self.target_shift) / self.target_scale
+            self.c_state[first:last, 0] = intercepts[first:last] + W @ mean

@@ -32,4 +32,4 @@ def assert_same_fit(a, b, rtol=0):
 
 def unit_coordinates(n_features, dtype=np.float64):
     """Coordinates in which rows are what they are."""
-    return Coordinates(np.zeros(n_features, dtype), 1.0, np.zeros(n_features, dtype))
+    return Coordinates(np.zeros(n_features, dtype), 1.0)

@@ -73,7 +73,7 @@ class Training:
     ):  # fmt: skip
         self.rng, self.n_threads = np.random.default_rng(seed), n_threads
         d = X.shape[1]
-        coordinates = Coordinates(np.zeros(d, X.dtype), np.sqrt(d), np.zeros(d, X.dtype))
+        coordinates = Coordinates(np.zeros(d, X.dtype), np.sqrt(d))
         if normalised:
             coordinates = Coordinates.from_data(X, np.ones(X.shape[0], X.dtype))
         threshold = resolve_threshold(threshold, n_neurons)
@@ -84,7 +84,7 @@ class Training:
             self.network.load(*coefs)
             self.solver.measure()
         self.rows = TrainingRows(X, coordinates, self.network.ld, n_threads)
-        self.engine = make_engine(search)
+        self.engine = make_engine(search, self.network)
         self.engine.build(self.rows, self.network, n_threads)
 
     def batch(self, index):

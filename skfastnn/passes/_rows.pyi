@@ -11,9 +11,9 @@ def gather_rows(
     n_threads: int,
 ) -> None: ...
 def gather_sparse_rows(
-    data: NDArray[np.floating],
-    indices: NDArray[np.int32],
     indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    data: NDArray[np.floating],
     index: NDArray[np.int32],
     mean: NDArray[np.floating],
     inverse_scale: float,

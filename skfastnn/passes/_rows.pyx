@@ -2,7 +2,7 @@
 #
 # Problem     X stays as the user gave it (no centred copy of the whole); the rows of a batch are gathered and
 #             normalised when they are needed: out[i] = (X[index[i]] - mean) * inverse_scale.
-# Layout      X (n_samples, n_features) in C order, or its compressed rows: data, indices and indptr of a CSR matrix
+# Layout      X (n_samples, n_features) in C order, or its compressed rows: indptr, indices and data of a CSR matrix
 #             without duplicates. out (n_rows, ld), ld a multiple of 64 bytes, zero behind n_features.
 # Invariants  The same X gives the same bits in either layout.
 # Cost        O(n_rows * n_features), memory bound.
@@ -60,9 +60,9 @@ cdef floating _finish_row(Py_ssize_t n_features, Py_ssize_t ld, floating* out) n
 
 
 def gather_sparse_rows(
-    const floating[::1] data,           # IN    (n_entries,)
-    const int32_t[::1] indices,         # IN    (n_entries,) features, no duplicates within a row
     const int64_t[::1] indptr,          # IN    (n_samples + 1,)
+    const int32_t[::1] indices,         # IN    (n_entries,) features, no duplicates within a row
+    const floating[::1] data,           # IN    (n_entries,)
     const int32_t[::1] index,           # IN    (n_rows,)
     const floating[::1] mean,           # IN    (n_features,)
     floating inverse_scale,

@@ -6,7 +6,8 @@
 #             - momentum: what they would have done meanwhile (velocity and penalty move them) is a product of 2 x 2
 #               matrices, which the neuron's next update takes along, and the forward pass on the fly; `catch_up`
 #               carries it out by itself. Intercepts and output weights are few and take every step.
-#             - Adam: lazy, as torch.optim.SparseAdam: moments and weights of a silent neuron stand still.
+#             - Adam: lazy, as torch.optim.SparseAdam: moments and weights of a silent neuron stand still; on sparse
+#               rows, so do those of the features that none of its rows has.
 # Layout      displacement, velocity, ... (n_neurons, ld) with rows padded to 64 bytes; V (n_neurons, ld_out);
 #             c_state (n_neurons, 3): intercept, velocity or first moment, second moment.
 # Invariants  norms[r, :2] are the Euclidean norms of displacement and velocity as of the last touch; norms[r, 2]
@@ -33,6 +34,7 @@ cdef extern from "vector_kernels.h":
         double epsilon
         double penalty
         int nesterov
+        int sparse
     ctypedef struct touch_f32:
         float displacement, velocity, change
     ctypedef struct touch_f64:
@@ -70,6 +72,7 @@ cdef update_rule _rule(dict parameters) except *:
     rule.epsilon = parameters.get("epsilon", 0.0)
     rule.penalty = parameters["penalty"]
     rule.nesterov = parameters.get("nesterov", False)
+    rule.sparse = parameters.get("sparse", False)
     return rule
 
 
@@ -143,7 +146,7 @@ def adam_step(
     floating[:, ::1] square_V,              # INOUT (n_neurons, ld_out), or (0, 0)
     const floating[:, ::1] start_V,         # IN    (n_neurons, ld_out)
     double[:, ::1] norms,                   # INOUT (n_neurons, 3) displacement, 0, length of the path
-    dict parameters,                        # rate, momentum (beta_1), beta_2, epsilon, penalty
+    dict parameters,                        # rate, momentum (beta_1), beta_2, epsilon, penalty, sparse
     int n_threads,
 ):
     """One step of lazy Adam on the neurons that fired."""

@@ -42,6 +42,7 @@ typedef struct {
     double epsilon;    /* adam */
     double penalty;    /* factor of the displacement from the start in the gradient */
     int nesterov;      /* sgd */
+    int sparse;        /* adam: whether weights without a gradient stand still */
 } update_rule;
 
 #define REAL float

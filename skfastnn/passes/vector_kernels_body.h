@@ -3,6 +3,7 @@
 typedef REAL NAME(vec) __attribute__((vector_size(64), aligned(sizeof(REAL)), may_alias));
 typedef REAL NAME(quad) __attribute__((vector_size(4 * sizeof(REAL)), aligned(sizeof(REAL)), may_alias));
 typedef MASK4 NAME(mask) __attribute__((vector_size(4 * sizeof(REAL))));
+typedef MASK4 NAME(bits) __attribute__((vector_size(64)));
 #define VEC NAME(vec)
 #define QUAD NAME(quad)
 #define LOAD(p) (*(const VEC *)(p))
@@ -29,6 +30,12 @@ INLINE QUAD NAME(sums4)(VEC a0, VEC a1, VEC a2, VEC a3) {
 INLINE REAL NAME(sum)(VEC a) {
     QUAD q = NAME(fold)(a);
     return (q[0] + q[1]) + (q[2] + q[3]);
+}
+
+/* lane by lane: `yes` where the condition is not zero, else `no` */
+INLINE VEC NAME(where)(VEC condition, VEC yes, VEC no) {
+    NAME(bits) mask = (NAME(bits))(condition != (VEC){0});
+    return (VEC)(((NAME(bits))yes & mask) | ((NAME(bits))no & ~mask));
 }
 
 /* inner products of w with four rows; four because w is then loaded once for four multiplications */
@@ -157,11 +164,13 @@ INLINE void NAME(weighted_rows)(
         NAME(weighted_strip)(rows + j, ld, row, weight, count, sum + j, 1);
 }
 
-/* Gradient of one neuron from the rows it fired on: weights (n,), output weights (ld_out,), intercept (returned).
- * error (n_rows, ld_out) is the derivative of the loss by the output. signal (count,) is scratch. */
-INLINE REAL NAME(gradient)(
-    const REAL *X, ptrdiff_t ld_x, ptrdiff_t n, const int32_t *row, const REAL *value, int32_t count,
-    const REAL *error, const REAL *v, ptrdiff_t ld_out, REAL *signal, REAL *grad_w, REAL *grad_v
+/* Signals of one neuron, the derivatives by its pre-activations on the rows it fired on, and the gradient of its
+ * output weights. error (n_rows, ld_out) is the derivative of the loss by the output. Returns the gradient of the
+ * intercept. */
+INLINE REAL NAME(signals)(
+    const int32_t *row, const REAL *value, int32_t count, const REAL *error, const REAL *v, ptrdiff_t ld_out,
+    REAL *signal,             /* OUT   (count,) */
+    REAL *grad_v              /* OUT   (ld_out,) */
 ) {
     REAL grad_c = 0;
     if (ld_out == 1) {
@@ -186,6 +195,16 @@ INLINE REAL NAME(gradient)(
     }
     for (int32_t i = 0; i < count; i++)
         grad_c += signal[i];
+    return grad_c;
+}
+
+/* Gradient of one neuron from the rows it fired on: weights (n,), output weights (ld_out,), intercept (returned).
+ * signal (count,) is scratch. */
+INLINE REAL NAME(gradient)(
+    const REAL *X, ptrdiff_t ld_x, ptrdiff_t n, const int32_t *row, const REAL *value, int32_t count,
+    const REAL *error, const REAL *v, ptrdiff_t ld_out, REAL *signal, REAL *grad_w, REAL *grad_v
+) {
+    REAL grad_c = NAME(signals)(row, value, count, error, v, ld_out, signal, grad_v);
     NAME(weighted_rows)(X, ld_x, n, row, signal, count, grad_w);
     return grad_c;
 }
@@ -249,12 +268,18 @@ INLINE void NAME(adam_step)(
         VEC from_start = u;
         if (start)
             from_start += LOAD(start + j);
-        VEC g = LOAD(grad + j) + penalty * from_start;
+        VEC gradient = LOAD(grad + j);
+        VEC g = gradient + penalty * from_start;
         VEC m = b1 * LOAD(mean + j) + c1 * g;
         VEC s = b2 * LOAD(square + j) + c2 * (g * g);
         VEC root = s;
         NAME(root)(&root);
         VEC change = rate * m / (root + eps);
+        if (rule->sparse) {                  /* what has no gradient stands still */
+            change = NAME(where)(gradient, change, (VEC){0});
+            m = NAME(where)(gradient, m, LOAD(mean + j));
+            s = NAME(where)(gradient, s, LOAD(square + j));
+        }
         u -= change;
         STORE(mean + j, m);
         STORE(square + j, s);
@@ -328,21 +353,17 @@ VECTOR_CLONES static void NAME(sgd_neuron)(
     NAME(sgd_small)(c, v, velocity_v, start_v, ld_out, grad_c, grad_v, rule);
 }
 
-/* Backward pass and update of one neuron, Adam. c points to intercept change and its two moments (3,). */
-VECTOR_CLONES static void NAME(adam_neuron)(
-    REAL *p, REAL *mean, REAL *square, const REAL *start, REAL *c, REAL *v, REAL *mean_v, REAL *square_v,
-    const REAL *start_v, const REAL *X, ptrdiff_t ld_x, ptrdiff_t n, const int32_t *row, const REAL *value,
-    int32_t count, const REAL *error, ptrdiff_t ld_out, const update_rule *rule, REAL *scratch, NAME(touch) *norms
+/* One step of Adam on the intercept (c: value and two moments) and the output weights of one neuron. */
+INLINE void NAME(adam_small)(
+    REAL *c, REAL *v, REAL *mean_v, REAL *square_v, const REAL *start_v, ptrdiff_t ld_out, REAL grad_c,
+    const REAL *grad_v, const update_rule *rule
 ) {
-    REAL *grad_w = scratch, *grad_v = scratch + n, *signal = grad_v + ld_out;
     const REAL rate = (REAL)rule->rate, b1 = (REAL)rule->momentum, b2 = (REAL)rule->beta_2;
     const REAL eps = (REAL)rule->epsilon, penalty = (REAL)rule->penalty;
-    REAL grad_c = NAME(gradient)(X, ld_x, n, row, value, count, error, v, ld_out, signal, grad_w, grad_v);
-    NAME(adam_step)(p, mean, square, grad_w, start, n, rule, penalty, norms);
     c[1] = b1 * c[1] + (1 - b1) * grad_c;
     c[2] = b2 * c[2] + (1 - b2) * grad_c * grad_c;
     c[0] -= rate * c[1] / ((REAL)sqrt((double)c[2]) + eps);
-    if (mean_v == NULL)
+    if (mean_v == NULL)                      /* a frozen output layer */
         return;
     for (ptrdiff_t j = 0; j < ld_out; j++) {
         REAL g = grad_v[j] + penalty * (v[j] - start_v[j]);
@@ -350,6 +371,18 @@ VECTOR_CLONES static void NAME(adam_neuron)(
         square_v[j] = b2 * square_v[j] + (1 - b2) * g * g;
         v[j] -= rate * mean_v[j] / ((REAL)sqrt((double)square_v[j]) + eps);
     }
+}
+
+/* Backward pass and update of one neuron, Adam. */
+VECTOR_CLONES static void NAME(adam_neuron)(
+    REAL *p, REAL *mean, REAL *square, const REAL *start, REAL *c, REAL *v, REAL *mean_v, REAL *square_v,
+    const REAL *start_v, const REAL *X, ptrdiff_t ld_x, ptrdiff_t n, const int32_t *row, const REAL *value,
+    int32_t count, const REAL *error, ptrdiff_t ld_out, const update_rule *rule, REAL *scratch, NAME(touch) *norms
+) {
+    REAL *grad_w = scratch, *grad_v = scratch + n, *signal = grad_v + ld_out;
+    REAL grad_c = NAME(gradient)(X, ld_x, n, row, value, count, error, v, ld_out, signal, grad_w, grad_v);
+    NAME(adam_step)(p, mean, square, grad_w, start, n, rule, (REAL)rule->penalty, norms);
+    NAME(adam_small)(c, v, mean_v, square_v, start_v, ld_out, grad_c, grad_v, rule);
 }
 
 #undef VEC

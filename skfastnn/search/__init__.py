@@ -7,21 +7,25 @@ uses are chosen by name through :func:`make_engine`.
 from skfastnn.search._correlation_tree import CorrelationTreeSearch
 from skfastnn.search._correlation_trees import CorrelationDTree, CorrelationWTree
 from skfastnn.search._dense import DenseSearch
+from skfastnn.search._panels import PanelSearch
 
 ENGINES = {engine.name: engine for engine in (CorrelationTreeSearch, DenseSearch)}
+PANEL_ENGINES = {engine.name: engine for engine in (PanelSearch,)}
 
 __all__ = ["CorrelationDTree", "CorrelationWTree", "make_engine"]
 
 
-def make_engine(name):
+def make_engine(name, network):
     """Return a new search engine.
 
     Parameters
     ----------
     name : {"correlation_tree", "dense"}
+    network : skfastnn._network.Network
+        Networks that are laid out in panels have "dense" alone.
 
     Returns
     -------
     engine : skfastnn.search._contract.SearchEngine
     """
-    return ENGINES[name]()
+    return (PANEL_ENGINES if network.by_panels else ENGINES)[name]()

@@ -7,10 +7,22 @@ that do; the passes verify every pair, so that all engines give the same trainin
 from abc import ABC, abstractmethod
 
 import numpy as np
-from scipy.sparse import issparse
+from scipy.sparse import csr_array, issparse
 
 from skfastnn._network import aligned_zeros
 from skfastnn.passes._rows import gather_rows, gather_sparse_rows
+
+
+def entries(X):
+    """Return the arrays of a CSR matrix as the passes take them: indptr, indices, data."""
+    return X.indptr.astype(np.int64, copy=False), X.indices.astype(np.int32, copy=False), X.data
+
+
+def training_rows(X, network, n_threads):
+    """Return the rows of X as the network takes them, `TrainingRows` or `SparseTrainingRows`."""
+    if network.by_panels:
+        return SparseTrainingRows(X, network.coordinates)
+    return TrainingRows(X, network.coordinates, network.ld, n_threads)
 
 
 class TrainingRows:
@@ -28,9 +40,7 @@ class TrainingRows:
 
     def __init__(self, X, coordinates, ld, n_threads):
         self.X = X
-        self.entries = None
-        if issparse(X):
-            self.entries = X.data, X.indices.astype(np.int32, copy=False), X.indptr.astype(np.int64, copy=False)
+        self.entries = entries(X) if issparse(X) else None
         self.coordinates = coordinates
         self.ld = ld
         self.n_threads = n_threads
@@ -54,6 +64,34 @@ class TrainingRows:
         return rows, norms
 
 
+class SparseTrainingRows:
+    """The rows of sparse training data, which are scaled and never centred; the methods are those of `TrainingRows`.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+    coordinates : skfastnn._network.Coordinates
+    """
+
+    def __init__(self, X, coordinates):
+        self.X = csr_array(X)
+        self.inverse_scale = self.X.dtype.type(1.0 / coordinates.scale)
+
+    @property
+    def n_samples(self):
+        return self.X.shape[0]
+
+    def buffers(self, n_rows):
+        """Return what `gather` asks for: nothing."""
+        return None, None
+
+    def gather(self, index, rows=None, norms=None):
+        """Return the scaled rows `index`, a CSR array, and None: nobody asks for their norms."""
+        rows = self.X[index]
+        rows.data *= self.inverse_scale
+        return rows, None
+
+
 class Batch:
     """Normalised rows of one batch.
 
@@ -61,8 +99,8 @@ class Batch:
     ----------
     index : ndarray of shape (n_rows,), int32
         Samples of the batch.
-    rows : ndarray of shape (n_rows, ld)
-    norms : ndarray of shape (n_rows,)
+    rows : ndarray of shape (n_rows, ld), or CSR array of shape (n_rows, n_features)
+    norms : ndarray of shape (n_rows,), or None for sparse rows
     """
 
     def __init__(self, index, rows, norms):

@@ -2,6 +2,10 @@
 
 from skfastnn.solvers._first_order import Adam, MomentumSGD, Movement
 from skfastnn.solvers._gauss_newton import GaussNewton
+from skfastnn.solvers._sparse_first_order import PanelAdam, PanelSGD
+
+SOLVERS = {"adam": Adam, "gauss_newton": GaussNewton, "sgd": MomentumSGD}
+SOLVERS_OF_PANELS = {"adam": PanelAdam, "sgd": PanelSGD}
 
 __all__ = ["Adam", "GaussNewton", "MomentumSGD", "Movement", "make_solver"]
 
@@ -17,4 +21,5 @@ def make_solver(name, network, settings, n_threads):
         momentum, nesterovs_momentum, beta_1, beta_2, epsilon, train_output.
     n_threads : int
     """
-    return {"adam": Adam, "gauss_newton": GaussNewton, "sgd": MomentumSGD}[name](network, settings, n_threads)
+    solvers = SOLVERS_OF_PANELS if network.by_panels else SOLVERS
+    return solvers[name](network, settings, n_threads)

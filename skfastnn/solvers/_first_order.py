@@ -58,6 +58,18 @@ class FirstOrder:
         displacement = self.network.displacement
         self.norms[:, 0] = np.sqrt(np.einsum("ij,ij->i", displacement, displacement, dtype=np.float64))
 
+    def state(self):
+        """Return the arrays with which `resume` goes on."""
+        self.catch_up()
+        return {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+
+    def resume(self, arrays, n_steps):
+        """Go on with the state of another call, in which the network has moved to where it is."""
+        for name, value in arrays.items():
+            if getattr(self, name, value[:0]).shape == value.shape:
+                getattr(self, name)[...] = value
+        self.n_steps = n_steps
+
 
 class MomentumSGD(FirstOrder):
     """Gradient descent with momentum, classical or Nesterov's.
@@ -106,6 +118,10 @@ class MomentumSGD(FirstOrder):
                 neurons, network.displacement, self.velocity, network.anchor, network.anchored, self.norms,
                 self.touched, self.n_steps, self.pending, self.n_threads,
             )  # fmt: skip
+
+    def state(self):
+        # there is no anchor after loading: displacements are from the start
+        return {name: value for name, value in super().state().items() if name != "anchor_norms"}
 
     def rebased(self, neurons):
         super().rebased(neurons)
@@ -156,6 +172,9 @@ class MomentumSGD(FirstOrder):
 class Adam(FirstOrder):
     """Lazy Adam: only neurons that fire move, and only their moments decay.
 
+    On sparse data, of which few numbers are other than zero, the same holds for each weight: without a gradient it
+    stands still.
+
     Parameters
     ----------
     network : skfastnn._network.Network
@@ -190,6 +209,7 @@ class Adam(FirstOrder):
         self.n_steps += 1
         rate *= np.sqrt(1 - b2**self.n_steps) / (1 - b1**self.n_steps)
         parameters = {"rate": rate, "momentum": b1, "beta_2": b2, "epsilon": epsilon, "penalty": penalty}
+        parameters["sparse"] = network.coordinates.offset is not None
         adam_step(
             pairs, rows, error, network.displacement, self.mean, self.square, network.anchor, network.anchored,
             network.c_state, network.V, self.first_V, self.second_V, network.start_V, self.norms, parameters,

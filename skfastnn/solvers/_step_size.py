@@ -2,6 +2,7 @@
 
 import numpy as np
 from scipy.linalg import eigh
+from scipy.sparse import issparse
 from scipy.stats import norm as normal
 
 from skfastnn.passes._blas import matmul_nt
@@ -19,7 +20,7 @@ def tangent_kernel(rows, network, n_threads=1):
 
     Parameters
     ----------
-    rows : ndarray of shape (n_rows, ld)
+    rows : ndarray of shape (n_rows, ld) or CSR array of shape (n_rows, n_features)
         Normalised rows.
     network : skfastnn._network.Network
     n_threads : int
@@ -33,8 +34,11 @@ def tangent_kernel(rows, network, n_threads=1):
     part = np.empty((n, n), dtype=rows.dtype)
     for first in range(0, network.n_neurons, CHUNK_NEURONS):
         last = min(first + CHUNK_NEURONS, network.n_neurons)
-        Z = np.empty((n, last - first), dtype=rows.dtype)
-        matmul_nt(rows, network.weights(first, last), Z, n_threads)
+        if issparse(rows):
+            Z = rows @ network.weights(first, last).T
+        else:
+            Z = np.empty((n, last - first), dtype=rows.dtype)
+            matmul_nt(rows, network.weights(first, last), Z, n_threads)
         Z += network.c_state[first:last, 0]
         fires = (Z > 0).astype(Z.dtype)
         size = np.mean(network.V[first:last, : network.n_outputs] ** 2, axis=1)
@@ -44,7 +48,9 @@ def tangent_kernel(rows, network, n_threads=1):
         matmul_nt(H, H, part, n_threads)
         activations += part
     # 1 + <x, x'>: intercept and weights of a neuron; the rest: output layer
-    kernel = (1 + (rows @ rows.T).astype(np.float64)) * both_fire + activations
+    products = rows @ rows.T
+    products = products.toarray() if issparse(products) else products
+    kernel = (1 + products.astype(np.float64)) * both_fire + activations
     return network.output_scale**2 * kernel + 1
 
 
@@ -85,7 +91,7 @@ def adam_step_size(rows, sample_weight, network, first_change):
 
     Parameters
     ----------
-    rows : ndarray of shape (n_rows, ld)
+    rows : ndarray of shape (n_rows, ld) or CSR array of shape (n_rows, n_features)
         Normalised rows.
     sample_weight : ndarray of shape (n_rows,)
     network : skfastnn._network.Network

@@ -1,0 +1,387 @@
+# Passes over sparse rows: pre-activations, and updates of the neurons that fired, panel by panel.
+#
+# Problem     A row of text has a few dozen stored entries among tens of thousands of features. Following them neuron by
+#             neuron is a gather: one number of each cache line that is fetched. So 64 neurons are taken together, whose
+#             weights of a feature lie side by side: an entry costs four or eight vectors, used to the last number. All
+#             pre-activations are then computed, since picking candidates would save vectors only where a feature's
+#             64 neurons are silent together; updates touch the vectors in which a neuron fired.
+# Layout      Weights (n_panels, n_features, 64): a panel is one stretch of memory, of which the features of a batch
+#             fit the second-level cache. Column k of a panel is neuron `order[k]` of its 64: the first neurons of all
+#             antisymmetric pairs, then their twins, so that the start they share, (n_panels, n_features, 32), is added
+#             to either half by whole vectors. Rows as CSR arrays; for Adam, which needs the gradient of a weight over
+#             the batch at once, as the CSR arrays of the transposed batch.
+# Invariants  The weights are start + a * first + b * second (see solvers/_sparse_first_order.py). A panel is written by
+#             one thread, row after row: results do not depend on the number of threads.
+# Cost        n_entries * m multiplications forward (twice as many with momentum); backward per entry and vector of
+#             neurons in which one fired. Bound by the memory that the rare features of a batch bring in.
+# Threads     Blocks of neurons as in _pairs.pyx, dynamic.
+
+from cython cimport floating
+from cython.parallel cimport prange
+from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memset
+
+from skfastnn.passes._pairs cimport PairLists
+
+cdef extern from "panel_kernels.h":
+    int PANEL
+    ctypedef struct sparse_rows:
+        const int64_t* indptr
+        const int32_t* indices
+        Py_ssize_t n_rows
+    ctypedef struct update_rule:
+        double rate
+        double momentum
+        double beta_2
+        double epsilon
+        double penalty
+        int nesterov
+        int sparse
+    void panel_forward_f32(
+        sparse_rows, const float*, const float*, int, const float*, float, const float*, float, const float*,
+        float*) noexcept nogil
+    void panel_forward_f64(
+        sparse_rows, const double*, const double*, int, const double*, double, const double*, double, const double*,
+        double*) noexcept nogil
+    void panel_add_f32(
+        sparse_rows, const float*, const float*, const uint8_t*, float*, float, float*, float) noexcept nogil
+    void panel_add_f64(
+        sparse_rows, const double*, const double*, const uint8_t*, double*, double, double*, double) noexcept nogil
+    void panel_adam_f32(
+        sparse_rows, const int32_t*, const float*, const float*, const uint8_t*, const float*, int, float*, float*,
+        float*, const update_rule*) noexcept nogil
+    void panel_adam_f64(
+        sparse_rows, const int32_t*, const double*, const double*, const uint8_t*, const double*, int, double*,
+        double*, double*, const update_rule*) noexcept nogil
+    float signals_f32(
+        const int32_t*, const float*, int32_t, const float*, const float*, Py_ssize_t, float*, float*) noexcept nogil
+    double signals_f64(
+        const int32_t*, const double*, int32_t, const double*, const double*, Py_ssize_t, double*,
+        double*) noexcept nogil
+    void sgd_small_f32(
+        float*, float*, float*, const float*, Py_ssize_t, float, const float*, const update_rule*) noexcept nogil
+    void sgd_small_f64(
+        double*, double*, double*, const double*, Py_ssize_t, double, const double*,
+        const update_rule*) noexcept nogil
+    void adam_small_f32(
+        float*, float*, float*, float*, const float*, Py_ssize_t, float, const float*,
+        const update_rule*) noexcept nogil
+    void adam_small_f64(
+        double*, double*, double*, double*, const double*, Py_ssize_t, double, const double*,
+        const update_rule*) noexcept nogil
+
+PANEL_SIZE = PANEL
+
+# what the passes share: the rows, the panels, and how columns and neurons go together
+cdef struct Layout:
+    sparse_rows X
+    Py_ssize_t n_features
+    int n_start
+    const int32_t* order
+
+
+def panel_forward(
+    PairLists pairs,                        # OUT   rows that fire, and activations
+    const int64_t[::1] indptr,              # IN    (n_rows + 1,)
+    const int32_t[::1] indices,             # IN    (n_entries,)
+    const floating[::1] data,               # IN    (n_entries,)
+    const floating[:, :, ::1] start,        # IN    (n_panels, n_features, 32 or 64), or (0, 0, 0)
+    const floating[:, :, ::1] first,        # IN    (n_panels, n_features, 64)
+    floating a,
+    const floating[:, :, ::1] second,       # IN    (n_panels, n_features, 64), or (0, 0, 0)
+    floating b,
+    const int32_t[::1] order,               # IN    (64,) neuron of a column
+    const floating[:, ::1] c_state,         # IN    (n_neurons, 3) intercepts first
+    int n_threads,
+):
+    """Compute all pre-activations and list those above zero."""
+    cdef Py_ssize_t block
+    cdef int status = 0
+    cdef Layout layout = _layout(pairs, indptr, indices, first.shape[0], first.shape[1], start.shape[2], order)
+    cdef const floating* data_start = &data[0] if data.shape[0] else NULL
+    cdef const floating* start_start = &start[0, 0, 0] if start.shape[0] else NULL
+    cdef const floating* second_start = &second[0, 0, 0] if second.shape[0] else NULL
+    if pairs.itemsize != sizeof(floating) or c_state.shape[0] != pairs.n_neurons:
+        raise ValueError("pairs must hold values of the weights' dtype for the neurons of c_state")
+    for block in prange(pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
+        status += _forward_block(pairs, block, layout, data_start, start_start, &first[0, 0, 0], a, second_start, b,
+                                 &c_state[0, 0])
+    if status:
+        raise MemoryError("no memory for the lists of firing pairs")
+
+
+cdef Layout _layout(
+    PairLists pairs, const int64_t[::1] indptr, const int32_t[::1] indices, n_panels, n_features, n_start,
+    const int32_t[::1] order,
+) except *:
+    cdef Layout layout
+    if n_panels * PANEL < pairs.n_neurons or order.shape[0] != PANEL or indptr[indptr.shape[0] - 1] > indices.shape[0]:
+        raise ValueError("panels, order and rows must fit the lists")
+    layout.X.indptr = &indptr[0]
+    layout.X.indices = &indices[0] if indices.shape[0] else NULL
+    layout.X.n_rows = indptr.shape[0] - 1
+    layout.n_features = n_features
+    layout.n_start = n_start
+    layout.order = &order[0]
+    return layout
+
+
+cdef int _forward_block(
+    PairLists pairs, Py_ssize_t block, Layout layout, const floating* data, const floating* start,
+    const floating* first, floating a, const floating* second, floating b, const floating* c_state,
+) noexcept nogil:
+    cdef Py_ssize_t p, k, r
+    cdef Py_ssize_t last = min((block + 1) * pairs.block_size, pairs.n_neurons)
+    cdef Py_ssize_t size = layout.n_features * PANEL
+    cdef const floating* start_p
+    cdef const floating* second_p
+    cdef floating intercept[64]
+    cdef floating* z = <floating*> malloc(max(layout.X.n_rows, 1) * PANEL * sizeof(floating))
+    if z == NULL:
+        return -1
+    pairs.used[block] = 0
+    for p in range(block * pairs.block_size // PANEL, (last + PANEL - 1) // PANEL):
+        for k in range(PANEL):
+            r = p * PANEL + layout.order[k]
+            intercept[k] = c_state[3 * r] if r < last else 0
+        start_p = start + p * layout.n_features * layout.n_start if start != NULL else NULL
+        second_p = second + p * size if second != NULL else NULL
+        if floating is float:
+            panel_forward_f32(layout.X, data, start_p, layout.n_start, first + p * size, a, second_p, b, intercept, z)
+        else:
+            panel_forward_f64(layout.X, data, start_p, layout.n_start, first + p * size, a, second_p, b, intercept, z)
+        for k in range(PANEL):
+            r = p * PANEL + layout.order[k]
+            if r < last and _emit(pairs, block, r, z + k, layout.X.n_rows) < 0:
+                free(z)
+                return -1
+    free(z)
+    return 0
+
+
+cdef int _emit(PairLists pairs, Py_ssize_t block, Py_ssize_t r, const floating* z, Py_ssize_t n_rows) noexcept nogil:
+    """List the rows on which a neuron fires."""
+    cdef Py_ssize_t i
+    cdef int32_t kept = 0
+    cdef int32_t* rows
+    cdef floating* values
+    if pairs.reserve(block, n_rows + 1) < 0:
+        return -1
+    rows = pairs.rows[block] + pairs.used[block]
+    values = <floating*> pairs.values[block] + pairs.used[block]
+    for i in range(n_rows):
+        # written always, counted when positive: no branch to mispredict
+        rows[kept] = <int32_t> i
+        values[kept] = z[i * PANEL]
+        kept += z[i * PANEL] > 0
+    pairs.start[r] = pairs.used[block]
+    pairs.count[r] = kept
+    pairs.used[block] += kept
+    return 0
+
+
+cdef update_rule _rule(dict parameters) except *:
+    cdef update_rule rule
+    rule.rate = parameters["rate"]
+    rule.momentum = parameters["momentum"]
+    rule.beta_2 = parameters.get("beta_2", 0.0)
+    rule.epsilon = parameters.get("epsilon", 0.0)
+    rule.penalty = parameters["penalty"]
+    rule.nesterov = parameters.get("nesterov", False)
+    rule.sparse = True
+    return rule
+
+
+def panel_sgd_step(
+    PairLists pairs,                        # IN    fired pairs and their activations
+    const int64_t[::1] indptr,              # IN    (n_rows + 1,)
+    const int32_t[::1] indices,             # IN    (n_entries,)
+    const floating[::1] data,               # IN    (n_entries,)
+    const floating[:, ::1] error,           # IN    (n_rows, ld_out)
+    floating[:, :, ::1] first,              # INOUT (n_panels, n_features, 64)
+    floating a,                             # IN    what a gradient of one adds to first
+    floating[:, :, ::1] second,             # INOUT (n_panels, n_features, 64), or (0, 0, 0)
+    floating b,                             # IN    what a gradient of one adds to second
+    const int32_t[::1] order,               # IN    (64,) neuron of a column
+    floating[:, ::1] c_state,               # INOUT (n_neurons, 3)
+    floating[:, ::1] V,                     # INOUT (n_neurons, ld_out)
+    floating[:, ::1] velocity_V,            # INOUT (n_neurons, ld_out), or (0, 0): V is frozen
+    const floating[:, ::1] start_V,         # IN    (n_neurons, ld_out)
+    dict parameters,                        # of intercepts and output weights: rate, momentum, nesterov, penalty
+    int n_threads,
+):
+    """One step of gradient descent with momentum: weights take their gradient, the others their whole step."""
+    cdef update_rule rule = _rule(parameters)
+    cdef Py_ssize_t block
+    cdef int status = 0
+    cdef Layout layout = _layout(pairs, indptr, indices, first.shape[0], first.shape[1], 0, order)
+    cdef const floating* data_start = &data[0] if data.shape[0] else NULL
+    cdef floating* second_start = &second[0, 0, 0] if second.shape[0] else NULL
+    cdef floating* velocity_v = &velocity_V[0, 0] if velocity_V.shape[0] else NULL
+    _check(pairs, sizeof(floating), layout.X.n_rows, error.shape[0], error.shape[1], V.shape[0], V.shape[1])
+    for block in prange(pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
+        status += _sgd_block(pairs, block, layout, data_start, &error[0, 0], V.shape[1], &first[0, 0, 0], a,
+                             second_start, b, &c_state[0, 0], &V[0, 0], velocity_v, &start_V[0, 0], &rule)
+    if status:
+        raise MemoryError("no memory for the signals of a batch")
+
+
+cdef _check(PairLists pairs, itemsize, n_rows, n_errors, ld_error, n_neurons, ld_out):
+    if pairs.itemsize != itemsize or pairs.n_neurons != n_neurons or n_errors < n_rows or ld_error != ld_out:
+        raise ValueError("lists, errors and output weights must be of the same neurons, rows and dtype")
+
+
+cdef int _sgd_block(
+    PairLists pairs, Py_ssize_t block, Layout layout, const floating* data, const floating* error, Py_ssize_t ld_out,
+    floating* first, floating a, floating* second, floating b, floating* c_state, floating* V, floating* velocity_v,
+    const floating* start_v, const update_rule* rule,
+) noexcept nogil:
+    cdef Py_ssize_t p, k, r
+    cdef Py_ssize_t last = min((block + 1) * pairs.block_size, pairs.n_neurons)
+    cdef Py_ssize_t size = layout.n_features * PANEL
+    cdef Py_ssize_t n_rows = layout.X.n_rows
+    cdef floating grad_c
+    cdef floating* velocity_vr
+    cdef floating* scratch = <floating*> malloc((n_rows * (PANEL + 1) + ld_out) * sizeof(floating))
+    cdef uint8_t* used = <uint8_t*> malloc(max(n_rows, 1))
+    cdef floating* grad_v = scratch + n_rows * (PANEL + 1)
+    if scratch == NULL or used == NULL:
+        free(scratch)
+        free(used)
+        return -1
+    for p in range(block * pairs.block_size // PANEL, (last + PANEL - 1) // PANEL):
+        memset(scratch, 0, n_rows * PANEL * sizeof(floating))
+        memset(used, 0, n_rows)
+        for k in range(PANEL):
+            r = p * PANEL + layout.order[k]
+            if r >= last:
+                continue
+            grad_c = _spread_signals(pairs, block, r, k, error, V + r * ld_out, ld_out, n_rows, scratch, used, grad_v)
+            velocity_vr = velocity_v + r * ld_out if velocity_v != NULL else NULL
+            if floating is float:
+                sgd_small_f32(c_state + 3 * r, V + r * ld_out, velocity_vr, start_v + r * ld_out, ld_out, grad_c,
+                              grad_v, rule)
+            else:
+                sgd_small_f64(c_state + 3 * r, V + r * ld_out, velocity_vr, start_v + r * ld_out, ld_out, grad_c,
+                              grad_v, rule)
+        if floating is float:
+            panel_add_f32(layout.X, data, scratch, used, first + p * size, a, second + p * size if second else NULL, b)
+        else:
+            panel_add_f64(layout.X, data, scratch, used, first + p * size, a, second + p * size if second else NULL, b)
+    free(scratch)
+    free(used)
+    return 0
+
+
+cdef floating _spread_signals(
+    PairLists pairs, Py_ssize_t block, Py_ssize_t r, Py_ssize_t column, const floating* error, const floating* v,
+    Py_ssize_t ld_out, Py_ssize_t n_rows,
+    floating* scratch,            # INOUT (n_rows, 64) signals by row, and room for those of one neuron
+    uint8_t* used,                # INOUT (n_rows,) vectors of a row that hold signals, as bits
+    floating* grad_v,             # OUT   (ld_out,) gradient of the output weights
+) noexcept nogil:
+    """Put the signals of a neuron into its column; return the gradient of its intercept."""
+    cdef int32_t i
+    cdef int32_t count = pairs.count[r]
+    cdef const int32_t* row = pairs.rows[block] + pairs.start[r]
+    cdef const floating* value = <floating*> pairs.values[block] + pairs.start[r]
+    cdef floating* signal = scratch + n_rows * PANEL
+    cdef floating grad_c
+    cdef uint8_t vector = <uint8_t> (1 << (column * sizeof(floating) // 64))
+    if floating is float:
+        grad_c = signals_f32(row, value, count, error, v, ld_out, signal, grad_v)
+    else:
+        grad_c = signals_f64(row, value, count, error, v, ld_out, signal, grad_v)
+    for i in range(count):
+        scratch[row[i] * PANEL + column] = signal[i]
+        used[row[i]] |= vector
+    return grad_c
+
+
+def panel_adam_step(
+    PairLists pairs,                        # IN    fired pairs and their activations
+    Py_ssize_t n_rows,
+    const int64_t[::1] indptr,              # IN    (n_present + 1,) the batch by feature: those it has,
+    const int32_t[::1] features,            # IN    (n_present,) which they are,
+    const int32_t[::1] rows,                # IN    (n_entries,) their rows
+    const floating[::1] data,               # IN    (n_entries,) and numbers
+    const floating[:, ::1] error,           # IN    (n_rows, ld_out)
+    const floating[:, :, ::1] start,        # IN    (n_panels, n_features, 32 or 64), or (0, 0, 0): no penalty
+    floating[:, :, ::1] weights,            # INOUT (n_panels, n_features, 64)
+    floating[:, :, ::1] mean,               # INOUT (n_panels, n_features, 64)
+    floating[:, :, ::1] square,             # INOUT (n_panels, n_features, 64)
+    const int32_t[::1] order,               # IN    (64,) neuron of a column
+    floating[:, ::1] c_state,               # INOUT (n_neurons, 3)
+    floating[:, ::1] V,                     # INOUT (n_neurons, ld_out)
+    floating[:, ::1] mean_V,                # INOUT (n_neurons, ld_out), or (0, 0): V is frozen
+    floating[:, ::1] square_V,              # INOUT (n_neurons, ld_out), or (0, 0)
+    const floating[:, ::1] start_V,         # IN    (n_neurons, ld_out)
+    dict parameters,                        # rate, momentum (beta_1), beta_2, epsilon, penalty
+    int n_threads,
+):
+    """One step of lazy Adam: weights whose gradient is zero, and neurons that are silent, stand still."""
+    cdef update_rule rule = _rule(parameters)
+    cdef Py_ssize_t block
+    cdef int status = 0
+    cdef Layout layout = _layout(pairs, indptr, rows, weights.shape[0], weights.shape[1], start.shape[2], order)
+    cdef const floating* data_start = &data[0] if data.shape[0] else NULL
+    cdef const int32_t* features_start = &features[0] if features.shape[0] else NULL
+    cdef const floating* start_start = &start[0, 0, 0] if start.shape[0] else NULL
+    cdef floating* mean_v = &mean_V[0, 0] if mean_V.shape[0] else NULL
+    cdef floating* square_v = &square_V[0, 0] if mean_V.shape[0] else NULL
+    _check(pairs, sizeof(floating), n_rows, error.shape[0], error.shape[1], V.shape[0], V.shape[1])
+    for block in prange(pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
+        status += _adam_block(pairs, block, layout, n_rows, features_start, data_start, &error[0, 0], V.shape[1],
+                              start_start, &weights[0, 0, 0], &mean[0, 0, 0], &square[0, 0, 0], &c_state[0, 0],
+                              &V[0, 0], mean_v, square_v, &start_V[0, 0], &rule)
+    if status:
+        raise MemoryError("no memory for the signals of a batch")
+
+
+cdef int _adam_block(
+    PairLists pairs, Py_ssize_t block, Layout layout, Py_ssize_t n_rows, const int32_t* features,
+    const floating* data, const floating* error, Py_ssize_t ld_out, const floating* start, floating* weights,
+    floating* mean, floating* square, floating* c_state, floating* V, floating* mean_v, floating* square_v,
+    const floating* start_v, const update_rule* rule,
+) noexcept nogil:
+    cdef Py_ssize_t p, k, r
+    cdef Py_ssize_t last = min((block + 1) * pairs.block_size, pairs.n_neurons)
+    cdef Py_ssize_t size = layout.n_features * PANEL
+    cdef floating grad_c
+    cdef floating* mean_vr
+    cdef floating* square_vr
+    cdef const floating* start_p
+    cdef floating* scratch = <floating*> malloc((n_rows * (PANEL + 1) + ld_out) * sizeof(floating))
+    cdef uint8_t* used = <uint8_t*> malloc(max(n_rows, 1))
+    cdef floating* grad_v = scratch + n_rows * (PANEL + 1)
+    if scratch == NULL or used == NULL:
+        free(scratch)
+        free(used)
+        return -1
+    for p in range(block * pairs.block_size // PANEL, (last + PANEL - 1) // PANEL):
+        memset(scratch, 0, n_rows * PANEL * sizeof(floating))
+        memset(used, 0, n_rows)
+        for k in range(PANEL):
+            r = p * PANEL + layout.order[k]
+            if r >= last or pairs.count[r] == 0:
+                continue
+            grad_c = _spread_signals(pairs, block, r, k, error, V + r * ld_out, ld_out, n_rows, scratch, used, grad_v)
+            mean_vr = mean_v + r * ld_out if mean_v != NULL else NULL
+            square_vr = square_v + r * ld_out if mean_v != NULL else NULL
+            if floating is float:
+                adam_small_f32(c_state + 3 * r, V + r * ld_out, mean_vr, square_vr, start_v + r * ld_out, ld_out,
+                               grad_c, grad_v, rule)
+            else:
+                adam_small_f64(c_state + 3 * r, V + r * ld_out, mean_vr, square_vr, start_v + r * ld_out, ld_out,
+                               grad_c, grad_v, rule)
+        start_p = start + p * layout.n_features * layout.n_start if start != NULL else NULL
+        if floating is float:
+            panel_adam_f32(layout.X, features, data, scratch, used, start_p, layout.n_start, weights + p * size,
+                           mean + p * size, square + p * size, rule)
+        else:
+            panel_adam_f64(layout.X, features, data, scratch, used, start_p, layout.n_start, weights + p * size,
+                           mean + p * size, square + p * size, rule)
+    free(scratch)
+    free(used)
+    return 0

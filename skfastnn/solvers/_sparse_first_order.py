@@ -1,0 +1,162 @@
+"""Gradient descent with momentum, and Adam, on networks laid out in panels, for rows of few stored entries.
+
+A step of either touches the weights between the features of the batch and the neurons that fired. With momentum and
+the penalty all others move too, linearly: their state, distance from the start and velocity, is multiplied by a 2 x 2
+matrix A. So the state is kept as ``T y`` with one matrix T for all weights, which takes every A; a gradient alone
+changes y. Nothing is pending for any weight, whenever it is looked at.
+"""
+
+import numpy as np
+
+from skfastnn._network import aligned_zeros
+from skfastnn.passes._panels import panel_adam_step, panel_sgd_step
+from skfastnn.search._contract import entries
+from skfastnn.solvers._first_order import FirstOrder
+
+# y is expressed anew when its columns in T, scaled to one, are nearly parallel, or when one has all but vanished.
+WORST_CONDITION, LEAST_COLUMN = 1e3, 1e-12
+
+
+class PanelSGD(FirstOrder):
+    """Gradient descent with momentum, classical or Nesterov's.
+
+    Parameters
+    ----------
+    network : skfastnn._panel_network.PanelNetwork
+    settings : dict
+        `momentum`, `nesterovs_momentum`, `train_output`.
+    n_threads : int
+    """
+
+    def __init__(self, network, settings, n_threads):
+        super().__init__(network, settings, n_threads)
+        self.n_numbers = 2 if settings["momentum"] > 0 else 1
+        if self.n_numbers == 2:
+            network.second = aligned_zeros(network.first.shape, network.dtype)
+        # (distance from the start, velocity) = T @ (first, second)
+        self.T = np.eye(self.n_numbers)
+        self.started = False
+
+    def measure(self):
+        """Nobody asks how far the weights have moved."""
+
+    def catch_up(self, neurons=None):
+        """Nothing is ever pending."""
+
+    def state(self):
+        """Return the arrays with which `resume` goes on."""
+        self._express(np.eye(self.n_numbers))
+        return super().state() | {"velocity": self.network.second}
+
+    def resume(self, arrays, n_steps):
+        """Go on with the state of another call."""
+        super().resume(arrays, n_steps)
+        if arrays["velocity"].shape == self.network.second.shape:
+            self.network.second[...] = arrays["velocity"]
+
+    def step(self, pairs, rows, error, intercept_error, rate, penalty):
+        """Take one step; see `MomentumSGD.step`, with sparse rows."""
+        network, mu = self.network, self.settings["momentum"]
+        nesterov = self.settings["nesterovs_momentum"]
+        along, lookahead = (mu, 1.0) if nesterov else (1.0, 0.0)
+        shrink = rate * penalty
+        # velocity' = mu velocity - rate g - shrink u;  u' = u + along velocity' - lookahead (rate g + shrink u)
+        A = np.array([[1 - (along + lookahead) * shrink, along * mu], [-shrink, mu]])[
+            : self.n_numbers, : self.n_numbers
+        ]
+        if not self.started:
+            self._express(_modes(A))
+            self.started = True
+        self.T = A @ self.T
+        if _is_worn(self.T):
+            self._express(_modes(A))
+        change = np.linalg.solve(self.T, -rate * np.array([along + lookahead, 1.0])[: self.n_numbers])
+        panel_sgd_step(
+            pairs, *entries(rows), error, network.first, change[0], network.second, change[-1], network.order,
+            network.c_state, network.V, self.first_V, network.start_V,
+            {"rate": rate, "momentum": mu, "nesterov": nesterov, "penalty": penalty}, self.n_threads,
+        )  # fmt: skip
+        network.factors = tuple(self.T[0]) if self.n_numbers == 2 else (self.T[0, 0], 0.0)
+        self.n_steps += 1
+        if self.settings["train_output"]:
+            self.first_v = mu * self.first_v - rate * intercept_error
+            network.v += mu * self.first_v - rate * intercept_error if nesterov else self.first_v
+
+    def _express(self, basis):
+        """Express the state of all weights in another basis."""
+        change = np.linalg.solve(basis, self.T).astype(self.network.dtype)
+        first, second = self.network.first, self.network.second
+        if not np.array_equal(change, np.eye(self.n_numbers)):
+            for p in range(first.shape[0]):
+                if self.n_numbers == 1:
+                    first[p] *= change[0, 0]
+                else:
+                    first[p], second[p] = (
+                        change[0, 0] * first[p] + change[0, 1] * second[p],
+                        change[1, 0] * first[p] + change[1, 1] * second[p],
+                    )
+        self.T = basis
+        self.network.factors = tuple(basis[0]) if self.n_numbers == 2 else (basis[0, 0], 0.0)
+
+
+def _modes(A):
+    """Return a basis in which A^k is far from singular for long: its eigenvectors, if they are real and distinct."""
+    values, vectors = np.linalg.eig(A)
+    if np.isrealobj(values) and not _is_worn(vectors):
+        return vectors
+    return np.eye(A.shape[0])
+
+
+def _is_worn(T):
+    lengths = np.linalg.norm(T, axis=0)
+    return lengths.min() < LEAST_COLUMN or np.linalg.cond(T / lengths) > WORST_CONDITION
+
+
+class PanelAdam(FirstOrder):
+    """Lazy Adam: only weights with a gradient move, and only their moments decay.
+
+    Parameters
+    ----------
+    network : skfastnn._panel_network.PanelNetwork
+    settings : dict
+        `beta_1`, `beta_2`, `epsilon`, `train_output`.
+    n_threads : int
+    """
+
+    def __init__(self, network, settings, n_threads):
+        super().__init__(network, settings, n_threads)
+        self.mean = aligned_zeros(network.first.shape, network.dtype)
+        self.square = aligned_zeros(network.first.shape, network.dtype)
+        self.second_V = np.zeros_like(self.first_V)
+        self.second_v = np.zeros_like(network.v)
+
+    def measure(self):
+        """Nobody asks how far the weights have moved."""
+
+    def catch_up(self, neurons=None):
+        """Nothing is ever pending."""
+
+    def step(self, pairs, rows, error, intercept_error, rate, penalty):
+        """Take one step; see `MomentumSGD.step`, with sparse rows."""
+        network = self.network
+        if network.base.size:
+            network.fold_start(keep=penalty > 0)
+        b1, b2, epsilon = (self.settings[name] for name in ("beta_1", "beta_2", "epsilon"))
+        epsilon = max(epsilon, float(np.finfo(network.dtype).tiny))
+        self.n_steps += 1
+        rate *= np.sqrt(1 - b2**self.n_steps) / (1 - b1**self.n_steps)
+        by_feature = rows.tocsc()
+        counts = np.diff(by_feature.indptr)
+        present = np.flatnonzero(counts)
+        ends = np.concatenate([[0], by_feature.indptr[present + 1]])
+        panel_adam_step(
+            pairs, rows.shape[0], ends.astype(np.int64), present.astype(np.int32),
+            by_feature.indices.astype(np.int32, copy=False), by_feature.data, error, network.start, network.first,
+            self.mean, self.square, network.order, network.c_state, network.V, self.first_V, self.second_V,
+            network.start_V, {"rate": rate, "momentum": b1, "beta_2": b2, "epsilon": epsilon, "penalty": penalty},
+            self.n_threads,
+        )  # fmt: skip
+        if self.settings["train_output"]:
+            self.first_v = b1 * self.first_v + (1 - b1) * intercept_error
+            self.second_v = b2 * self.second_v + (1 - b2) * intercept_error**2
+            network.v -= rate * self.first_v / (np.sqrt(self.second_v) + epsilon)

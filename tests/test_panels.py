@@ -1,0 +1,282 @@
+"""Networks in panels, for sparse rows: passes and solvers against plain NumPy and the neuron-major passes."""
+
+import itertools
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from test_sparse import estimator, words
+
+from helpers import BOTH
+from skfastnn import FastReLUClassifier
+from skfastnn._network import Coordinates, Network
+from skfastnn._panel_network import PANEL, PanelNetwork
+from skfastnn.passes._pairs import PairLists
+from skfastnn.passes._panels import PANEL_SIZE, panel_adam_step, panel_forward, panel_sgd_step
+from skfastnn.search._contract import entries
+
+DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+
+def coordinates_for(X):
+    return Coordinates.from_data(X, np.ones(X.shape[0], X.dtype))
+
+
+def make_networks(X, n_neurons=150, antisymmetric=True):
+    arguments = (coordinates_for(X), n_neurons, 3, 0.7, antisymmetric, 5, X.dtype)
+    return Network(*arguments), PanelNetwork(*arguments)
+
+
+class Example:
+    """Random panels, rows and errors."""
+
+    def __init__(self, dtype, n_neurons=150, n_features=40, n_rows=23, n_start=32, seed=0):
+        rng = np.random.default_rng(seed)
+        n_panels = -(-n_neurons // PANEL)
+        self.X = sparse.random(n_rows, n_features, 0.1, "csr", dtype=dtype, random_state=rng)
+        self.X = sparse.csr_array(self.X)
+        self.start = rng.standard_normal((n_panels, n_features, n_start)).astype(dtype)
+        self.first, self.second, self.mean = rng.standard_normal((3, n_panels, n_features, PANEL)).astype(dtype)
+        self.square = self.mean**2
+        self.order = rng.permutation(PANEL).astype(np.int32)
+        self.c_state = rng.standard_normal((n_neurons, 3)).astype(dtype)
+        self.c_state[:, 2] **= 2
+        self.V, self.start_V, self.first_V = rng.standard_normal((3, n_neurons, 16)).astype(dtype)
+        self.second_V = self.first_V**2
+        self.error = rng.standard_normal((n_rows, 16)).astype(dtype)
+        self.nothing = np.zeros((0, 0, 0), dtype)
+        self.n_neurons, self.dtype = n_neurons, dtype
+        self.tolerance = 2e-5 if dtype == np.float32 else 1e-12
+
+    def by_neuron(self, panels):
+        """(n_neurons, n_features) of (n_panels, n_features, columns)."""
+        if panels.shape[2] < PANEL:
+            panels = np.concatenate([panels, panels], axis=2)
+        out = np.empty((panels.shape[0], PANEL, panels.shape[1]))
+        out[:, self.order] = panels.transpose(0, 2, 1)
+        return out.reshape(-1, panels.shape[1])[: self.n_neurons]
+
+    def fired(self, n_threads=1):
+        pairs = PairLists(self.n_neurons, self.dtype)
+        panel_forward(
+            pairs, *entries(self.X), self.start, self.first, 0.5, self.second, -2.0, self.order, self.c_state, n_threads
+        )  # fmt: skip
+        return pairs
+
+    def pre_activations(self):
+        W = self.by_neuron(self.start) + 0.5 * self.by_neuron(self.first) - 2.0 * self.by_neuron(self.second)
+        return W @ self.X.T.astype(np.float64) + self.c_state[:, :1]
+
+    def gradients(self):
+        """Of weights, intercepts and output weights."""
+        Z = self.pre_activations()
+        signals = (self.V.astype(np.float64) @ self.error.T) * (Z > 0)
+        return signals @ self.X.astype(np.float64), signals.sum(axis=1), np.maximum(Z, 0) @ self.error
+
+
+def test_the_size_of_a_panel_is_the_same_in_both_places():
+    assert PANEL == PANEL_SIZE
+
+
+@DTYPES
+@pytest.mark.parametrize("n_start", [32, 64])
+@pytest.mark.parametrize("n_neurons", [1, 64, 150, 1100])
+def test_forward(dtype, n_start, n_neurons):
+    example = Example(dtype, n_neurons, n_start=n_start)
+    indptr, rows, values = example.fired(n_threads=2).to_csr()
+    Z = example.pre_activations()
+    found = np.zeros_like(Z)
+    found[np.repeat(np.arange(n_neurons), np.diff(indptr)), rows] = values
+    assert_allclose(found, np.maximum(Z, 0), atol=20 * example.tolerance)
+
+
+@DTYPES
+def test_forward_without_second_numbers_and_start(dtype):
+    example = Example(dtype)
+    pairs = PairLists(example.n_neurons, dtype)
+    panel_forward(
+        pairs, *entries(example.X), example.nothing, example.first, 1.0, example.nothing, 0.0, example.order,
+        example.c_state, 1,
+    )  # fmt: skip
+    Z = example.by_neuron(example.first) @ example.X.T.astype(np.float64) + example.c_state[:, :1]
+    assert_array_equal(pairs.counts(), (Z > 0).sum(axis=1))
+    assert_allclose(pairs.to_csr()[2], Z[Z > 0], rtol=100 * example.tolerance, atol=20 * example.tolerance)
+
+
+@DTYPES
+@pytest.mark.parametrize("frozen", [False, True])
+def test_sgd_step(dtype, frozen):
+    example = Example(dtype)
+    pairs, (grad_w, grad_c, grad_v) = example.fired(), example.gradients()
+    first, second = example.by_neuron(example.first), example.by_neuron(example.second)
+    c, V, velocity = example.c_state.astype(float), example.V.astype(float), example.first_V.astype(float)
+    parameters = {"rate": 0.1, "momentum": 0.8, "nesterov": False, "penalty": 0.3}
+    panel_sgd_step(
+        pairs, *entries(example.X), example.error, example.first, -0.2, example.second, 3.0, example.order,
+        example.c_state, example.V, example.first_V[:0] if frozen else example.first_V, example.start_V, parameters, 2,
+    )  # fmt: skip
+    close = {"atol": 100 * example.tolerance}
+    assert_allclose(example.by_neuron(example.first), first - 0.2 * grad_w, **close)
+    assert_allclose(example.by_neuron(example.second), second + 3.0 * grad_w, **close)
+    assert_allclose(example.c_state[:, 0], c[:, 0] + 0.8 * c[:, 1] - 0.1 * grad_c, **close)
+    if frozen:
+        assert_array_equal(example.V, V.astype(dtype))
+    else:
+        expected = V + 0.8 * velocity - 0.1 * (grad_v + 0.3 * (V - example.start_V))
+        assert_allclose(example.V, expected, **close)
+
+
+@DTYPES
+@pytest.mark.parametrize("n_start", [0, 32, 64])
+def test_adam_step(dtype, n_start):
+    example = Example(dtype, n_start=n_start or 32)
+    pairs, (grad_w, _, grad_v) = example.fired(), example.gradients()
+    names = ("first", "mean", "square")
+    w, mean, square = (example.by_neuron(getattr(example, name)) for name in names)
+    penalty = 0.3 if n_start else 0.0
+    start = example.start if n_start else example.nothing
+    g = grad_w + penalty * (w - example.by_neuron(example.start))
+    fires = (example.pre_activations() > 0).any(axis=1)
+    V = example.V.astype(float)
+    g_v = grad_v + penalty * (V - example.start_V)
+    mean_v, square_v = 0.9 * example.first_V + 0.1 * g_v, 0.99 * example.second_V + 0.01 * g_v**2
+    by_feature = example.X.tocsc()
+    present = np.flatnonzero(np.diff(by_feature.indptr)).astype(np.int32)
+    ends = np.concatenate([[0], by_feature.indptr[present + 1]]).astype(np.int64)
+    parameters = {"rate": 0.1, "momentum": 0.9, "beta_2": 0.99, "epsilon": 0.01, "penalty": penalty}
+    panel_adam_step(
+        pairs, example.X.shape[0], ends, present, by_feature.indices.astype(np.int32), by_feature.data, example.error,
+        start, example.first, example.mean, example.square, example.order, example.c_state, example.V,
+        example.first_V, example.second_V, example.start_V, parameters, 2,
+    )  # fmt: skip
+    new_mean, new_square = 0.9 * mean + 0.1 * g, 0.99 * square + 0.01 * g**2
+    moved = w - 0.1 * new_mean / (np.sqrt(new_square) + 0.01)
+    close = {"atol": 100 * example.tolerance, "rtol": 100 * example.tolerance}
+    touched = np.abs(grad_w) > 0
+    assert 0.05 < touched.mean() < 0.95
+    for name, new, old in zip(names, (moved, new_mean, new_square), (w, mean, square), strict=True):
+        assert_allclose(example.by_neuron(getattr(example, name)), np.where(touched, new, old), **close)
+    expected = V - 0.1 * mean_v / (np.sqrt(square_v) + 0.01)
+    assert_allclose(example.V, np.where(fires[:, None], expected, V), **close)
+
+
+def test_arrays_that_do_not_fit_are_refused():
+    example = Example(np.float64)
+    with pytest.raises(ValueError, match="panels, order and rows"):
+        panel_forward(
+            PairLists(1000, np.float64), *entries(example.X), example.start, example.first, 1.0, example.second, 1.0,
+            example.order, np.zeros((1000, 3)), 1,
+        )  # fmt: skip
+
+
+@DTYPES
+@pytest.mark.parametrize("antisymmetric", [False, True])
+@pytest.mark.parametrize("n_neurons", [1, 63, 64, 65, 150])
+def test_the_layout_does_not_change_the_network(dtype, antisymmetric, n_neurons):
+    X = words()[0].astype(dtype)
+    plain, panels = make_networks(X, n_neurons, antisymmetric)
+    for first, last in ((0, n_neurons), (n_neurons // 2, n_neurons)):
+        assert_array_equal(panels.weights(first, last), plain.weights(first, last)[:, :60])
+    assert_allclose(panels.start_c, plain.start_c, rtol=1e-5)
+    for ours, theirs in zip(itertools.chain(*panels.export()), itertools.chain(*plain.export()), strict=True):
+        assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+@DTYPES
+def test_export_and_load(dtype):
+    X = words()[0].astype(dtype)
+    _, network = make_networks(X)
+    rng = np.random.default_rng(0)
+    network.first[...] = rng.standard_normal(network.first.shape)
+    network.second = rng.standard_normal(network.first.shape).astype(dtype)
+    network.factors = 0.5, 2.0
+    coefs, intercepts = network.export()
+    rows = sparse.csr_array(X) / network.coordinates.scale
+    H = np.maximum(X @ coefs[0] + intercepts[0], 0)
+    tolerance = 1e-4 if dtype == np.float32 else 1e-11
+    assert_allclose(network.raw_output(rows), H @ coefs[1] + intercepts[1], rtol=tolerance, atol=tolerance)
+    _, other = make_networks(X)
+    other.load(coefs, intercepts)
+    assert_allclose(other.weights(0, 150), network.weights(0, 150), atol=tolerance)
+    network.settle()
+    assert_allclose(network.export()[0][0], coefs[0], rtol=tolerance, atol=tolerance)
+
+
+TRAINING = {
+    "nesterov": {},
+    "classical": {"nesterovs_momentum": False, "alpha": 0.1},
+    "plain": {"momentum": 0.0, "alpha": 1.0},
+    "little momentum": {"momentum": 0.01},
+    "complex eigenvalues": {"momentum": 0.9, "alpha": 10.0},
+    "falling rate": {"learning_rate": "invscaling", "alpha": 1.0},
+    "random start": {"init": "random"},
+    "frozen output": {"train_output": False},
+}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@BOTH
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+@pytest.mark.parametrize("case", TRAINING)
+def test_panels_train_as_every_other_engine_does(Estimator, solver, case):
+    """The same trajectory as neuron by neuron, with a tree, over 30 epochs."""
+    X, y = words()
+    weight = np.random.default_rng(1).integers(0, 4, y.size)
+    common = {"max_iter": 30, "tol": 0.0, "n_iter_no_change": np.inf, **TRAINING[case]}
+    tree = estimator(Estimator, solver, search="correlation_tree", **common).fit(X, y, weight)
+    panels = estimator(Estimator, solver, **common).fit(sparse.csr_array(X), y, weight)
+    assert (tree.search_, panels.search_) == ("correlation_tree", "dense")
+    assert_allclose(panels.loss_curve_, tree.loss_curve_, rtol=1e-8)
+    assert_allclose(panels.firing_curve_, tree.firing_curve_, rtol=1e-12)
+    assert_allclose(panels.coefs_[0], tree.coefs_[0], rtol=1e-6, atol=1e-9)
+
+
+@settings(deadline=None, max_examples=20)
+@given(
+    momentum=st.floats(0, 0.99), nesterov=st.booleans(), alpha=st.sampled_from([0.0, 1e-3, 1.0, 100.0]),
+    rate=st.floats(1e-3, 1.0),
+)  # fmt: skip
+def test_momentum_is_exact_for_any_setting(momentum, nesterov, alpha, rate):
+    X, y = words(60)
+    common = {
+        "momentum": momentum, "nesterovs_momentum": nesterov, "alpha": alpha, "learning_rate_init": rate,
+        "max_iter": 15, "tol": 0.0, "n_iter_no_change": np.inf,
+    }  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # divergence is one outcome
+        tree = estimator(FastReLUClassifier, "sgd", search="correlation_tree", **common).fit(X, y)
+        panels = estimator(FastReLUClassifier, "sgd", **common).fit(sparse.csr_array(X), y)
+    assert_allclose(panels.loss_curve_, tree.loss_curve_, rtol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+def test_going_on_keeps_the_momentum(solver):
+    """Epochs by partial_fit are those of the network that is not laid out in panels."""
+    X, y = words()
+    S = sparse.csr_array(X)
+    tree, panels = (
+        estimator(FastReLUClassifier, solver, search="correlation_tree"),
+        estimator(FastReLUClassifier, solver),
+    )
+    for _ in range(5):
+        tree.partial_fit(X, y, classes=np.unique(y))
+        panels.partial_fit(S, y, classes=np.unique(y))
+    assert_allclose(panels.coefs_[0], tree.coefs_[0], rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+def test_the_number_of_threads_does_not_matter(solver, monkeypatch):
+    X, y = words(300, 200)
+    models = []
+    for n_threads in (1, 2):
+        for module in ("skfastnn._fitting", "skfastnn._base"):
+            monkeypatch.setattr(f"{module}.effective_n_threads", lambda n=n_threads: n)
+        models.append(estimator(FastReLUClassifier, solver, hidden_layer_sizes=(1500,)).fit(sparse.csr_array(X), y))
+    assert_array_equal(models[0].coefs_[0], models[1].coefs_[0])
+    assert models[0].loss_curve_ == models[1].loss_curve_
