@@ -30,8 +30,9 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
     threshold : "auto" or float >= 0, default="auto"
         Shift b of the ReLU in standard deviations of the pre-activations: a neuron fires where its pre-activation
         exceeds b. "auto" is ``sqrt(0.4 ln m)`` for m neurons, with "gauss_newton" at most 1, on sparse data at most
-        0.5; 0 is the plain ReLU. Lower is busier, slower, and often more accurate. Data count as sparse where fewer
-        than 5 % of the numbers are other than zero, whether or not X is a sparse matrix.
+        0.5, and 0 where there are four times as many features as samples. 0 is the plain ReLU; lower is busier,
+        slower, and often more accurate. Data count as sparse where fewer than 5 % of the numbers are other than zero,
+        whether or not X is a sparse matrix.
     solver : {"auto", "adam", "gauss_newton", "sgd"}, default="auto"
         "gauss_newton" reaches the accuracy of a kernel machine in a handful of iterations on the whole data. "adam"
         is lazy: a neuron that does not fire, and its moments, stand still, as in ``torch.optim.SparseAdam``; on sparse

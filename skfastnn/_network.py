@@ -204,11 +204,14 @@ class Network:
 
     def _draw_hidden(self, rng):
         """Draw the hidden layer; the draws are the same whatever the layout."""
-        m, ld = self.n_neurons, padded_length(max(self.n_features, 2), self.dtype)
-        self.start = aligned_zeros((self.n_drawn, ld), self.dtype)
+        self._allocate_hidden()
         for first in range(0, self.n_drawn, CHUNK_NEURONS):
             rows = self.start[first : first + CHUNK_NEURONS, : self.n_features]
             rows[...] = rng.standard_normal(rows.shape)
+
+    def _allocate_hidden(self):
+        m, ld = self.n_neurons, padded_length(max(self.n_features, 2), self.dtype)
+        self.start = aligned_zeros((self.n_drawn, ld), self.dtype)
         self.displacement = aligned_zeros((m, ld), self.dtype)
         self.anchor = aligned_zeros((m, ld), self.dtype, huge=False)
         self.anchored = np.zeros(m, dtype=np.uint8)

@@ -1,0 +1,88 @@
+"""Training in the space that the rows span, for data of far fewer rows than features.
+
+A gradient is a combination of rows, so weights leave the space of the rows no further than they started outside of it.
+With an orthonormal basis Q of that space, rows and weights are replaced by their coordinates in it, as many as there
+are rows, and everything that training computes stays what it is; at the end ``W = W(0) + Q (W' - Q' W(0))``.
+This holds for steps along gradients, sgd and Gauss-Newton, and not for Adam, whose steps depend on the axes.
+"""
+
+import numpy as np
+from scipy.linalg import qr
+from scipy.sparse import issparse
+
+from skfastnn._network import CHUNK_NEURONS, Coordinates, Network
+
+# Features per row from which the rotation pays.
+MIN_RATIO = 4
+
+
+def row_space(X, coordinates):
+    """Return an orthonormal basis of the space of the normalised rows, and their coordinates in it.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+        With n_samples <= n_features.
+    coordinates : Coordinates
+
+    Returns
+    -------
+    basis : ndarray of shape (n_features, n_samples)
+    rows : ndarray of shape (n_samples, n_samples)
+    """
+    rows = X.toarray() if issparse(X) else X.copy()
+    rows -= coordinates.mean
+    rows /= coordinates.scale
+    basis, triangle = qr(rows.T, mode="economic", overwrite_a=True, check_finite=False)
+    return basis, np.ascontiguousarray(triangle.T)
+
+
+class RowSpaceNetwork(Network):
+    """Network on coordinates in the space of the rows; it draws and exports weights of all features.
+
+    Parameters
+    ----------
+    coordinates : Coordinates
+        Of the original rows.
+    basis : ndarray of shape (n_features, n_samples)
+        Of `row_space`.
+    *arguments
+        As `Network` takes them after the coordinates.
+    """
+
+    def __init__(self, coordinates, basis, *arguments):
+        self.original, self.basis = coordinates, basis
+        inside = Coordinates(np.zeros(basis.shape[1], dtype=basis.dtype), 1.0)
+        if coordinates.offset is not None:
+            inside.offset = coordinates.offset @ basis
+        super().__init__(inside, *arguments)
+
+    def _draw_hidden(self, rng):
+        self.drawn_from = rng.bit_generator.state
+        self._allocate_hidden()
+        for first, draws in self._draws():
+            self.start[first : first + draws.shape[0], : self.n_features] = draws @ self.basis
+
+    def _draws(self):
+        """Yield the draws of all features again, a chunk at a time, with the number of the first."""
+        rng = np.random.default_rng()
+        rng.bit_generator.state = self.drawn_from
+        for first in range(0, self.n_drawn, CHUNK_NEURONS):
+            n_drawn = min(CHUNK_NEURONS, self.n_drawn - first)
+            yield first, rng.standard_normal((n_drawn, self.basis.shape[0])).astype(self.dtype, copy=False)
+
+    def _export_hidden(self):
+        n_features = self.basis.shape[0]
+        coefs = np.empty((n_features, self.n_neurons), dtype=self.dtype)
+        c = self.c_state[:, 0].astype(np.float64)
+        mean = self.original.mean.astype(np.float64)
+        for drawn, draws in self._draws():
+            first = drawn << self.pair_shift
+            last = min((drawn + draws.shape[0]) << self.pair_shift, self.n_neurons)
+            inside = self.anchor[first:last] + self.displacement[first:last]
+            W = inside[:, : self.n_features] @ self.basis.T
+            W += draws[np.arange(first, last) - first >> self.pair_shift]
+            W /= self.original.scale
+            coefs[:, first:last] = W.T
+            c[first:last] -= W @ mean
+        return coefs, c
