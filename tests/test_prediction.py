@@ -1,0 +1,81 @@
+"""Prediction on many rows: threads, chunks, memory."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy import sparse
+from sklearn import config_context
+
+from helpers import BOTH, SMALL, data_for
+from skfastnn import FastReLUClassifier, _base
+from skfastnn.passes._dense_output import dense_output
+
+DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+
+def by_hand(est, X):
+    (W, V), (c, v) = est.coefs_, est.intercepts_
+    return np.maximum(X @ W.astype(np.float64) + c, 0) @ V + v
+
+
+@DTYPES
+@pytest.mark.parametrize("n_rows", [0, 1, 511, 512, 1300])
+@pytest.mark.parametrize("n_neurons", [1, 256, 700])
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_dense_output(dtype, n_rows, n_neurons, n_threads):
+    rng = np.random.default_rng(0)
+    X, W, V = (rng.standard_normal(shape).astype(dtype) for shape in ((n_rows, 5), (5, n_neurons), (n_neurons, 3)))
+    c, v = rng.standard_normal(n_neurons).astype(dtype), rng.standard_normal(3).astype(dtype)
+    out = np.full((n_rows, 3), np.nan, dtype)
+    dense_output(X, W, c, V, v, out, n_threads)
+    expected = np.maximum(X.astype(np.float64) @ W + c, 0) @ V + v
+    tolerance = 1e-4 if dtype == np.float32 else 1e-11
+    assert_allclose(out, expected, rtol=tolerance, atol=tolerance)
+
+
+def test_arrays_that_do_not_fit_are_refused():
+    a = np.zeros((4, 4))
+    with pytest.raises(ValueError, match="do not fit"):
+        dense_output(a, np.zeros((3, 4)), np.zeros(4), a, np.zeros(4), a, 1)
+    with pytest.raises(ValueError, match="one row per row"):
+        dense_output(a, a, np.zeros(4), a, np.zeros(4), np.zeros((3, 4)), 1)
+
+
+@BOTH
+@DTYPES
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_many_rows_are_predicted_as_few_are(Estimator, dtype, order):
+    X, y = data_for(Estimator, dtype=dtype)
+    est = Estimator(**SMALL).fit(X, y)
+    many = np.asarray(np.tile(X, (30, 1)), order=order)
+    raw = est._raw_output(many)
+    tolerance = 1e-4 if dtype == np.float32 else 1e-10
+    assert_allclose(raw, by_hand(est, many), rtol=tolerance, atol=tolerance)
+    assert_allclose(raw[:100], est._raw_output(X), rtol=tolerance, atol=tolerance)
+    with config_context(working_memory=0.01):
+        assert_allclose(est._raw_output(many), raw, rtol=tolerance, atol=tolerance)
+
+
+def test_rows_of_another_dtype_are_predicted():
+    X, y = data_for(FastReLUClassifier)
+    est = FastReLUClassifier(**SMALL).fit(X.astype(np.float32), y)
+    many = np.tile(X, (30, 1))
+    assert_allclose(est._raw_output(many), by_hand(est, many), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("stored", [np.asarray, sparse.csr_array])
+def test_working_memory_bounds_the_chunks(stored, monkeypatch):
+    """With few rows or sparse ones, no more pre-activations are held at once than fit."""
+    X, y = data_for(FastReLUClassifier, 900)
+    est = FastReLUClassifier(**SMALL).fit(X, y)
+    sizes = []
+
+    def recorded(n, size, **kwargs):
+        sizes.append(size)
+        return _gen_batches(n, size, **kwargs)
+
+    _gen_batches = _base.gen_batches
+    monkeypatch.setattr(_base, "gen_batches", recorded)
+    with config_context(working_memory=0.25):
+        assert_allclose(est._raw_output(stored(X)), by_hand(est, X), rtol=1e-9, atol=1e-9)
+    assert sizes == [128]  # of 2 kB: 128 neurons, before and after
