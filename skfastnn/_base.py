@@ -206,12 +206,12 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             self.search_ = self._choose_search(network, incremental)
             target = ((target - network.target_shift) / network.target_scale).astype(X.dtype, copy=False)
             self._choose_step_size(X, target, sample_weight, loss, network, first_call)
-            solver = self._make_solver(network, first_call, incremental)
             validate = None if held_out is None else self._validator(*held_out)
             n_seen = 0 if first_call else self.t_
+            # no name for the solver here: its arrays are freed before the weights are exported
             trainer = self._run(
-                network, solver, loss, random_state, (X, target, sample_weight), 1 if incremental else self.max_iter,
-                validate, n_seen,
+                network, self._make_solver(network, first_call, incremental), loss, random_state,
+                (X, target, sample_weight), 1 if incremental else self.max_iter, validate, n_seen,
             )  # fmt: skip
             self._random_state = random_state.get_state(legacy=False)
             self._keep(trainer, loss, incremental, first_call)

@@ -58,31 +58,23 @@ class RowSpaceNetwork(Network):
         super().__init__(inside, *arguments)
 
     def _draw_hidden(self, rng):
-        self.drawn_from = rng.bit_generator.state
         self._allocate_hidden()
-        for first, draws in self._draws():
-            self.start[first : first + draws.shape[0], : self.n_features] = draws @ self.basis
-
-    def _draws(self):
-        """Yield the draws of all features again, a chunk at a time, with the number of the first."""
-        rng = np.random.default_rng()
-        rng.bit_generator.state = self.drawn_from
+        self.draws = np.empty((self.n_drawn, self.basis.shape[0]), dtype=self.dtype)
         for first in range(0, self.n_drawn, CHUNK_NEURONS):
-            n_drawn = min(CHUNK_NEURONS, self.n_drawn - first)
-            yield first, rng.standard_normal((n_drawn, self.basis.shape[0])).astype(self.dtype, copy=False)
+            draws = self.draws[first : first + CHUNK_NEURONS]
+            draws[...] = rng.standard_normal(draws.shape)
+            self.start[first : first + CHUNK_NEURONS, : self.n_features] = draws @ self.basis
 
     def _export_hidden(self):
-        n_features = self.basis.shape[0]
-        coefs = np.empty((n_features, self.n_neurons), dtype=self.dtype)
+        coefs = np.empty((self.basis.shape[0], self.n_neurons), dtype=self.dtype)
         c = self.c_state[:, 0].astype(np.float64)
         mean = self.original.mean.astype(np.float64)
-        for drawn, draws in self._draws():
-            first = drawn << self.pair_shift
-            last = min((drawn + draws.shape[0]) << self.pair_shift, self.n_neurons)
-            inside = self.anchor[first:last] + self.displacement[first:last]
+        for first in range(0, self.n_neurons, CHUNK_NEURONS):
+            neurons = np.arange(first, min(first + CHUNK_NEURONS, self.n_neurons))
+            inside = self.anchor[neurons] + self.displacement[neurons]
             W = inside[:, : self.n_features] @ self.basis.T
-            W += draws[np.arange(first, last) - first >> self.pair_shift]
+            W += self.draws[neurons >> self.pair_shift]
             W /= self.original.scale
-            coefs[:, first:last] = W.T
-            c[first:last] -= W @ mean
+            coefs[:, neurons[0] : neurons[-1] + 1] = W.T
+            c[neurons] -= W @ mean
         return coefs, c

@@ -125,8 +125,8 @@ class PanelAdam(FirstOrder):
 
     def __init__(self, network, settings, n_threads):
         super().__init__(network, settings, n_threads)
-        self.mean = aligned_zeros(network.first.shape, network.dtype)
-        self.square = aligned_zeros(network.first.shape, network.dtype)
+        # allocated in the first step, by which time the start may be gone
+        self.mean = self.square = np.zeros((0, 0, 0), dtype=network.dtype)
         self.second_V = np.zeros_like(self.first_V)
         self.second_v = np.zeros_like(network.v)
 
@@ -136,11 +136,18 @@ class PanelAdam(FirstOrder):
     def catch_up(self, neurons=None):
         """Nothing is ever pending."""
 
+    def resume(self, arrays, n_steps):
+        """Go on with the state of another call."""
+        self.mean, self.square = arrays["mean"].copy(), arrays["square"].copy()
+        super().resume(arrays, n_steps)
+
     def step(self, pairs, rows, error, intercept_error, rate, penalty):
         """Take one step; see `MomentumSGD.step`, with sparse rows."""
         network = self.network
         if network.base.size:
             network.fold_start(keep=penalty > 0)
+        if not self.mean.size:
+            self.mean, self.square = (aligned_zeros(network.first.shape, network.dtype) for _ in range(2))
         b1, b2, epsilon = (self.settings[name] for name in ("beta_1", "beta_2", "epsilon"))
         epsilon = max(epsilon, float(np.finfo(network.dtype).tiny))
         self.n_steps += 1
