@@ -319,12 +319,8 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         }  # fmt: skip
 
     def _trains_in_panels(self, coordinates):
-        """Return whether the layout for sparse rows suits the solver and the search."""
-        return (
-            coordinates.offset is not None
-            and self.solver_ in ("adam", "sgd")
-            and self.search in ("auto", "dense")
-        )  # fmt: skip
+        """Return whether the layout for sparse rows is taken: the search for firing neurons has no use for it."""
+        return coordinates.offset is not None and self.search in ("auto", "dense")
 
     def _trains_in_row_space(self, X, width):
         """Return whether rows and weights are replaced by their coordinates in the space of the rows."""

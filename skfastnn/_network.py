@@ -134,13 +134,12 @@ def density(X, weight):
     ----------
     X : ndarray or sparse matrix of shape (n_samples, n_features)
     weight : ndarray of shape (n_samples,)
-        Sums to one.
     """
     if issparse(X):
         per_row = np.diff(np.concatenate([[0], np.cumsum(X.data != 0)])[X.indptr])
     else:
         per_row = np.count_nonzero(X, axis=1)
-    return float(weight @ per_row) / X.shape[1]
+    return float(np.average(per_row, weights=weight)) / X.shape[1]
 
 
 class Network:
@@ -226,6 +225,11 @@ class Network:
     def _start_means(self):
         """Return the mean of the inner products of the rows with each draw."""
         return self.start[:, : self.n_features] @ self.coordinates.offset
+
+    @property
+    def hidden_shape(self):
+        """Shape of the array of hidden weights."""
+        return self.displacement.shape
 
     @property
     def ld(self):

@@ -43,6 +43,10 @@ class PanelNetwork(Network):
         return (self.coordinates.offset @ self.start).ravel()[: self.n_drawn]
 
     @property
+    def hidden_shape(self):
+        return self.first.shape
+
+    @property
     def ld(self):
         """Number of features; nothing is padded."""
         return self.n_features

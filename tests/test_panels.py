@@ -15,9 +15,16 @@ from helpers import BOTH
 from skfastnn import FastReLUClassifier
 from skfastnn._network import Coordinates, Network
 from skfastnn._panel_network import PANEL, PanelNetwork
+from skfastnn.passes._gram import gram, gram_rows
 from skfastnn.passes._pairs import PairLists
+from skfastnn.passes._panel_tangent import (
+    panel_gram_product,
+    panel_jacobian_product,
+    panel_jacobian_transpose_product,
+)
 from skfastnn.passes._panels import PANEL_SIZE, panel_adam_step, panel_forward, panel_sgd_step
 from skfastnn.search._contract import entries
+from skfastnn.solvers._tiled_gram import tiled_gram
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
@@ -164,6 +171,82 @@ def test_adam_step(dtype, n_start):
     assert_allclose(example.V, np.where(fires[:, None], expected, V), **close)
 
 
+class Jacobian:
+    """That of an `Example`, as dense NumPy arrays: by weights, intercepts and output weights."""
+
+    def __init__(self, example):
+        Z = example.pre_activations()
+        self.fires, self.H = (Z > 0).astype(float), np.maximum(Z, 0)
+        self.X, self.V = example.X.toarray().astype(float), example.V.astype(float)
+
+    def times(self, W, c, V):
+        return (self.fires * (W @ self.X.T + c)).T @ self.V + self.H.T @ V
+
+    def transposed(self, u):
+        signals = self.fires * (self.V @ u.T)
+        return signals @ self.X, signals.sum(axis=1), self.H @ u
+
+
+def panels_of(example, by_neuron):
+    """(n_panels, n_features, 64) of (n_neurons, n_features)."""
+    n_panels = -(-example.n_neurons // PANEL)
+    padded = np.zeros((n_panels * PANEL, by_neuron.shape[1]), example.dtype)
+    padded[: example.n_neurons] = by_neuron
+    panels = padded.reshape(n_panels, PANEL, -1)[:, example.order]
+    return np.ascontiguousarray(panels.transpose(0, 2, 1))
+
+
+@DTYPES
+@pytest.mark.parametrize("n_neurons", [1, 150, 1100])
+def test_products_with_the_jacobian(dtype, n_neurons):
+    example = Example(dtype, n_neurons)
+    jacobian, pairs = Jacobian(example), example.fired(n_threads=2)
+    n_rows, rows = example.X.shape[0], (*entries(example.X),)
+    buffers = np.full((pairs.n_blocks, n_rows, 16), np.nan, dtype)
+    rng = np.random.default_rng(1)
+    W, c, V = (rng.standard_normal((n_neurons, k)).astype(dtype) for k in (40, 1, 16))
+    u = rng.standard_normal((n_rows, 16)).astype(dtype)
+    close = {"rtol": 1e3 * example.tolerance, "atol": 1e3 * example.tolerance}
+
+    panel_jacobian_product(pairs, *rows, example.order, example.V, panels_of(example, W), c, V, buffers, 2)
+    assert_allclose(buffers[0], jacobian.times(W, c, V), **close)
+
+    change_w, change_c, change_v = panels_of(example, W), c.copy(), V.copy()
+    panel_jacobian_transpose_product(
+        pairs, *rows, example.order, example.V, u, change_w, change_c, change_v, 2
+    )  # fmt: skip
+    expected_w, expected_c, expected_v = jacobian.transposed(u)
+    assert_allclose(example.by_neuron(change_w), expected_w, **close)
+    assert_allclose(change_c[:, 0], expected_c, **close)
+    assert_allclose(change_v, expected_v, **close)
+
+    for with_output in (True, False):
+        panel_gram_product(pairs, *rows, 40, example.order, example.V, u, with_output, buffers, 2)
+        expected = jacobian.times(expected_w, expected_c[:, None], with_output * expected_v)
+        assert_allclose(buffers[0], expected, rtol=1e4 * example.tolerance, atol=1e4 * example.tolerance)
+
+
+@DTYPES
+def test_the_gram_matrix_takes_inner_products_that_are_known(dtype):
+    example = Example(dtype)
+    pairs, rng = example.fired(), np.random.default_rng(0)
+    X = rng.standard_normal((23, 16)).astype(dtype)
+    weight, nothing = rng.random(150).astype(dtype), np.zeros((0, 0), dtype)
+    index = np.array([3, 20], dtype=np.int32)
+    for compute, rows in (
+        (lambda X, K: gram(pairs, X, weight, 0.5, True, K, 2), slice(None)),
+        (lambda X, K: tiled_gram(pairs, X, weight, 0.5, True, K), slice(None)),
+        (lambda X, K: gram_rows(pairs, X, index, weight, 0.5, True, K, 2), index),
+    ):
+        expected = np.zeros_like(X[rows] @ X.T)
+        compute(X, expected)
+        K = X[rows] @ X.T
+        compute(nothing, K)
+        if K.shape[0] == K.shape[1]:
+            K, expected = np.tril(K), np.tril(expected)
+        assert_allclose(K, expected, rtol=10 * example.tolerance)
+
+
 def test_arrays_that_do_not_fit_are_refused():
     example = Example(np.float64)
     with pytest.raises(ValueError, match="panels, order and rows"):
@@ -233,6 +316,42 @@ def test_panels_train_as_every_other_engine_does(Estimator, solver, case):
     assert_allclose(panels.loss_curve_, tree.loss_curve_, rtol=1e-8)
     assert_allclose(panels.firing_curve_, tree.firing_curve_, rtol=1e-12)
     assert_allclose(panels.coefs_[0], tree.coefs_[0], rtol=1e-6, atol=1e-9)
+
+
+@pytest.fixture
+def solved_to_the_end(monkeypatch):
+    """Systems of Gauss-Newton are; else rounding decides when conjugate gradients stop."""
+    monkeypatch.setattr("skfastnn.solvers._gauss_newton.CG_TOLERANCE", 1e-13)
+    monkeypatch.setattr("skfastnn.solvers._gauss_newton.MAX_CG", 1000)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@BOTH
+@pytest.mark.parametrize(
+    "case", [{}, {"alpha": "loo"}, {"init": "random"}, {"threshold": 0.0}, {"train_output": False}, {"batch_size": 30}]
+)
+@pytest.mark.usefixtures("solved_to_the_end")
+def test_gauss_newton_in_panels_is_that_of_every_other_layout(Estimator, case):
+    X, y = words()
+    weight = np.random.default_rng(1).integers(0, 4, y.size)
+    tree = estimator(Estimator, "gauss_newton", search="correlation_tree", max_iter=3, tol=0.0, **case)
+    panels = estimator(Estimator, "gauss_newton", max_iter=3, tol=0.0, **case)
+    tree.fit(X, y, weight)
+    panels.fit(sparse.csr_array(X), y, weight)
+    assert (tree.search_, panels.search_) == ("correlation_tree", "dense")
+    assert panels.alpha_ == tree.alpha_
+    assert_allclose(panels.loss_curve_, tree.loss_curve_, rtol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.usefixtures("solved_to_the_end")
+def test_gauss_newton_with_landmarks_takes_sparse_rows(monkeypatch):
+    monkeypatch.setattr("skfastnn.solvers._gauss_newton.MAX_ROWS", 50)
+    monkeypatch.setattr("skfastnn.solvers._gauss_newton.N_LANDMARKS", 20)
+    X, y = words()
+    tree = estimator(FastReLUClassifier, "gauss_newton", search="correlation_tree", max_iter=1).fit(X, y)
+    panels = estimator(FastReLUClassifier, "gauss_newton", max_iter=1).fit(sparse.csr_array(X), y)
+    assert_allclose(panels.loss_curve_, tree.loss_curve_, rtol=1e-8)
 
 
 @settings(deadline=None, max_examples=20)

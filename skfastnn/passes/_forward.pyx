@@ -16,7 +16,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from skfastnn.passes._pairs cimport PairLists
+from skfastnn.passes._pairs cimport PairLists, sum_over_blocks
 
 cdef extern from "vector_kernels.h":
     void prefetch_row(const void*, Py_ssize_t) noexcept nogil
@@ -65,7 +65,7 @@ def forward(
                                  V.shape[1], velocity_start, &delay[0], &pending[0, 0], &buffers[b, 0, 0])
     if status:
         raise MemoryError("no memory for the lists of firing pairs")
-    _sum_buffers(buffers, fired.n_blocks, X.shape[0], n_threads)
+    sum_over_blocks(buffers, fired.n_blocks, X.shape[0], n_threads)
 
 
 def output_of_fired(
@@ -82,7 +82,7 @@ def output_of_fired(
     _check_buffers(pairs, buffers.shape[0], buffers.shape[1], buffers.shape[2], n_rows, V.shape[1])
     for b in prange(pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
         _output_block(pairs, b, n_rows, &V[0, 0], V.shape[1], &buffers[b, 0, 0])
-    _sum_buffers(buffers, pairs.n_blocks, n_rows, n_threads)
+    sum_over_blocks(buffers, pairs.n_blocks, n_rows, n_threads)
 
 
 cdef _check_buffers(PairLists fired, n_blocks, n_rows, ld_out, n_rows_needed, ld_out_needed):
@@ -179,18 +179,3 @@ cdef void _output_block(
         else:
             output_neuron_f64(pairs.rows[block] + pairs.start[r], <double*> pairs.values[block] + pairs.start[r],
                               pairs.count[r], V + r * ld_out, ld_out, output)
-
-
-cdef void _sum_buffers(
-    floating[:, :, ::1] buffers,  # INOUT (n_blocks, n_rows, ld_out)
-    Py_ssize_t n_blocks,
-    Py_ssize_t n_rows,
-    int n_threads,
-):
-    # block order is fixed, so the rounding is the same whoever adds
-    cdef Py_ssize_t i, b, j
-    cdef Py_ssize_t ld_out = buffers.shape[2]
-    for i in prange(n_rows, nogil=True, num_threads=n_threads, schedule="static"):
-        for b in range(1, n_blocks):
-            for j in range(ld_out):
-                buffers[0, i, j] += buffers[b, i, j]

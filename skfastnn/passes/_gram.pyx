@@ -3,6 +3,7 @@
 # Problem     K_ij = s^2 [ (1 + <x_i, x_j>) sum over r firing on i and j of q_r  +  sum_r h_ir h_jr ] + 1,
 #             q_r the mean of |V_rk|^2 over the outputs k. With one output this is J J' exactly; with several it is the
 #             mean of its diagonal blocks, which preconditions the coupled system.
+#             The inner products are computed here, or, for rows that are not dense, stand in K beforehand.
 # Layout      Lists as in _pairs.pyx with activations. They are turned sample-major once: for each sample the neurons
 #             that fire on it, its activations, and its place in each neuron's list. K (n_rows, n_rows), C order, the
 #             lower triangle with the diagonal; the upper one is not touched.
@@ -89,26 +90,26 @@ cdef _fill(PairLists pairs, int64_t[::1] at, int32_t[::1] neurons, int32_t[::1] 
 
 def gram(
     PairLists pairs,                # IN    firing pairs with activations
-    const floating[:, ::1] X,       # IN    (n_rows, ld)
+    const floating[:, ::1] X,       # IN    (n_rows, ld), or (0, 0): K holds the inner products
     const floating[::1] weight,     # IN    (n_neurons,) q
     floating square_scale,          # IN    s^2
     bint with_output,               # IN    whether the output weights and intercepts take part
-    floating[:, ::1] K,             # OUT   (n_rows, n_rows), lower triangle
+    floating[:, ::1] K,             # INOUT (n_rows, n_rows), lower triangle
     int n_threads,
 ):
     """Compute the shared Gram matrix of the Jacobian, lower triangle."""
-    cdef const int32_t[::1] index = np.arange(X.shape[0], dtype=np.int32)
+    cdef const int32_t[::1] index = np.arange(K.shape[0], dtype=np.int32)
     _fill_rows(pairs, X, index, True, weight, square_scale, with_output, K, n_threads)
 
 
 def gram_rows(
     PairLists pairs,                # IN    firing pairs with activations
-    const floating[:, ::1] X,       # IN    (n_rows, ld)
+    const floating[:, ::1] X,       # IN    (n_rows, ld), or (0, 0): K holds the inner products
     const int32_t[::1] index,       # IN    (n,) rows of the Gram matrix
     const floating[::1] weight,     # IN    (n_neurons,) q
     floating square_scale,          # IN    s^2
     bint with_output,               # IN    whether the output weights and intercepts take part
-    floating[:, ::1] K,             # OUT   (n, n_rows)
+    floating[:, ::1] K,             # INOUT (n, n_rows)
     int n_threads,
 ):
     """Compute some whole rows of the shared Gram matrix of the Jacobian."""
@@ -119,10 +120,11 @@ cdef _fill_rows(
     PairLists pairs, const floating[:, ::1] X, const int32_t[::1] index, bint triangle, const floating[::1] weight,
     floating square_scale, bint with_output, floating[:, ::1] K, int n_threads,
 ):
-    cdef Py_ssize_t n_rows = X.shape[0], n_wanted = index.shape[0]
+    cdef Py_ssize_t n_rows = K.shape[1], n_wanted = index.shape[0]
+    cdef const floating* rows = &X[0, 0] if X.shape[0] else NULL
     if pairs.itemsize != sizeof(floating) or weight.shape[0] != pairs.n_neurons:
         raise ValueError("pairs must hold activations of X's dtype and weight one number per neuron")
-    if K.shape[0] != n_wanted or K.shape[1] != n_rows:
+    if K.shape[0] != n_wanted or (X.shape[0] and X.shape[0] != n_rows):
         raise ValueError("K must have one row per row asked for and one column per row of X")
     cdef const int64_t[::1] indptr
     cdef const int32_t[::1] neurons
@@ -137,7 +139,7 @@ cdef _fill_rows(
     cdef int status = 0
     # the longest rows first, so that no thread is left with one at the end
     for k in prange(n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
-        status += _gram_block(pairs, &X[0, 0], n_rows, X.shape[1], &index[0], (n_blocks - 1 - k) * BLOCK_ROWS,
+        status += _gram_block(pairs, rows, n_rows, X.shape[1], &index[0], (n_blocks - 1 - k) * BLOCK_ROWS,
                               n_wanted, triangle, &indptr[0], neurons_at, places_at, values_at, &weight[0],
                               square_scale, with_output, &K[0, 0])
     if status:
@@ -155,12 +157,12 @@ cdef int _gram_block(
     cdef floating* sums = <floating*> malloc(2 * n_rows * sizeof(floating))
     if sums == NULL:
         return -1
-    if triangle:
+    if triangle and X != NULL:
         _inner_products(X + first * ld, last - first, X, last, ld, K + first * n_rows, n_rows)
     for k in range(first, last):
         i = index[k]
         length = i + 1 if triangle else n_rows
-        if not triangle:
+        if not triangle and X != NULL:
             _inner_products(X + i * ld, 1, X, n_rows, ld, K + k * n_rows, n_rows)
         memset(sums, 0, 2 * length * sizeof(floating))
         _common_firing(pairs, indptr[i], indptr[i + 1], triangle, neurons, places, values, weight, sums)

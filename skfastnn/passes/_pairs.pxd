@@ -1,3 +1,4 @@
+from cython cimport floating
 from libc.stdint cimport int32_t
 
 
@@ -15,3 +16,6 @@ cdef class PairLists:
     cdef int32_t* count
 
     cdef int reserve(self, Py_ssize_t block, Py_ssize_t n_more) noexcept nogil
+
+
+cdef sum_over_blocks(floating[:, :, ::1] buffers, Py_ssize_t n_blocks, Py_ssize_t n_rows, int n_threads)

@@ -197,6 +197,16 @@ def pairs_above_zero(PairLists pairs, const floating[:, ::1] Z, int n_threads, P
         raise MemoryError("no memory for the lists of firing pairs")
 
 
+cdef sum_over_blocks(floating[:, :, ::1] buffers, Py_ssize_t n_blocks, Py_ssize_t n_rows, int n_threads):
+    """Add the buffers (n_blocks, n_rows, ld) of the blocks to the first; the order, and so the rounding, is fixed."""
+    cdef Py_ssize_t i, b, j
+    cdef Py_ssize_t ld = buffers.shape[2]
+    for i in prange(n_rows, nogil=True, num_threads=n_threads, schedule="static"):
+        for b in range(1, n_blocks):
+            for j in range(ld):
+                buffers[0, i, j] += buffers[b, i, j]
+
+
 cdef int _block_above_zero(
     PairLists pairs,              # INOUT
     Py_ssize_t block,

@@ -25,11 +25,6 @@ from libc.string cimport memset
 from skfastnn.passes._pairs cimport PairLists
 
 cdef extern from "panel_kernels.h":
-    int PANEL
-    ctypedef struct sparse_rows:
-        const int64_t* indptr
-        const int32_t* indices
-        Py_ssize_t n_rows
     ctypedef struct update_rule:
         double rate
         double momentum
@@ -73,14 +68,6 @@ cdef extern from "panel_kernels.h":
 
 PANEL_SIZE = PANEL
 
-# what the passes share: the rows, the panels, and how columns and neurons go together
-cdef struct Layout:
-    sparse_rows X
-    Py_ssize_t n_features
-    int n_start
-    const int32_t* order
-
-
 def panel_forward(
     PairLists pairs,                        # OUT   rows that fire, and activations
     const int64_t[::1] indptr,              # IN    (n_rows + 1,)
@@ -98,7 +85,7 @@ def panel_forward(
     """Compute all pre-activations and list those above zero."""
     cdef Py_ssize_t block
     cdef int status = 0
-    cdef Layout layout = _layout(pairs, indptr, indices, first.shape[0], first.shape[1], start.shape[2], order)
+    cdef Layout layout = layout_of(pairs, indptr, indices, first.shape[0], first.shape[1], start.shape[2], order)
     cdef const floating* data_start = &data[0] if data.shape[0] else NULL
     cdef const floating* start_start = &start[0, 0, 0] if start.shape[0] else NULL
     cdef const floating* second_start = &second[0, 0, 0] if second.shape[0] else NULL
@@ -111,7 +98,7 @@ def panel_forward(
         raise MemoryError("no memory for the lists of firing pairs")
 
 
-cdef Layout _layout(
+cdef Layout layout_of(
     PairLists pairs, const int64_t[::1] indptr, const int32_t[::1] indices, n_panels, n_features, n_start,
     const int32_t[::1] order,
 ) except *:
@@ -215,7 +202,7 @@ def panel_sgd_step(
     cdef update_rule rule = _rule(parameters)
     cdef Py_ssize_t block
     cdef int status = 0
-    cdef Layout layout = _layout(pairs, indptr, indices, first.shape[0], first.shape[1], 0, order)
+    cdef Layout layout = layout_of(pairs, indptr, indices, first.shape[0], first.shape[1], 0, order)
     cdef const floating* data_start = &data[0] if data.shape[0] else NULL
     cdef floating* second_start = &second[0, 0, 0] if second.shape[0] else NULL
     cdef floating* velocity_v = &velocity_V[0, 0] if velocity_V.shape[0] else NULL
@@ -257,7 +244,7 @@ cdef int _sgd_block(
             r = p * PANEL + layout.order[k]
             if r >= last:
                 continue
-            grad_c = _spread_signals(pairs, block, r, k, error, V + r * ld_out, ld_out, n_rows, scratch, used, grad_v)
+            grad_c = spread_signals(pairs, block, r, k, error, V + r * ld_out, ld_out, n_rows, scratch, used, grad_v)
             velocity_vr = velocity_v + r * ld_out if velocity_v != NULL else NULL
             if floating is float:
                 sgd_small_f32(c_state + 3 * r, V + r * ld_out, velocity_vr, start_v + r * ld_out, ld_out, grad_c,
@@ -274,7 +261,7 @@ cdef int _sgd_block(
     return 0
 
 
-cdef floating _spread_signals(
+cdef floating spread_signals(
     PairLists pairs, Py_ssize_t block, Py_ssize_t r, Py_ssize_t column, const floating* error, const floating* v,
     Py_ssize_t ld_out, Py_ssize_t n_rows,
     floating* scratch,            # INOUT (n_rows, 64) signals by row, and room for those of one neuron
@@ -324,7 +311,7 @@ def panel_adam_step(
     cdef update_rule rule = _rule(parameters)
     cdef Py_ssize_t block
     cdef int status = 0
-    cdef Layout layout = _layout(pairs, indptr, rows, weights.shape[0], weights.shape[1], start.shape[2], order)
+    cdef Layout layout = layout_of(pairs, indptr, rows, weights.shape[0], weights.shape[1], start.shape[2], order)
     cdef const floating* data_start = &data[0] if data.shape[0] else NULL
     cdef const int32_t* features_start = &features[0] if features.shape[0] else NULL
     cdef const floating* start_start = &start[0, 0, 0] if start.shape[0] else NULL
@@ -366,7 +353,7 @@ cdef int _adam_block(
             r = p * PANEL + layout.order[k]
             if r >= last or pairs.count[r] == 0:
                 continue
-            grad_c = _spread_signals(pairs, block, r, k, error, V + r * ld_out, ld_out, n_rows, scratch, used, grad_v)
+            grad_c = spread_signals(pairs, block, r, k, error, V + r * ld_out, ld_out, n_rows, scratch, used, grad_v)
             mean_vr = mean_v + r * ld_out if mean_v != NULL else NULL
             square_vr = square_v + r * ld_out if mean_v != NULL else NULL
             if floating is float:

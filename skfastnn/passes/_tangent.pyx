@@ -20,7 +20,7 @@ from libc.stdint cimport int32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from skfastnn.passes._pairs cimport PairLists
+from skfastnn.passes._pairs cimport PairLists, sum_over_blocks
 
 cdef extern from "tangent_kernels.h":
     void tangent_neuron_f32(
@@ -64,7 +64,9 @@ def jacobian_product(
     for b in prange(pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
         status += _jacobian_block(pairs, b, &X[0, 0], X.shape[0], X.shape[1], &V[0, 0], V.shape[1], &change_w[0, 0],
                                   &change_c[0, 0], &change_v[0, 0], &buffers[b, 0, 0])
-    _finish(status, buffers, pairs.n_blocks, X.shape[0], n_threads)
+    if status:
+        raise MemoryError("no memory for the scratch of the product")
+    sum_over_blocks(buffers, pairs.n_blocks, X.shape[0], n_threads)
 
 
 def jacobian_transpose_product(
@@ -110,7 +112,9 @@ def gram_product(
     for b in prange(pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
         status += _gram_block(pairs, b, &X[0, 0], X.shape[0], X.shape[1], &V[0, 0], V.shape[1], &u[0, 0], with_output,
                               &buffers[b, 0, 0])
-    _finish(status, buffers, pairs.n_blocks, X.shape[0], n_threads)
+    if status:
+        raise MemoryError("no memory for the scratch of the product")
+    sum_over_blocks(buffers, pairs.n_blocks, X.shape[0], n_threads)
 
 
 cdef _check(PairLists pairs, itemsize, n_rows, n_neurons, ld_out, n_blocks, n_rows_given, ld_out_given):
@@ -118,18 +122,6 @@ cdef _check(PairLists pairs, itemsize, n_rows, n_neurons, ld_out, n_blocks, n_ro
         raise ValueError("pairs must hold activations of V's dtype for the neurons of V")
     if n_blocks < pairs.n_blocks or n_rows_given < n_rows or ld_out_given != ld_out:
         raise ValueError("u or buffers do not fit the lists, the rows and V")
-
-
-cdef _finish(int status, floating[:, :, ::1] buffers, Py_ssize_t n_blocks, Py_ssize_t n_rows, int n_threads):
-    # block order is fixed, so the rounding is the same whoever adds
-    cdef Py_ssize_t i, b, j
-    cdef Py_ssize_t ld_out = buffers.shape[2]
-    if status:
-        raise MemoryError("no memory for the scratch of the product")
-    for i in prange(n_rows, nogil=True, num_threads=n_threads, schedule="static"):
-        for b in range(1, n_blocks):
-            for j in range(ld_out):
-                buffers[0, i, j] += buffers[b, i, j]
 
 
 cdef int _jacobian_block(

@@ -40,6 +40,16 @@ INLINE void NAME(tangent_output)(
     NAME(add_change)(row, change, value, count, v, change_v, ld_out, output);
 }
 
+/* The change of the output where the change of the pre-activations is known, (count,) numbers a stride apart. */
+VECTOR_CLONES static void NAME(changed_output)(
+    const int32_t *row, const REAL *by_row, ptrdiff_t stride, const REAL *value, int32_t count, const REAL *v,
+    const REAL *change_v, ptrdiff_t ld_out, REAL *change, REAL *output
+) {
+    for (int32_t i = 0; i < count; i++)
+        change[i] = by_row[row[i] * stride];
+    NAME(add_change)(row, change, value, count, v, change_v, ld_out, output);
+}
+
 /* J d for one neuron. */
 VECTOR_CLONES static void NAME(tangent_neuron)(
     const REAL *X, ptrdiff_t ld_x, ptrdiff_t n, const int32_t *row, const REAL *value, int32_t count,

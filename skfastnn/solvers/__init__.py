@@ -3,9 +3,10 @@
 from skfastnn.solvers._first_order import Adam, MomentumSGD, Movement
 from skfastnn.solvers._gauss_newton import GaussNewton
 from skfastnn.solvers._sparse_first_order import PanelAdam, PanelSGD
+from skfastnn.solvers._sparse_gauss_newton import PanelGaussNewton
 
 SOLVERS = {"adam": Adam, "gauss_newton": GaussNewton, "sgd": MomentumSGD}
-SOLVERS_OF_PANELS = {"adam": PanelAdam, "sgd": PanelSGD}
+SOLVERS_OF_PANELS = {"adam": PanelAdam, "gauss_newton": PanelGaussNewton, "sgd": PanelSGD}
 
 __all__ = ["Adam", "GaussNewton", "MomentumSGD", "Movement", "make_solver"]
 

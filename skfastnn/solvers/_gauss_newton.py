@@ -56,7 +56,7 @@ class Displacement:
     @classmethod
     def zeros(cls, network):
         """Return a displacement of zero for a network."""
-        shapes = (network.displacement.shape, (network.n_neurons, 1), network.V.shape, network.v.shape)
+        shapes = (network.hidden_shape, (network.n_neurons, 1), network.V.shape, network.v.shape)
         return cls(*(aligned_zeros(shape, network.dtype) for shape in shapes))
 
     def arrays(self):
@@ -131,11 +131,9 @@ class GaussNewton:
     def measure(self):
         """Take the network's displacement from its start as it is."""
         network, here = self.network, self.here
-        here.W[...] = network.displacement
-        here.W[network.anchored > 0] += network.anchor[network.anchored > 0]
+        self._read_weights(here.W)
         here.c[...] = network.c_state[:, :1] - self.start_c
         here.V[...] = network.V - network.start_V
-        self._note_norms(network.displacement)
 
     # one iteration
 
@@ -173,11 +171,16 @@ class GaussNewton:
 
     def _spare_iterations(self):
         """Return how many more conjugate gradients than with a fresh kernel cost as much as a new kernel."""
-        ld, ld_out = self.rows.shape[1], self.V.shape[1]
         # in additions to the kernel that take as long: a product, and a solution with the factor
-        product = self.pairs.total * (4 + (ld + 2 * ld_out) / 16)
         solution = 0.4 * self.kernel.size * (1 + self.n_outputs / 8)
-        return int(self.kernel_cost / (product + solution))
+        return int(self.kernel_cost / (self._product_cost() + solution))
+
+    def _product_cost(self):
+        return self.pairs.total * (4 + (self.rows.shape[1] + 2 * self.V.shape[1]) / 16)
+
+    def _inner_products(self, index, out):
+        """Return the rows for the kernel; where they are not dense, products of rows `index` with all go to `out`."""
+        return self.rows
 
     def _make_kernel(self):
         """Compute the kernel that the outputs share, or some of its rows where there are too many."""
@@ -193,15 +196,17 @@ class GaussNewton:
         common = (weight, network.output_scale**2, self.train_output, self.kernel, self.n_threads)
         if few:
             self.landmarks = None
+            rows = self._inner_products(slice(None), self.kernel)
             if tiles_pay(counts, n_rows, network.dtype):
                 with blas_threads(self.n_threads):
-                    tiled_gram(self.pairs, self.rows, *common[:-1])
+                    tiled_gram(self.pairs, rows, *common[:-1])
             else:
-                gram(self.pairs, self.rows, *common)
+                gram(self.pairs, rows, *common)
             diagonal = self.kernel.diagonal()
         else:
             self.landmarks = (np.arange(N_LANDMARKS) * n_rows // N_LANDMARKS).astype(np.int32)
-            gram_rows(self.pairs, self.rows, self.landmarks, *common)
+            rows = self._inner_products(self.landmarks, self.kernel)
+            gram_rows(self.pairs, rows, self.landmarks, *common)
             diagonal = self.kernel[np.arange(N_LANDMARKS), self.landmarks]
         self.kernel_cost = float(counts @ counts) / 2 if few else float(counts.sum()) ** 2 / counts.size / n_rows
         share = self.root_share[:, 0] ** 2 if few else self.root_share[self.landmarks, 0] ** 2
@@ -282,15 +287,28 @@ class GaussNewton:
     def _place(self, displacement):
         """Put the network at a displacement from its start."""
         network = self.network
-        W = displacement.W
+        self._write_weights(displacement.W)
+        network.c_state[:, :1] = self.start_c + displacement.c
+        network.V[...] = network.start_V + displacement.V
+        network.v[...] = self.start_v + displacement.v
+
+    # what depends on the layout of the hidden layer
+
+    def _read_weights(self, W):
+        """Write the distance of the weights from their start into W."""
+        network = self.network
+        W[...] = network.displacement
+        W[network.anchored > 0] += network.anchor[network.anchored > 0]
+        self._note_norms(network.displacement)
+
+    def _write_weights(self, W):
+        """Put the weights at the distance W from their start."""
+        network = self.network
         if network.anchored.any():
             W = W - network.anchor
         change = network.displacement - W
         self.norms[:, 2] += np.sqrt(np.einsum("ij,ij->i", change, change, dtype=np.float64))
         network.displacement[...] = W
-        network.c_state[:, :1] = self.start_c + displacement.c
-        network.V[...] = network.start_V + displacement.V
-        network.v[...] = self.start_v + displacement.v
         self._note_norms(network.displacement)
 
     def _note_norms(self, W):
@@ -355,24 +373,35 @@ class GaussNewton:
 
     def _gram(self, u):
         """Return ``J J' u`` for u of shape (n_rows, n_outputs)."""
-        gram_product(
-            self.pairs, self.rows, self.V, self._padded(u), self.train_output, self.buffers, self.n_threads
-        )  # fmt: skip
+        self._gram_buffers(u)
         product = self.network.output_scale**2 * self.buffers[0, : self.n_rows, : self.n_outputs]
         return product + u.sum(axis=0) if self.train_output else product
 
     def _jacobian(self, displacement):
-        jacobian_product(
-            self.pairs, self.rows, self.V, displacement.W, displacement.c, displacement.V, self.buffers,
-            self.n_threads,
-        )  # fmt: skip
+        """Return ``J d``."""
+        self._jacobian_buffers(displacement)
         return self.network.output_scale * self.buffers[0, : self.n_rows, : self.n_outputs] + displacement.v
 
     def _transposed(self, u, out):
         """Write ``J' u`` into a displacement."""
-        padded = self._padded(self.network.output_scale * u)
-        jacobian_transpose_product(self.pairs, self.rows, self.V, padded, out.W, out.c, out.V, self.n_threads)
+        self._transposed_hidden(self._padded(self.network.output_scale * u), out)
         out.v[...] = u.sum(axis=0)
         if not self.train_output:
             out.V[...] = 0
             out.v[...] = 0
+
+    # the products, which depend on the layout of the hidden layer
+
+    def _gram_buffers(self, u):
+        gram_product(
+            self.pairs, self.rows, self.V, self._padded(u), self.train_output, self.buffers, self.n_threads
+        )  # fmt: skip
+
+    def _jacobian_buffers(self, displacement):
+        jacobian_product(
+            self.pairs, self.rows, self.V, displacement.W, displacement.c, displacement.V, self.buffers,
+            self.n_threads,
+        )  # fmt: skip
+
+    def _transposed_hidden(self, u, out):
+        jacobian_transpose_product(self.pairs, self.rows, self.V, u, out.W, out.c, out.V, self.n_threads)

@@ -25,12 +25,12 @@ def tiles_pay(counts, n_rows, dtype):
 def tiled_gram(pairs, X, weight, square_scale, with_output, K):
     """Compute what `skfastnn.passes._gram.gram` computes; the activations of 512 neurons at a time are dense.
 
+    X may be empty: K then holds the inner products of the rows.
     BLAS uses the threads it is given by the caller.
     """
-    n_rows = X.shape[0]
+    n_rows = K.shape[0]
     indptr, rows, values = pairs.to_csr()
-    fires = np.zeros_like(K)
-    K[...] = 0
+    fires, activations = np.zeros_like(K), np.zeros_like(K)
     for first in range(0, pairs.n_neurons, TILE_NEURONS):
         last = min(first + TILE_NEURONS, pairs.n_neurons)
         part = slice(indptr[first], indptr[last])
@@ -41,11 +41,12 @@ def tiled_gram(pairs, X, weight, square_scale, with_output, K):
             bottom = min(top + TILE_ROWS, n_rows)
             fires[top:bottom, :bottom] += (F[top:bottom] * weight[first:last]) @ F[:bottom].T
             if with_output:
-                K[top:bottom, :bottom] += H[top:bottom] @ H[:bottom].T
+                activations[top:bottom, :bottom] += H[top:bottom] @ H[:bottom].T
     for top in range(0, n_rows, TILE_ROWS):
         bottom = min(top + TILE_ROWS, n_rows)
-        fires[top:bottom, :bottom] *= 1 + X[top:bottom] @ X[:bottom].T
-    K += fires
+        products = X[top:bottom] @ X[:bottom].T if X.size else K[top:bottom, :bottom]
+        fires[top:bottom, :bottom] *= 1 + products
+    np.add(fires, activations, out=K)
     K *= square_scale
     if with_output:
         K += 1

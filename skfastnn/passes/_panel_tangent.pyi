@@ -1,0 +1,44 @@
+import numpy as np
+from numpy.typing import NDArray
+
+from skfastnn.passes._pairs import PairLists
+
+def panel_gram_product(
+    pairs: PairLists,
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    data: NDArray[np.floating],
+    n_features: int,
+    order: NDArray[np.int32],
+    V: NDArray[np.floating],
+    u: NDArray[np.floating],
+    with_output: bool,
+    buffers: NDArray[np.floating],
+    n_threads: int,
+) -> None: ...
+def panel_jacobian_product(
+    pairs: PairLists,
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    data: NDArray[np.floating],
+    order: NDArray[np.int32],
+    V: NDArray[np.floating],
+    change_w: NDArray[np.floating],
+    change_c: NDArray[np.floating],
+    change_v: NDArray[np.floating],
+    buffers: NDArray[np.floating],
+    n_threads: int,
+) -> None: ...
+def panel_jacobian_transpose_product(
+    pairs: PairLists,
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    data: NDArray[np.floating],
+    order: NDArray[np.int32],
+    V: NDArray[np.floating],
+    u: NDArray[np.floating],
+    change_w: NDArray[np.floating],
+    change_c: NDArray[np.floating],
+    change_v: NDArray[np.floating],
+    n_threads: int,
+) -> None: ...

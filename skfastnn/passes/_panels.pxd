@@ -1,0 +1,28 @@
+from cython cimport floating
+from libc.stdint cimport int32_t, int64_t, uint8_t
+
+from skfastnn.passes._pairs cimport PairLists
+
+cdef extern from "panel_kernels.h":
+    int PANEL
+    ctypedef struct sparse_rows:
+        const int64_t* indptr
+        const int32_t* indices
+        Py_ssize_t n_rows
+
+# what the passes share: the rows, the panels, and how columns and neurons go together
+cdef struct Layout:
+    sparse_rows X
+    Py_ssize_t n_features
+    int n_start
+    const int32_t* order
+
+cdef Layout layout_of(
+    PairLists pairs, const int64_t[::1] indptr, const int32_t[::1] indices, n_panels, n_features, n_start,
+    const int32_t[::1] order,
+) except *
+
+cdef floating spread_signals(
+    PairLists pairs, Py_ssize_t block, Py_ssize_t r, Py_ssize_t column, const floating* error, const floating* v,
+    Py_ssize_t ld_out, Py_ssize_t n_rows, floating* scratch, uint8_t* used, floating* grad_v,
+) noexcept nogil
