@@ -12,6 +12,8 @@ from scipy.sparse import issparse
 
 from skfastnn._network import CHUNK_NEURONS, Coordinates, Network
 
+# Neurons written out at a time; even.
+EXPORTED_NEURONS = 256
 # Features per row from which the rotation pays.
 MIN_RATIO = 4
 
@@ -69,12 +71,16 @@ class RowSpaceNetwork(Network):
         coefs = np.empty((self.basis.shape[0], self.n_neurons), dtype=self.dtype)
         c = self.c_state[:, 0].astype(np.float64)
         mean = self.original.mean.astype(np.float64)
-        for first in range(0, self.n_neurons, CHUNK_NEURONS):
-            neurons = np.arange(first, min(first + CHUNK_NEURONS, self.n_neurons))
-            inside = self.anchor[neurons] + self.displacement[neurons]
-            W = inside[:, : self.n_features] @ self.basis.T
-            W += self.draws[neurons >> self.pair_shift]
-            W /= self.original.scale
-            coefs[:, neurons[0] : neurons[-1] + 1] = W.T
-            c[neurons] -= W @ mean
+        scale = self.dtype.type(self.original.scale)
+        for first in range(0, self.n_neurons, EXPORTED_NEURONS):
+            last = min(first + EXPORTED_NEURONS, self.n_neurons)
+            inside = (self.anchor[first:last] + self.displacement[first:last])[:, : self.n_features] / scale
+            # transposed while it is small
+            W = self.basis @ inside.T
+            shared = self.draws[first >> self.pair_shift : (last + self.pair_shift) >> self.pair_shift].T / scale
+            for twin in range(1 << self.pair_shift):
+                mine = W[:, twin :: 1 << self.pair_shift]
+                mine += shared[:, : mine.shape[1]]
+            coefs[:, first:last] = W
+            c[first:last] -= mean @ W
         return coefs, c
