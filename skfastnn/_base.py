@@ -11,17 +11,17 @@ from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, gen_batches
-from sklearn.utils._chunking import get_chunk_n_rows
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from skfastnn._fitting import Schedule, Trainer
 from skfastnn._network import Coordinates, Network, resolve_threshold
 from skfastnn._panel_network import PanelNetwork
+from skfastnn._prediction import raw_output
 from skfastnn._row_space import MIN_RATIO, RowSpaceNetwork, row_space
 from skfastnn._second_order_fitting import GaussNewtonTrainer
+from skfastnn._sparse_input import check_indices, without_duplicates
 from skfastnn._threads import blas_threads, effective_n_threads
-from skfastnn.passes._dense_output import dense_output
 from skfastnn.search import make_engine
 from skfastnn.search._contract import training_rows
 from skfastnn.solvers import make_solver
@@ -35,8 +35,6 @@ BELOW_ONE = Interval(Real, 0, 1, closed="left")
 SMALL_DATA = 5_000
 # Rows that Gauss-Newton takes at once if not told otherwise, and its batches for more of them.
 MAX_FULL_BATCH, AUTO_BATCH = 20_000, 2_000
-# Rows from which prediction is shared out to threads by ourselves, instead of by the BLAS.
-MANY_ROWS = 1_024
 # Where Gauss-Newton starts: a busier layer is more accurate on small data and affordable there (digits, 4,096 neurons:
 # 99.2 % at 1.0, 98.6 % at 1.8), and so is a hidden layer that has to move less.
 LARGEST_THRESHOLD, OUTPUT_SIZE = 1.0, 2.0
@@ -200,9 +198,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         loss = self._make_loss()
         self.solver_ = self._choose_solver(X.shape[0], target, loss, incremental)
         with blas_threads(1):
-            network, X = self._make_network(
-                X, target, sample_weight, loss, random_state, first_call, incremental
-            )  # fmt: skip
+            network, X = self._make_network(X, target, sample_weight, loss, random_state, first_call, incremental)
             self.search_ = self._choose_search(network, incremental)
             target = ((target - network.target_shift) / network.target_scale).astype(X.dtype, copy=False)
             self._choose_step_size(X, target, sample_weight, loss, network, first_call)
@@ -213,20 +209,20 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
                 network, self._make_solver(network, first_call, incremental), loss, random_state,
                 (X, target, sample_weight), 1 if incremental else self.max_iter, validate, n_seen,
             )  # fmt: skip
-            self._random_state = random_state.get_state(legacy=False)
-            self._keep(trainer, loss, incremental, first_call)
+        self._random_state = random_state.get_state(legacy=False)
+        self._keep(trainer, loss, incremental, first_call)
         self._warn_unconverged(trainer.history, incremental)
         return self
 
     def _validate(self, X, y, sample_weight, first_call, incremental, classes):
         """Return rows, target and weights of the samples that count."""
-        _check_indices(X)
+        check_indices(X)
         X, y = validate_data(
             self, X, y, order="C", accept_sparse="csr", reset=first_call, multi_output=True,
             dtype=(np.float64, np.float32) if first_call else self.coefs_[0].dtype,
         )  # fmt: skip
         y = self._validate_target(y, first_call, incremental, classes)
-        X = _without_duplicates(X)
+        X = without_duplicates(X)
         sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
         sample_weight = self._weigh_samples(y, sample_weight)
         used = sample_weight > 0  # a weight of zero is the same as leaving the sample out, draws included
@@ -530,41 +526,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
     # prediction
 
     def _raw_output(self, X):
-        """Return the output before its activation, ndarray of shape (n_samples, n_outputs).
-
-        Rows are taken in chunks, so that memory is bounded by scikit-learn's `working_memory`. The output of a row
-        does not depend on the others but by rounding.
-        """
-        _check_indices(X)
+        """Return the output before its activation, ndarray of shape (n_samples, n_outputs)."""
+        check_indices(X)
         X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
-        (W, V), (c, v) = self.coefs_, self.intercepts_
-        out = np.empty((X.shape[0], V.shape[1]), dtype=np.result_type(X.dtype, W.dtype))
-        if X.shape[0] >= MANY_ROWS and not issparse(X) and X.dtype == W.dtype:
-            n_rows = get_chunk_n_rows(row_bytes=X.shape[1] * X.itemsize, max_n_rows=X.shape[0])
-            with blas_threads(1):
-                for part in gen_batches(X.shape[0], n_rows):
-                    rows = np.ascontiguousarray(X[part])
-                    dense_output(rows, W, c, V, v, out[part], effective_n_threads())
-            return out
-        n_rows = get_chunk_n_rows(row_bytes=2 * W.shape[1] * W.itemsize, max_n_rows=X.shape[0])
-        for part in gen_batches(X.shape[0], n_rows):
-            H = X[part] @ W
-            H += c
-            out[part] = np.maximum(H, 0, out=H) @ V + v
-        return out
-
-
-def _check_indices(X):
-    """Raise ValueError if indices of a compressed sparse X are out of range: compiled code would follow them."""
-    if issparse(X) and X.format in ("csr", "csc"):
-        # the check brings the index arrays of what it checks in shape, so let it have an object of its own
-        type(X)((X.data, X.indices, X.indptr), shape=X.shape).check_format(full_check=True)
-
-
-def _without_duplicates(X):
-    """Return X, or a copy of a sparse X in which each entry is stored once and in order."""
-    if not issparse(X) or X.has_canonical_format:
-        return X
-    X = X.copy()
-    X.sum_duplicates()
-    return X
+        return raw_output(X, self.coefs_, self.intercepts_)

@@ -19,6 +19,8 @@ ALIGNMENT = 64
 HUGE_ARRAY, HUGE_PAGE = 1 << 23, 1 << 21
 # Rows of weights handled at a time where a temporary copy is needed.
 CHUNK_NEURONS = 1024
+# Weights drawn at a time, in double precision.
+DRAWN_TOGETHER = 256
 # Rows of data handled at a time in double precision.
 CHUNK_ROWS = 2048
 # Share of numbers other than zero below which rows are not centred, so that what is zero stays zero.
@@ -142,6 +144,15 @@ def density(X, weight):
     return float(np.average(per_row, weights=weight)) / X.shape[1]
 
 
+def drawn(rng, n_drawn, n_features, n_together=DRAWN_TOGETHER):
+    """Yield standard normal rows, some at a time, with the number of the first; the next overwrite them."""
+    block = np.empty((min(n_together, n_drawn), n_features))
+    for first in range(0, n_drawn, n_together):
+        part = block[: n_drawn - first]
+        rng.standard_normal(out=part)
+        yield first, part
+
+
 class Network:
     """Parameters of the network in normalised coordinates.
 
@@ -204,9 +215,8 @@ class Network:
     def _draw_hidden(self, rng):
         """Draw the hidden layer; the draws are the same whatever the layout."""
         self._allocate_hidden()
-        for first in range(0, self.n_drawn, CHUNK_NEURONS):
-            rows = self.start[first : first + CHUNK_NEURONS, : self.n_features]
-            rows[...] = rng.standard_normal(rows.shape)
+        for first, draws in drawn(rng, self.n_drawn, self.n_features):
+            self.start[first : first + draws.shape[0], : self.n_features] = draws
 
     def _allocate_hidden(self):
         m, ld = self.n_neurons, padded_length(max(self.n_features, 2), self.dtype)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skfastnn._network import Network, aligned_zeros
+from skfastnn._network import Network, aligned_zeros, drawn
 
 PANEL = 64
 
@@ -31,9 +31,8 @@ class PanelNetwork(Network):
         self.order = ((columns % width << self.pair_shift) + columns // width).astype(np.int32)
         self.columns = np.argsort(self.order)
         self.start = aligned_zeros((n_panels, self.n_features, width), self.dtype)
-        for p in range(n_panels):
-            n_drawn = min(width, self.n_drawn - p * width)
-            self.start[p, :, :n_drawn] = rng.standard_normal((n_drawn, self.n_features)).T
+        for first, draws in drawn(rng, self.n_drawn, self.n_features, width):
+            self.start[first // width, :, : draws.shape[0]] = draws.T
         self.base = self.start
         self.first = aligned_zeros((n_panels, self.n_features, PANEL), self.dtype)
         self.second = np.zeros((0, 0, 0), dtype=self.dtype)

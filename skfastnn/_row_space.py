@@ -10,7 +10,7 @@ import numpy as np
 from scipy.linalg import qr
 from scipy.sparse import issparse
 
-from skfastnn._network import CHUNK_NEURONS, Coordinates, Network
+from skfastnn._network import Coordinates, Network, drawn
 
 # Neurons written out at a time; even.
 EXPORTED_NEURONS = 256
@@ -62,10 +62,10 @@ class RowSpaceNetwork(Network):
     def _draw_hidden(self, rng):
         self._allocate_hidden()
         self.draws = np.empty((self.n_drawn, self.basis.shape[0]), dtype=self.dtype)
-        for first in range(0, self.n_drawn, CHUNK_NEURONS):
-            draws = self.draws[first : first + CHUNK_NEURONS]
-            draws[...] = rng.standard_normal(draws.shape)
-            self.start[first : first + CHUNK_NEURONS, : self.n_features] = draws @ self.basis
+        for first, draws in drawn(rng, self.n_drawn, self.basis.shape[0]):
+            part = self.draws[first : first + draws.shape[0]]
+            part[...] = draws
+            self.start[first : first + draws.shape[0], : self.n_features] = part @ self.basis
 
     def _export_hidden(self):
         coefs = np.empty((self.basis.shape[0], self.n_neurons), dtype=self.dtype)

@@ -7,7 +7,7 @@ from scipy import sparse
 from sklearn import config_context
 
 from helpers import BOTH, SMALL, data_for
-from skfastnn import FastReLUClassifier, _base
+from skfastnn import FastReLUClassifier, _prediction
 from skfastnn.passes._dense_output import dense_output
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -74,8 +74,8 @@ def test_working_memory_bounds_the_chunks(stored, monkeypatch):
         sizes.append(size)
         return _gen_batches(n, size, **kwargs)
 
-    _gen_batches = _base.gen_batches
-    monkeypatch.setattr(_base, "gen_batches", recorded)
+    _gen_batches = _prediction.gen_batches
+    monkeypatch.setattr(_prediction, "gen_batches", recorded)
     with config_context(working_memory=0.25):
         assert_allclose(est._raw_output(stored(X)), by_hand(est, X), rtol=1e-9, atol=1e-9)
     assert sizes == [128]  # of 2 kB: 128 neurons, before and after

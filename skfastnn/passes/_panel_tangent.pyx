@@ -1,7 +1,8 @@
 # Products with the Jacobian of the network for sparse rows, panel by panel; see _tangent.pyx for what they are.
 #
-# Problem     J' u, J d and J J' u as in _tangent.pyx. X' times the signals of 64 neurons, and X times the change of their
-#             weights, are the loops of the update and of the forward pass in _panels.pyx: an entry costs a few vectors.
+# Problem     J' u, J d and J J' u as in _tangent.pyx. X' times the signals of 64 neurons, and X times the change of
+#             their weights, are the loops of the update and of the forward pass in _panels.pyx: an entry costs a few
+#             vectors.
 # Layout      Panels, rows and order as in _panels.pyx; lists with activations; u and outputs (n_rows, ld_out).
 # Invariants  Output buffers are added in block order; a panel of J' u is written by one thread. Results do not depend
 #             on the number of threads.

@@ -23,16 +23,9 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from skfastnn.passes._pairs cimport PairLists
+from skfastnn.passes._updates cimport rule_of, update_rule
 
 cdef extern from "panel_kernels.h":
-    ctypedef struct update_rule:
-        double rate
-        double momentum
-        double beta_2
-        double epsilon
-        double penalty
-        int nesterov
-        int sparse
     void panel_forward_f32(
         sparse_rows, const float*, const float*, int, const float*, float, const float*, float, const float*,
         float*) noexcept nogil
@@ -67,6 +60,7 @@ cdef extern from "panel_kernels.h":
         const update_rule*) noexcept nogil
 
 PANEL_SIZE = PANEL
+
 
 def panel_forward(
     PairLists pairs,                        # OUT   rows that fire, and activations
@@ -168,18 +162,6 @@ cdef int _emit(PairLists pairs, Py_ssize_t block, Py_ssize_t r, const floating* 
     return 0
 
 
-cdef update_rule _rule(dict parameters) except *:
-    cdef update_rule rule
-    rule.rate = parameters["rate"]
-    rule.momentum = parameters["momentum"]
-    rule.beta_2 = parameters.get("beta_2", 0.0)
-    rule.epsilon = parameters.get("epsilon", 0.0)
-    rule.penalty = parameters["penalty"]
-    rule.nesterov = parameters.get("nesterov", False)
-    rule.sparse = True
-    return rule
-
-
 def panel_sgd_step(
     PairLists pairs,                        # IN    fired pairs and their activations
     const int64_t[::1] indptr,              # IN    (n_rows + 1,)
@@ -199,7 +181,7 @@ def panel_sgd_step(
     int n_threads,
 ):
     """One step of gradient descent with momentum: weights take their gradient, the others their whole step."""
-    cdef update_rule rule = _rule(parameters)
+    cdef update_rule rule = rule_of(parameters)
     cdef Py_ssize_t block
     cdef int status = 0
     cdef Layout layout = layout_of(pairs, indptr, indices, first.shape[0], first.shape[1], 0, order)
@@ -308,7 +290,7 @@ def panel_adam_step(
     int n_threads,
 ):
     """One step of lazy Adam: weights whose gradient is zero, and neurons that are silent, stand still."""
-    cdef update_rule rule = _rule(parameters)
+    cdef update_rule rule = rule_of(parameters)
     cdef Py_ssize_t block
     cdef int status = 0
     cdef Layout layout = layout_of(pairs, indptr, rows, weights.shape[0], weights.shape[1], start.shape[2], order)

@@ -27,14 +27,6 @@ from skfastnn.passes._pairs cimport PairLists
 
 cdef extern from "vector_kernels.h":
     void prefetch_row(const void*, Py_ssize_t) noexcept nogil
-    ctypedef struct update_rule:
-        double rate
-        double momentum
-        double beta_2
-        double epsilon
-        double penalty
-        int nesterov
-        int sparse
     ctypedef struct touch_f32:
         float displacement, velocity, change
     ctypedef struct touch_f64:
@@ -64,7 +56,7 @@ cdef extern from "vector_kernels.h":
     void catch_up_neuron_f64(double*, double*, const double*, Py_ssize_t, const double*, touch_f64*) noexcept nogil
 
 
-cdef update_rule _rule(dict parameters) except *:
+cdef update_rule rule_of(dict parameters) except *:
     cdef update_rule rule
     rule.rate = parameters["rate"]
     rule.momentum = parameters["momentum"]
@@ -114,7 +106,7 @@ def sgd_step(
     int n_threads,
 ):
     """One step of stochastic gradient descent with momentum on the neurons that fired."""
-    cdef update_rule rule = _rule(parameters)
+    cdef update_rule rule = rule_of(parameters)
     cdef Py_ssize_t b
     cdef int status = 0
     cdef floating* velocity_v = &velocity_V[0, 0] if velocity_V.shape[0] else NULL
@@ -150,7 +142,7 @@ def adam_step(
     int n_threads,
 ):
     """One step of lazy Adam on the neurons that fired."""
-    cdef update_rule rule = _rule(parameters)
+    cdef update_rule rule = rule_of(parameters)
     cdef Py_ssize_t b
     cdef int status = 0
     cdef floating* mean_v = &mean_V[0, 0] if mean_V.shape[0] else NULL
