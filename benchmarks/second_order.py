@@ -1,4 +1,4 @@
-"""Gauss-Newton beside what it replaces: the cases ``gauss-newton``, ``gn-iteration`` and ``kin8nm``."""
+"""Gauss-Newton beside what it replaces: the cases ``gauss-newton``, ``gn-iteration``, ``kin8nm``, ``probabilities``."""
 
 import time
 import warnings
@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-KIN8NM = Path(__file__).resolve().parents[2] / "shared" / "data" / "uci_regression.npz"
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+KIN8NM, UCI = DATA / "uci_regression.npz", DATA / "uci_classification.npz"
 N_RUNS = 10
 # kin8nm: the loss to reach, as a share of that of the mean, and the seconds after which a peer is stopped
 TARGET, PATIENCE = 1e-3, 150.0
@@ -205,4 +206,34 @@ def _torch(X, y, width):
     return loss, count[0]
 
 
-CASES = {"gauss-newton": digits, "gn-iteration": iteration, "kin8nm": kin8nm}
+def probabilities(n_threads, names=("cardiotocography-10clases", "statlog-vehicle", "waveform-noise")):
+    """Log-loss and Brier score on three UCI sets, four folds each, beside MLPClassifier."""
+    from sklearn.metrics import log_loss
+    from sklearn.neural_network import MLPClassifier
+
+    from skfastnn import FastReLUClassifier
+
+    makers = {
+        "skfastnn": lambda: FastReLUClassifier(random_state=0),
+        "skfastnn, alpha=loo": lambda: FastReLUClassifier(alpha="loo", random_state=0),
+        "MLPClassifier": lambda: MLPClassifier(max_iter=1000, random_state=0),
+        "MLPClassifier((512,))": lambda: MLPClassifier((512,), max_iter=1000, random_state=0),
+    }
+    with np.load(UCI) as file:
+        sets = {name: {key.split("/")[1]: file[key] for key in file if key.startswith(name + "/")} for name in names}
+    print(f"{'':28}{'':24}{'accuracy':>9}{'log-loss':>10}{'Brier':>8}")
+    for name, data in sets.items():
+        X, y = data["X"], data["y"]
+        for label, make in makers.items():
+            results = []
+            for fold in range(4):
+                train, test = data[f"fold{fold}_train"], data[f"fold{fold}_test"]
+                _, model = _timed(make().fit, X[train], y[train])
+                p = model.predict_proba(X[test])
+                brier = np.mean(np.sum((p - (y[test][:, None] == model.classes_)) ** 2, axis=1))
+                results.append((model.score(X[test], y[test]), log_loss(y[test], p, labels=model.classes_), brier))
+            accuracy, loss, brier = np.mean(results, axis=0)
+            print(f"{name:28}{label:24}{accuracy:>9.4f}{loss:>10.4f}{brier:>8.4f}")
+
+
+CASES = {"gauss-newton": digits, "gn-iteration": iteration, "kin8nm": kin8nm, "probabilities": probabilities}

@@ -268,7 +268,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         """Return the network to train, drawn anew or taken up from the fitted attributes, and the rows it takes."""
         width = self._width()
         if first_call:
-            self._start = self._new_start(X, target, sample_weight, loss, random_state, width)
+            self._start = self._new_start(X, target, sample_weight, loss, random_state, width, incremental)
         elif width != self.coefs_[1].shape[0]:
             raise ValueError(
                 f"hidden_layer_sizes={self.hidden_layer_sizes!r}, but the network to go on with has "
@@ -296,7 +296,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             network.load(self.coefs_, self.intercepts_)
         return network, X
 
-    def _new_start(self, X, target, sample_weight, loss, random_state, width):
+    def _new_start(self, X, target, sample_weight, loss, random_state, width, incremental):
         """Set threshold_; return what determines the network at its start, besides the parameters."""
         coordinates = Coordinates.from_data(X, sample_weight)
         shift, scale = loss.standardisation(target, sample_weight)
@@ -304,7 +304,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         limit = LARGEST_THRESHOLD if second_order else np.inf
         if coordinates.offset is not None:
             limit = LARGEST_SPARSE_THRESHOLD
-        if MIN_RATIO * X.shape[0] <= X.shape[1]:
+        if MIN_RATIO * X.shape[0] <= X.shape[1] and not incremental:  # the first rows of a stream are not all
             limit = LARGEST_THRESHOLD_OF_FEW_ROWS
         self.threshold_ = resolve_threshold(self.threshold, width, limit)
         return {
@@ -373,7 +373,9 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             small = n_samples <= SMALL_DATA or self.alpha == "loo"
             solver = "gauss_newton" if small and second_order and not incremental else "adam"
         if solver == "gauss_newton" and not second_order:
-            raise ValueError(f"solver='gauss_newton' needs a loss with curvature, not {self.loss!r}; use 'adam'.")
+            raise ValueError(
+                f"solver='gauss_newton' needs a loss with curvature, which {type(loss).__name__} has not; use 'adam'."
+            )
         if solver != "gauss_newton" and self.alpha == "loo":
             raise ValueError("alpha='loo' is offered by solver='gauss_newton' alone; give alpha as a number.")
         return solver

@@ -538,3 +538,20 @@ def test_targets_of_wildly_different_scale():
     reg = FastReLURegressor(**SETTINGS).fit(X, Y)
     for k in range(2):
         assert np.corrcoef(reg.predict(X)[:, k], Y[:, k])[0, 1] > 0.99
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_kernel_is_kept_for_as_long_as_it_serves(monkeypatch):
+    """With iterations to spare it is computed once, without any in each iteration; the steps are the same."""
+    X, y = data_for(FastReLURegressor)
+    curves = []
+    for spare, expected in ((1_000, 1), (-1_000, 3)):
+        computed = []
+        monkeypatch.setattr(_gauss_newton, "gram", lambda *args, seen=computed: seen.append(args) or gram(*args))
+        monkeypatch.setattr(_gauss_newton, "tiles_pay", lambda *args: False)
+        monkeypatch.setattr(_gauss_newton, "CG_TOLERANCE", 1e-12)
+        monkeypatch.setattr(_gauss_newton.GaussNewton, "_spare_iterations", lambda self, n=spare: n)
+        reg = FastReLURegressor(**SETTINGS, max_iter=3, tol=0.0, alpha=0.1).fit(X, y)
+        assert len(computed) == expected
+        curves.append(reg.loss_curve_)
+    assert_allclose(curves[0], curves[1], rtol=1e-6)
