@@ -1,6 +1,7 @@
 """Solvers: one iteration each."""
 
-from skfastnn.solvers._first_order import Adam, MomentumSGD, Movement
+from skfastnn.solvers._contract import Movement
+from skfastnn.solvers._first_order import Adam, MomentumSGD
 from skfastnn.solvers._gauss_newton import GaussNewton
 from skfastnn.solvers._sparse_first_order import PanelAdam, PanelSGD
 from skfastnn.solvers._sparse_gauss_newton import PanelGaussNewton

@@ -6,52 +6,25 @@ evaluated; until then it counts in the bound on the drift. Adam is the lazy vari
 moments and the weights of a silent neuron stand still.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from skfastnn._network import aligned_zeros
 from skfastnn.passes._updates import adam_step, catch_up, sgd_step
+from skfastnn.solvers._contract import Movement, NothingPending, Solver
 
 # Silent neurons are brought up to date after this many steps at the latest.
 MAX_DELAY = 64
 
 
-@dataclass
-class Movement:
-    """Certified bounds on how far neurons are from their references.
-
-    Attributes
-    ----------
-    drift : ndarray of shape (n_neurons,), float64
-        Bound on the norm of the displacement of the weights, pending movement included.
-    pending : ndarray of shape (n_neurons,), float64
-        Bound on the norm of the movement that is not carried out yet.
-    """
-
-    drift: np.ndarray
-    pending: np.ndarray
-
-
-class FirstOrder:
-    """What both solvers share: the arrays of the output layer and the step counter."""
+class FirstOrder(Solver):
+    """What solvers of first order share: the arrays of the output layer, and going on in another call."""
 
     def __init__(self, network, settings, n_threads):
-        self.network, self.settings, self.n_threads = network, settings, n_threads
-        self.n_steps = 0
-        # norms of the displacement and of the velocity, length of the path so far
-        self.norms = np.zeros((network.n_neurons, 3))
+        super().__init__(network, n_threads)
+        self.settings = settings
         shape = network.V.shape if settings["train_output"] else (0, network.ld_out)
         self.first_V = aligned_zeros(shape, network.dtype)
         self.first_v = np.zeros_like(network.v)
-
-    def path(self, neurons):
-        """Return how long the path of some neurons is so far; nothing may be pending for them."""
-        return self.norms[neurons, 2]
-
-    def rebased(self, neurons):
-        """Take note that some neurons have a new reference, from which their displacement is zero."""
-        self.norms[neurons, 0] = 0
 
     def measure(self):
         """Recompute the norms after the displacement was set from outside."""
@@ -169,7 +142,7 @@ class MomentumSGD(FirstOrder):
         self.pending[1:] = (step @ self.pending[:-1].reshape(-1, 2, 2)).reshape(-1, 4)
 
 
-class Adam(FirstOrder):
+class Adam(NothingPending, FirstOrder):
     """Lazy Adam: only neurons that fire move, and only their moments decay.
 
     On sparse data, of which few numbers are other than zero, the same holds for each weight: without a gradient it
@@ -189,17 +162,6 @@ class Adam(FirstOrder):
         self.square = aligned_zeros(network.displacement.shape, network.dtype)
         self.second_V = np.zeros_like(self.first_V)
         self.second_v = np.zeros_like(network.v)
-        # nothing is ever pending
-        self.velocity = np.zeros((0, 0), dtype=network.dtype)
-        self.delay = np.zeros(network.n_neurons, dtype=np.int64)
-        self.pending = np.array([[1.0, 0.0, 0.0, 1.0]])
-
-    def movement(self):
-        """Return certified bounds on the movement since the references, as a `Movement`."""
-        return Movement(self.norms[:, 0].copy(), np.zeros(self.network.n_neurons))
-
-    def catch_up(self, neurons=None):
-        """Nothing is ever pending."""
 
     def step(self, pairs, rows, error, intercept_error, rate, penalty):
         """Take one step; see `MomentumSGD.step`."""

@@ -21,7 +21,7 @@ from skfastnn._network import aligned_zeros
 from skfastnn._threads import blas_threads
 from skfastnn.passes._gram import gram, gram_rows
 from skfastnn.passes._tangent import gram_product, jacobian_product, jacobian_transpose_product
-from skfastnn.solvers._first_order import Movement
+from skfastnn.solvers._contract import NothingPending, Solver
 from skfastnn.solvers._leave_one_out import best_ridge
 from skfastnn.solvers._preconditioner import CholeskyPreconditioner, NystromPreconditioner
 from skfastnn.solvers._tiled_gram import tiled_gram, tiles_pay
@@ -73,7 +73,7 @@ class Displacement:
         return float(sum(np.einsum("...i,...i", a.ravel(), a.ravel(), dtype=np.float64) for a in self.arrays()))
 
 
-class GaussNewton:
+class GaussNewton(NothingPending, Solver):
     """Gauss-Newton iterations on a network.
 
     Parameters
@@ -90,9 +90,8 @@ class GaussNewton:
     """
 
     def __init__(self, network, settings, n_threads):
-        self.network, self.n_threads = network, n_threads
+        super().__init__(network, n_threads)
         self.train_output = settings["train_output"]
-        self.n_steps = 0
         self.ridge = 0.0
         self.damping = 0.0
         self.rejected = False
@@ -105,28 +104,6 @@ class GaussNewton:
         # where the last accepted step led
         self.here = Displacement.zeros(network)
         self.trial = Displacement.zeros(network)
-        # the engine reads these: nothing is ever pending
-        self.velocity = np.zeros((0, 0), dtype=network.dtype)
-        self.delay = np.zeros(network.n_neurons, dtype=np.int64)
-        self.pending = np.array([[1.0, 0.0, 0.0, 1.0]])
-        self.norms = np.zeros((network.n_neurons, 3))
-
-    # what the search engine asks
-
-    def movement(self):
-        """Return certified bounds on the movement since the references, as a `Movement`."""
-        return Movement(self.norms[:, 0].copy(), np.zeros(self.network.n_neurons))
-
-    def path(self, neurons):
-        """Return how long the path of some neurons is so far."""
-        return self.norms[neurons, 2]
-
-    def rebased(self, neurons):
-        """Take note that some neurons have a new reference, from which their displacement is zero."""
-        self.norms[neurons, 0] = 0
-
-    def catch_up(self, neurons=None):
-        """Nothing is ever pending."""
 
     def measure(self):
         """Take the network's displacement from its start as it is."""

@@ -11,13 +11,14 @@ import numpy as np
 from skfastnn._network import aligned_zeros
 from skfastnn.passes._panels import panel_adam_step, panel_sgd_step
 from skfastnn.search._contract import entries
+from skfastnn.solvers._contract import NothingPending
 from skfastnn.solvers._first_order import FirstOrder
 
 # y is expressed anew when its columns in T, scaled to one, are nearly parallel, or when one has all but vanished.
 WORST_CONDITION, LEAST_COLUMN = 1e3, 1e-12
 
 
-class PanelSGD(FirstOrder):
+class PanelSGD(NothingPending, FirstOrder):
     """Gradient descent with momentum, classical or Nesterov's.
 
     Parameters
@@ -39,9 +40,6 @@ class PanelSGD(FirstOrder):
 
     def measure(self):
         """Nobody asks how far the weights have moved."""
-
-    def catch_up(self, neurons=None):
-        """Nothing is ever pending."""
 
     def state(self):
         """Return the arrays with which `resume` goes on."""
@@ -112,7 +110,7 @@ def _is_worn(T):
     return lengths.min() < LEAST_COLUMN or np.linalg.cond(T / lengths) > WORST_CONDITION
 
 
-class PanelAdam(FirstOrder):
+class PanelAdam(NothingPending, FirstOrder):
     """Lazy Adam: only weights with a gradient move, and only their moments decay.
 
     Parameters
@@ -132,9 +130,6 @@ class PanelAdam(FirstOrder):
 
     def measure(self):
         """Nobody asks how far the weights have moved."""
-
-    def catch_up(self, neurons=None):
-        """Nothing is ever pending."""
 
     def resume(self, arrays, n_steps):
         """Go on with the state of another call."""
