@@ -390,6 +390,20 @@ def test_going_on_keeps_the_momentum(solver):
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
+@pytest.mark.parametrize("searches", [("correlation_tree", "dense"), ("dense", "correlation_tree")])
+def test_the_layout_may_change_between_two_calls(solver, searches):
+    """Weights are taken over; the momentum of another layout is not."""
+    X, y = words()
+    clf = estimator(FastReLUClassifier, solver)
+    losses = []
+    for search in searches:
+        clf.set_params(search=search).partial_fit(sparse.csr_array(X), y, classes=np.unique(y))
+        losses.append(clf.loss_curve_[-1])
+    assert losses[1] < losses[0]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
 def test_the_number_of_threads_does_not_matter(solver, monkeypatch):
     X, y = words(300, 200)
     models = []

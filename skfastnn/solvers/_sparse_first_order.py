@@ -68,13 +68,14 @@ class PanelSGD(NothingPending, FirstOrder):
         self.T = A @ self.T
         if _is_worn(self.T):
             self._express(_modes(A))
+        # before the step, which an interruption waits for: with the factors of the step before it would be another step
+        network.factors = tuple(self.T[0]) if self.n_numbers == 2 else (self.T[0, 0], 0.0)
         change = np.linalg.solve(self.T, -rate * np.array([along + lookahead, 1.0])[: self.n_numbers])
         panel_sgd_step(
             pairs, *entries(rows), error, network.first, change[0], network.second, change[-1], network.order,
             network.c_state, network.V, self.first_V, network.start_V,
             {"rate": rate, "momentum": mu, "nesterov": nesterov, "penalty": penalty}, self.n_threads,
         )  # fmt: skip
-        network.factors = tuple(self.T[0]) if self.n_numbers == 2 else (self.T[0, 0], 0.0)
         self.n_steps += 1
         if self.settings["train_output"]:
             self.first_v = mu * self.first_v - rate * intercept_error
@@ -132,8 +133,9 @@ class PanelAdam(NothingPending, FirstOrder):
         """Nobody asks how far the weights have moved."""
 
     def resume(self, arrays, n_steps):
-        """Go on with the state of another call."""
-        self.mean, self.square = arrays["mean"].copy(), arrays["square"].copy()
+        """Go on with the state of another call; moments in another layout are not those of these weights."""
+        if arrays["mean"].shape == self.network.first.shape:
+            self.mean, self.square = arrays["mean"].copy(), arrays["square"].copy()
         super().resume(arrays, n_steps)
 
     def step(self, pairs, rows, error, intercept_error, rate, penalty):
