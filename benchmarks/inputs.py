@@ -5,14 +5,12 @@
 
 import gzip
 import multiprocessing
-import time
-import warnings
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.data import load
-from benchmarks.measure import PeakMemory
+from benchmarks.measure import PeakMemory, timed
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 N_REPEATS = 3
@@ -20,14 +18,6 @@ N_REPEATS = 3
 TRAINED, TIMED = 12, 10
 # found by trying thresholds of 0 to 1.7 and one to four times the automatic step
 TEXT = {"solver": "adam", "threshold": 0.5, "learning_rate_init": 0.016}
-
-
-def _timed(function, *arguments):
-    start = time.perf_counter()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        result = function(*arguments)
-    return time.perf_counter() - start, result
 
 
 def _r8():
@@ -63,22 +53,22 @@ def _mlp(width, epochs, seed=0):
 
 def _per_epoch(make, more, *data):
     """Return the seconds of an epoch, as the difference of two fits."""
-    return (_timed(make(1 + more).fit, *data)[0] - _timed(make(1).fit, *data)[0]) / more
+    return (timed(make(1 + more).fit, *data)[0] - timed(make(1).fit, *data)[0]) / more
 
 
 def _text_memory(width, solver):
     """Return the peak memory of a fit on R8, in bytes of the weights."""
     X, y, *_ = _r8()
-    _timed(_fast_text(64, 1).fit, X, y)
+    timed(_fast_text(64, 1).fit, X, y)
     memory = PeakMemory()
-    _, model = _timed(_fast_text(width, 2, solver=solver, learning_rate_init="auto").fit, X, y)
+    _, model = timed(_fast_text(width, 2, solver=solver, learning_rate_init="auto").fit, X, y)
     return memory.growth() * 2**20 / model.coefs_[0].nbytes
 
 
 def r8(n_threads):
     """R8, tf-idf, 5,485 x 19,956 with 58 entries a row: seconds per epoch beside MLPClassifier, accuracy, memory."""
     X, y, X_test, y_test = _r8()
-    _timed(_mlp(1_024, 1).fit, X, y)
+    timed(_mlp(1_024, 1).fit, X, y)
     wide = {name: [] for name in ("skfastnn 1,024", "skfastnn 16,384", "MLPClassifier 1,024")}
     for _ in range(N_REPEATS):
         wide["skfastnn 1,024"].append(_per_epoch(lambda n: _fast_text(1_024, n), TIMED, X, y))
@@ -91,7 +81,7 @@ def r8(n_threads):
         print(f"{name:24}{s:>9.4f}{f'{min(seconds):.3f}-{max(seconds):.3f}':>16}{peer / s:>7.1f}")
     print(f"\n{TRAINED} epochs                {'loss':>9}{'accuracy':>10}{'fit s':>8}")
     for name, make, seeds in (("skfastnn 1,024", _fast_text, range(5)), ("MLPClassifier 1,024", _mlp, range(1))):
-        fits = [_timed(make(1_024, TRAINED, seed).fit, X, y) for seed in seeds]
+        fits = [timed(make(1_024, TRAINED, seed).fit, X, y) for seed in seeds]
         loss, seconds = np.mean([model.loss_ for _, model in fits]), np.median([s for s, _ in fits])
         score = np.mean([model.score(X_test, y_test) for _, model in fits])
         print(f"{name:24}{loss:>9.5f}{100 * score:>8.2f} %{seconds:>8.2f}")
@@ -115,13 +105,13 @@ def golub(n_threads, n_epochs=200, width=4_096):
     mine, peer = [], []
     for _ in range(N_REPEATS):
         model = FastReLUClassifier(width, solver="sgd", random_state=0, **_forever(n_epochs))
-        mine.append(_timed(model.fit, X, y)[0])
+        mine.append(timed(model.fit, X, y)[0])
         # every epoch costs the same
         other = _mlp(width, 5)
-        peer.append(_timed(other.fit, X, y)[0] / 5 * n_epochs)
+        peer.append(timed(other.fit, X, y)[0] / 5 * n_epochs)
     a, b = np.median(mine), np.median(peer)
     print(f"golub, {X.dtype}, {n_epochs} epochs (MLPClassifier scaled from 5): ", end="")
-    print(f"skfastnn sgd {a:.3f} s, MLPClassifier {b:.1f} s, ratio {b / a:.0f}; losses {model.loss_:.2g}")
+    print(f"skfastnn sgd {a:.3f} s, MLPClassifier {b:.1f} s, ratio {b / a:.0f}; loss of skfastnn {model.loss_:.2g}")
     folds = RepeatedStratifiedKFold(n_splits=5, n_repeats=10, random_state=0)
     makers = {
         "skfastnn, defaults": FastReLUClassifier(random_state=0),
@@ -132,7 +122,7 @@ def golub(n_threads, n_epochs=200, width=4_096):
     for name, (X, y) in sets.items():
         for label, model in makers.items():
             pipeline = make_pipeline(StandardScaler(), model)
-            seconds, scores = _timed(lambda p=pipeline, X=X, y=y: cross_val_score(p, X, y, cv=folds))
+            seconds, scores = timed(lambda p=pipeline, X=X, y=y: cross_val_score(p, X, y, cv=folds))
             print(f"{name:8}{label:22}{100 * scores.mean():>8.2f} % of ten times five folds{seconds:>8.1f} s")
 
 
@@ -148,23 +138,24 @@ def predict(n_threads, width=16_384):
     model = FastReLUClassifier(width, solver="adam", max_iter=1, random_state=0)
     other = MLPClassifier(width, max_iter=1, random_state=0)
     for each in (model, other):
-        _timed(each.fit, problem.X_train, problem.y_train)
-    memory = PeakMemory()
-    with config_context(working_memory=64):
-        model.predict(X)
-    print(f"peak memory of predict with working_memory=64: {memory.growth():.0f} MB")
+        timed(each.fit, problem.X_train, problem.y_train)
+    for name, each in (("skfastnn", model), ("MLPClassifier", other)):
+        memory = PeakMemory()
+        with config_context(working_memory=64):
+            each.predict(X)
+        print(f"growth of memory in predict, {name}: {memory.growth():.1f} MB (working_memory=64)")
     W, out = model.coefs_[0], np.empty((X.shape[0], width), dtype=X.dtype)
     mine, product, peer = [], [], []
     for _ in range(2 * N_REPEATS + 1):
-        product.append(_timed(lambda: np.dot(X, W, out=out))[0])
-        mine.append(_timed(model.predict, X)[0])
+        product.append(timed(lambda: np.dot(X, W, out=out))[0])
+        mine.append(timed(model.predict, X)[0])
     # by itself: it leaves and takes so much memory that whatever follows is slower
     for _ in range(N_REPEATS):
-        peer.append(_timed(other.predict, X)[0])
+        peer.append(timed(other.predict, X)[0])
     a, b, c = np.median(mine), np.median(product), np.median(peer)
     print(f"predict {a:.3f} s, X @ W {b:.3f} s, ratio {a / b:.2f}; MLPClassifier {c:.3f} s")
     for name, each in (("skfastnn", model), ("MLPClassifier", other)):
-        row = np.median([_timed(each.predict, X[:1])[0] for _ in range(200)])
+        row = np.median([timed(each.predict, X[:1])[0] for _ in range(200)])
         print(f"one row, {name}: {1e6 * row:.0f} us")
 
 

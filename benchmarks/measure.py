@@ -11,6 +11,8 @@ import platform
 import resource
 import subprocess
 import sys
+import time
+import warnings
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -109,6 +111,15 @@ MEASURES = {
     "budget": best_in_budget,
     "scaling": seconds_per_step,
 }
+
+
+def timed(function, *arguments):
+    """Return the seconds that a call takes, its warnings silenced, and what it returns."""
+    start = time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = function(*arguments)
+    return time.perf_counter() - start, result
 
 
 class PeakMemory:

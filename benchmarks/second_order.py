@@ -1,25 +1,18 @@
 """Gauss-Newton beside what it replaces: the cases ``gauss-newton``, ``gn-iteration``, ``kin8nm``, ``probabilities``."""
 
 import time
-import warnings
 from pathlib import Path
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
+
+from benchmarks.measure import timed
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 KIN8NM, UCI = DATA / "uci_regression.npz", DATA / "uci_classification.npz"
 N_RUNS = 10
 # kin8nm: the loss to reach, as a share of that of the mean, and the seconds after which a peer is stopped
 TARGET, PATIENCE = 1e-3, 150.0
-
-
-def _timed(function, *arguments):
-    start = time.perf_counter()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        result = function(*arguments)
-    return time.perf_counter() - start, result
 
 
 def digits(n_threads):
@@ -46,7 +39,7 @@ def digits(n_threads):
             X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.3, **split(seed))
             for name, make in makers.items():
                 model = make(seed)
-                seconds, _ = _timed(model.fit, X_train, y_train)
+                seconds, _ = timed(model.fit, X_train, y_train)
                 p = model.predict_proba(X_test)
                 brier = np.mean(np.sum((p - np.eye(10)[y_test]) ** 2, axis=1))
                 results[name].append((model.score(X_test, y_test), seconds, log_loss(y_test, p), brier))
@@ -75,10 +68,10 @@ def iteration(n_threads, widths=(4_096, 16_384)):
                 "tol": 0.0,
             }
             model = FastReLURegressor(solver="gauss_newton", max_iter=1, **settings)
-            ours = [_timed(model.fit, X, Y)[0] for _ in range(3)]
+            ours = [timed(model.fit, X, Y)[0] for _ in range(3)]
             theirs, loss = [], 0.0
             for _ in range(3):
-                seconds, loss = _timed(dense_iteration, X, Y, width, threshold, 1e-3)
+                seconds, loss = timed(dense_iteration, X, Y, width, threshold, 1e-3)
                 theirs.append(seconds)
             a, b = np.median(ours), np.median(theirs)
             print(f"{width:>7,}{threshold:>6.2f}{a:>12.3f}{b:>9.3f}{b / a:>7.1f}{model.loss_:>11.3g}{loss:>12.3g}")
@@ -155,7 +148,7 @@ def kin8nm(n_threads, width=8_192):
         return _descend_with(model, X, y)
 
     for name, run in (("skfastnn", ours), ("torch L-BFGS", lambda: _torch(X, y, width)), ("MLPRegressor", scikit)):
-        seconds, (loss, steps) = _timed(run)
+        seconds, (loss, steps) = timed(run)
         print(f"{name:14} {seconds:8.1f} s  loss {loss:.2e} of the start  {steps} iterations", flush=True)
 
 
@@ -228,7 +221,7 @@ def probabilities(n_threads, names=("cardiotocography-10clases", "statlog-vehicl
             results = []
             for fold in range(4):
                 train, test = data[f"fold{fold}_train"], data[f"fold{fold}_test"]
-                _, model = _timed(make().fit, X[train], y[train])
+                _, model = timed(make().fit, X[train], y[train])
                 p = model.predict_proba(X[test])
                 brier = np.mean(np.sum((p - (y[test][:, None] == model.classes_)) ** 2, axis=1))
                 results.append((model.score(X[test], y[test]), log_loss(y[test], p, labels=model.classes_), brier))

@@ -75,12 +75,17 @@ class PanelNetwork(Network):
         W = np.concatenate([self.panel(p).T[self.columns] for p in panels])
         return W[first - panels[0] * PANEL :][: last - first]
 
+    def _panels(self):
+        """Yield the number of each panel, its neurons as a slice, and their columns in it."""
+        for p in range(self.first.shape[0]):
+            neurons = slice(p * PANEL, min((p + 1) * PANEL, self.n_neurons))
+            yield p, neurons, self.columns[: neurons.stop - neurons.start]
+
     def raw_output(self, rows):
         """Return the output for sparse normalised rows, ndarray of shape (n_rows, n_outputs)."""
         out = np.zeros((rows.shape[0], self.ld_out), dtype=self.dtype)
-        for p in range(self.first.shape[0]):
-            neurons = slice(p * PANEL, min((p + 1) * PANEL, self.n_neurons))
-            H = (rows @ self.panel(p))[:, self.columns[: neurons.stop - neurons.start]]
+        for p, neurons, columns in self._panels():
+            H = (rows @ self.panel(p))[:, columns]
             H += self.c_state[neurons, 0]
             out += np.maximum(H, 0, out=H) @ self.V[neurons]
         return self.output_scale * out[:, : self.n_outputs] + self.v
@@ -93,16 +98,12 @@ class PanelNetwork(Network):
 
     def _export_hidden(self):
         coefs = np.empty((self.n_features, self.n_neurons), dtype=self.dtype)
-        for p in range(self.first.shape[0]):
-            neurons = slice(p * PANEL, min((p + 1) * PANEL, self.n_neurons))
-            columns = self.columns[: neurons.stop - neurons.start]
+        for p, neurons, columns in self._panels():
             np.divide(self.panel(p)[:, columns], self.coordinates.scale, out=coefs[:, neurons])
         return coefs, self.c_state[:, 0].astype(np.float64)
 
     def _load_hidden(self, coefs, intercepts):
-        for p in range(self.first.shape[0]):
-            neurons = slice(p * PANEL, min((p + 1) * PANEL, self.n_neurons))
-            columns = self.columns[: neurons.stop - neurons.start]
+        for p, neurons, columns in self._panels():
             W = np.zeros((self.n_features, PANEL))
             W[:, columns] = coefs[:, neurons]
             self.first[p] = W * self.coordinates.scale - (self._twice(self.base[p]) if self.base.size else 0)
