@@ -17,7 +17,7 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 from skfastnn._fitting import Schedule, Trainer
 from skfastnn._network import Coordinates, Network, resolve_threshold
 from skfastnn._panel_network import PanelNetwork
-from skfastnn._prediction import raw_output
+from skfastnn._prediction import neuron_order, raw_output
 from skfastnn._row_space import MIN_RATIO, RowSpaceNetwork, row_space
 from skfastnn._second_order_fitting import GaussNewtonTrainer
 from skfastnn._sparse_input import check_indices, without_duplicates
@@ -54,7 +54,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "threshold": [StrOptions({"auto"}), NOT_NEGATIVE],
         "solver": [StrOptions({"auto", "adam", "gauss_newton", "sgd"})],
-        "search": [StrOptions({"auto", "correlation_tree", "dense"})],
+        "search": [StrOptions({"auto", "correlation_tree", "dense", "halfspace"})],
         "alpha": [NOT_NEGATIVE, StrOptions({"loo"})],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
@@ -198,6 +198,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         target = self._encode_target(y)
         loss = self._make_loss()
         self.solver_ = self._choose_solver(X.shape[0], target, loss, incremental)
+        rows_as_given = X
         with blas_threads(1):
             network, X = self._make_network(X, target, sample_weight, loss, random_state, first_call, incremental)
             self.search_ = self._choose_search(network, incremental)
@@ -212,6 +213,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             )  # fmt: skip
         self._random_state = random_state.get_state(legacy=False)
         self._keep(trainer, loss, incremental, first_call)
+        self._order_neurons(rows_as_given, incremental and not first_call)
         self._warn_unconverged(trainer.history, incremental)
         return self
 
@@ -491,6 +493,13 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             self.best_loss_ = min(history.best_loss, np.inf if earlier is None else earlier)
             self.validation_scores_ = self.best_validation_score_ = None
 
+    def _order_neurons(self, X, goes_on):
+        """Keep the order of the neurons in a tree for prediction; an order that is old costs time, nothing else."""
+        if goes_on and self.t_ < 2 * self._neurons["n_seen"]:
+            return
+        order = neuron_order(self.coefs_, self.intercepts_, self._start["mean"], X)
+        self._neurons = {"order": order, "n_seen": self.t_}
+
     def _warn_unconverged(self, history, incremental):
         if history.firing_curve and history.firing_curve[-1] == 0 and not incremental:
             warnings.warn(
@@ -532,4 +541,4 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         """Return the output before its activation, ndarray of shape (n_samples, n_outputs)."""
         check_indices(X)
         X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
-        return raw_output(X, self.coefs_, self.intercepts_)
+        return raw_output(X, self.coefs_, self.intercepts_, self._start["mean"], self._neurons["order"])

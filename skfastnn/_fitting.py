@@ -151,7 +151,7 @@ class Trainer:
         total_loss = total_weight = 0.0
         for first in range(0, n, batch_size):
             last = min(first + batch_size, n)
-            index = order[first:last]
+            index = order[first:last] = self.engine.arrange(order[first:last])
             loss, weight = self._step(self._batch(order, first, last), y[index], sample_weight[index])
             if not np.isfinite(loss):
                 self._warn_diverged(epoch)

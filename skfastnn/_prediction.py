@@ -1,4 +1,9 @@
-"""The output of a fitted network: chunks of rows, memory bounded by scikit-learn's `working_memory`."""
+"""The output of a fitted network: chunks of rows, memory bounded by scikit-learn's `working_memory`.
+
+In a few dimensions each row asks a tree over the neurons which of them fire. The estimator keeps the order of the
+neurons in that tree and nothing else of it: the boxes are put around the weights as they are when they are asked, which
+takes as long as a few rows do, so that no answer depends on whether the weights were changed since.
+"""
 
 import numpy as np
 from scipy.sparse import issparse
@@ -6,13 +11,22 @@ from sklearn.utils import gen_batches
 from sklearn.utils._chunking import get_chunk_n_rows
 
 from skfastnn._threads import blas_threads, effective_n_threads
+from skfastnn.passes._boxes import LEAF_SIZE, BoxTree, spatial_order
 from skfastnn.passes._dense_output import dense_output
+from skfastnn.passes._reported_output import reported_output
 
-# Rows from which prediction is shared out to threads by ourselves, instead of by the BLAS.
+# Rows from which prediction is shared out to threads by ourselves, instead of by the BLAS; and from which a tree pays,
+# whose boxes cost as much as some hundred rows.
 MANY_ROWS = 1_024
+# Where trees are tried: above, hyperplanes cut nearly every box; below, all neurons are few.
+MAX_FEATURES_FOR_TREE, MIN_NEURONS_FOR_TREE = 16, 512
+# Share of the neurons that a row may look at: a look costs about two and a half times what it does in a matrix product.
+MAX_SHARE_FOR_TREE = 0.3
+# Rows on which the share is measured.
+PROBE_ROWS = 200
 
 
-def raw_output(X, coefs, intercepts):
+def raw_output(X, coefs, intercepts, centre=None, order=None):
     """Return the output before its activation; that of a row does not depend on the others but by rounding.
 
     Parameters
@@ -20,6 +34,10 @@ def raw_output(X, coefs, intercepts):
     X : ndarray or CSR matrix of shape (n_samples, n_features)
     coefs, intercepts : list of two ndarray
         As the estimators have them.
+    centre : ndarray of shape (n_features,), default=None
+        About the mean of the rows, with `order`.
+    order : ndarray of shape (n_neurons,), int32, default=None
+        What `neuron_order` returned; None does without a tree.
 
     Returns
     -------
@@ -27,16 +45,74 @@ def raw_output(X, coefs, intercepts):
     """
     (W, V), (c, v) = coefs, intercepts
     out = np.empty((X.shape[0], V.shape[1]), dtype=np.result_type(X.dtype, W.dtype))
-    if X.shape[0] >= MANY_ROWS and not issparse(X) and X.dtype == W.dtype:
-        n_rows = get_chunk_n_rows(row_bytes=X.shape[1] * X.itemsize, max_n_rows=X.shape[0])
-        with blas_threads(1):
-            for part in gen_batches(X.shape[0], n_rows):
-                rows = np.ascontiguousarray(X[part])
-                dense_output(rows, W, c, V, v, out[part], effective_n_threads())
-        return out
+    if X.shape[0] >= MANY_ROWS and not issparse(X):
+        if order is not None and order.size == W.shape[1]:
+            _tree_output(X, coefs, intercepts, centre, order, out)
+            return out
+        if X.dtype == W.dtype:
+            W, V, c, v = (np.ascontiguousarray(a) for a in (W, V, c, v))
+            with blas_threads(1):
+                for part in _chunks(X):
+                    rows = np.ascontiguousarray(X[part])
+                    dense_output(rows, W, c, V, v, out[part], effective_n_threads())
+            return out
     n_rows = get_chunk_n_rows(row_bytes=2 * W.shape[1] * W.itemsize, max_n_rows=X.shape[0])
     for part in gen_batches(X.shape[0], n_rows):
         H = X[part] @ W
         H += c
         out[part] = np.maximum(H, 0, out=H) @ V + v
     return out
+
+
+def neuron_order(coefs, intercepts, centre, X):
+    """Return the order in which the neurons stand in a tree for prediction, or None if a tree does not pay.
+
+    Parameters
+    ----------
+    coefs, intercepts : list of two ndarray
+    centre : ndarray of shape (n_features,)
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+        Rows like those to come.
+
+    Returns
+    -------
+    order : ndarray of shape (n_neurons,), int32, or None
+    """
+    W = coefs[0]
+    if issparse(X) or W.shape[0] > MAX_FEATURES_FOR_TREE or W.shape[1] < MIN_NEURONS_FOR_TREE:
+        return None
+    order = spatial_order(_as_points(W, intercepts[0], centre, W.dtype), W.shape[0] + 1)
+    rows = X[:: -(-X.shape[0] // PROBE_ROWS)]
+    n_looked_at = _tree_output(
+        rows, coefs, intercepts, centre, order, np.empty((len(rows), coefs[1].shape[1]), dtype=W.dtype)
+    )
+    return order if n_looked_at <= MAX_SHARE_FOR_TREE * len(rows) * W.shape[1] else None
+
+
+def _chunks(X):
+    return gen_batches(X.shape[0], get_chunk_n_rows(row_bytes=X.shape[1] * X.itemsize, max_n_rows=X.shape[0]))
+
+
+def _as_points(W, c, centre, dtype):
+    """Return the neurons as points, weights and intercept for centred rows, ndarray of shape (m, d + 1)."""
+    points = np.empty((W.shape[1], W.shape[0] + 1), dtype=dtype)
+    points[:, :-1] = W.T
+    points[:, -1] = c + centre.astype(np.float64) @ W
+    return points
+
+
+def _tree_output(X, coefs, intercepts, centre, order, out):
+    """Write the output; return how many pairs of row and neuron were looked at."""
+    (W, V), (c, v) = coefs, intercepts
+    n_threads, dtype = effective_n_threads(), out.dtype
+    tree = BoxTree(W.shape[1], W.shape[0] + 1, dtype)
+    tree.fill(_as_points(W, c, centre, dtype), order, n_threads)
+    blocks = np.zeros((tree.n_leaves * LEAF_SIZE, V.shape[1]), dtype=dtype)
+    blocks[: order.size] = V[order]
+    blocks = np.ascontiguousarray(blocks.reshape(-1, LEAF_SIZE, V.shape[1]).transpose(0, 2, 1))
+    centre, v = np.ascontiguousarray(centre, dtype=dtype), np.ascontiguousarray(v, dtype=dtype)
+    n_looked_at = 0
+    for part in _chunks(X):
+        rows = np.ascontiguousarray(X[part], dtype=dtype)
+        n_looked_at += reported_output(tree, rows, centre, blocks, v, out[part], n_threads)[1]
+    return n_looked_at

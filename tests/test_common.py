@@ -12,6 +12,7 @@ ESTIMATORS = [
         hidden_layer_sizes=(256,), solver="adam", search="correlation_tree", threshold=0.5, learning_rate="adaptive"
     ),
     FastReLUClassifier(hidden_layer_sizes=256, solver="gauss_newton", search="correlation_tree", alpha=0.1),
+    FastReLUClassifier(hidden_layer_sizes=256, solver="sgd", search="halfspace", threshold=0.5),
     FastReLURegressor(),
     FastReLURegressor(hidden_layer_sizes=256, threshold=0.5, alpha=0.01, search="dense"),
     FastReLURegressor("huber", hidden_layer_sizes=256, solver="sgd", search="correlation_tree", threshold=1.0),

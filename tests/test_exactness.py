@@ -16,6 +16,7 @@ SOLVERS = {
     "adam": {"solver": "adam"},
 }
 EVERY_SOLVER = pytest.mark.parametrize("solver", SOLVERS)
+EVERY_ENGINE = pytest.mark.parametrize("search", ["correlation_tree", "halfspace"])
 
 
 def digits(dtype=np.float64):
@@ -31,13 +32,19 @@ def many_features(dtype=np.float64):
     return X.astype(dtype), (X[:, 0] > 0).astype(int) + (X[:, 1] > 0)
 
 
-def fit_both(X, y, Estimator=FastReLUClassifier, **settings):
+def few_features(dtype=np.float64):
+    """Three features, far from the origin and of unequal spread, a smooth target."""
+    X = np.random.default_rng(0).uniform(-1, 1, size=(500, 3)) * [1, 0.5, 0.2] + [3, -2, 0]
+    return X.astype(dtype), (np.sin(3 * X[:, 0]) * X[:, 1] > 0).astype(int)
+
+
+def fit_both(X, y, Estimator=FastReLUClassifier, search="correlation_tree", **settings):
     settings = {"hidden_layer_sizes": (512,), "max_iter": 30, "random_state": 0, "n_iter_no_change": np.inf, **settings}
-    return [Estimator(search=search, **settings).fit(X, y) for search in ("correlation_tree", "dense")]
+    return [Estimator(search=name, **settings).fit(X, y) for name in (search, "dense")]
 
 
 def assert_same_training(tree, dense):
-    assert tree.search_ == "correlation_tree"
+    assert tree.search_ in ("correlation_tree", "halfspace")
     assert dense.search_ == "dense"
     assert tree.search_counters_["fired"] > 0
     if tree.coefs_[0].dtype == np.float64:
@@ -55,27 +62,44 @@ def assert_same_training(tree, dense):
 # engines against each other
 
 
+@EVERY_ENGINE
 @EVERY_SOLVER
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("batch_size", [200, 1797])
 @pytest.mark.parametrize("alpha", [0.0, 1.0])
-def test_digits(solver, dtype, batch_size, alpha):
+def test_digits(search, solver, dtype, batch_size, alpha):
     # with a penalty the gradients of batches do not vanish, and training is chaotic at the automatic rate
     rate = (0.002 if solver == "adam" else 0.5) if alpha else "auto"
     settings = {"batch_size": batch_size, "alpha": alpha, "learning_rate_init": rate}
-    tree, dense = fit_both(*digits(dtype), **settings, **SOLVERS[solver])
+    tree, dense = fit_both(*digits(dtype), search=search, **settings, **SOLVERS[solver])
     assert len(tree.loss_curve_) == 30
     assert tree.loss_ < 0.5 * tree.loss_curve_[0]
     assert_same_training(tree, dense)
-    assert tree.search_counters_["candidates"] < 0.5 * dense.search_counters_["candidates"]
+    if search == "correlation_tree":
+        assert tree.search_counters_["candidates"] < 0.5 * dense.search_counters_["candidates"]
 
 
+@EVERY_ENGINE
+@EVERY_SOLVER
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("batch_size", [50, 500])
+def test_few_features(search, solver, dtype, batch_size):
+    rate = {"plain": 3.0, "adam": 0.01}.get(solver, 1.0)
+    settings = {"batch_size": batch_size, "learning_rate_init": rate, "max_iter": 20, **SOLVERS[solver]}
+    engine, dense = fit_both(*few_features(dtype), search=search, **settings)
+    assert_same_training(engine, dense)
+    assert engine.loss_ < engine.loss_curve_[0]
+    share = 0.75 if batch_size == 50 else 0.4  # boxes of a small batch are large
+    assert engine.search_counters_["candidates"] < share * dense.search_counters_["candidates"]
+
+
+@EVERY_ENGINE
 @EVERY_SOLVER
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_seeds_and_small_batches(solver, seed):
+def test_seeds_and_small_batches(search, solver, seed):
     # at the automatic rate momentum is chaotic here: 1e-14 added to X changes the loss of dense training by 10 %
     settings = {"learning_rate_init": 1.0 if solver != "adam" else "auto", "batch_size": 30, "max_iter": 5}
-    assert_same_training(*fit_both(*digits(), random_state=seed, **settings, **SOLVERS[solver]))
+    assert_same_training(*fit_both(*digits(), search=search, random_state=seed, **settings, **SOLVERS[solver]))
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -98,50 +122,60 @@ def test_many_features(solver, dtype):
     assert tree.search_counters_["candidates"] < 0.2 * dense.search_counters_["candidates"]
 
 
+@EVERY_ENGINE
 @EVERY_SOLVER
 @pytest.mark.parametrize("width", [1, 2, 63, 65, 257, 1000])
 @pytest.mark.parametrize("init", ["antisymmetric", "random"])
-def test_widths_that_fill_no_block(solver, width, init):
+def test_widths_that_fill_no_block(search, solver, width, init):
     X, y = digits()
     settings = {"hidden_layer_sizes": width, "init": init, "threshold": 0.5, "max_iter": 3, **SOLVERS[solver]}
-    assert_same_training(*fit_both(X[:300], y[:300], **settings))
+    assert_same_training(*fit_both(X[:300], y[:300], search=search, **settings))
 
 
+@EVERY_ENGINE
 @EVERY_SOLVER
-def test_one_output(solver):
+def test_one_output(search, solver):
     X, y = digits()
-    tree, dense = fit_both(X, np.sin(y), FastReLURegressor, alpha=1.0, **SOLVERS[solver])
+    tree, dense = fit_both(X, np.sin(y), FastReLURegressor, search, alpha=1.0, **SOLVERS[solver])
     assert_same_training(tree, dense)
 
 
+@EVERY_ENGINE
 @EVERY_SOLVER
 @pytest.mark.parametrize("learning_rate", ["invscaling", "adaptive"])
-def test_schedules_of_the_step(solver, learning_rate):
+def test_schedules_of_the_step(search, solver, learning_rate):
     settings = {"learning_rate": learning_rate, "tol": 0.5, "n_iter_no_change": 2, "alpha": 1.0}
-    assert_same_training(*fit_both(*digits(), **settings, **SOLVERS[solver]))
+    assert_same_training(*fit_both(*digits(), search=search, **settings, **SOLVERS[solver]))
 
 
+@EVERY_ENGINE
 @EVERY_SOLVER
-def test_frozen_output_layer(solver):
-    assert_same_training(*fit_both(*digits(), train_output=False, init="random", max_iter=10, **SOLVERS[solver]))
+def test_frozen_output_layer(search, solver):
+    assert_same_training(
+        *fit_both(*digits(), search=search, train_output=False, init="random", max_iter=10, **SOLVERS[solver])
+    )
 
 
+@EVERY_ENGINE
 @EVERY_SOLVER
-def test_early_stopping(solver):
+def test_early_stopping(search, solver):
     X, y = digits()
     rate = 1.0 if solver != "adam" else "auto"
     settings = {"early_stopping": True, "alpha": 1.0, "threshold": 2.0, "learning_rate_init": rate, "batch_size": 20}
-    tree, dense = fit_both(X[:500], np.sin(y[:500]), FastReLURegressor, max_iter=5, **settings, **SOLVERS[solver])
+    tree, dense = fit_both(
+        X[:500], np.sin(y[:500]), FastReLURegressor, search, max_iter=5, **settings, **SOLVERS[solver]
+    )
     assert_same_training(tree, dense)
     assert_allclose(tree.validation_scores_, dense.validation_scores_, rtol=1e-8)
     assert_allclose(tree.coefs_[0], dense.coefs_[0], rtol=1e-7, atol=1e-9)
 
 
+@EVERY_ENGINE
 @EVERY_SOLVER
-def test_going_on(solver):
+def test_going_on(search, solver):
     X, y = digits()
     settings = {"hidden_layer_sizes": (512,), "random_state": 0, "alpha": 1.0, **SOLVERS[solver]}
-    tree, dense = (FastReLUClassifier(search=search, **settings) for search in ("correlation_tree", "dense"))
+    tree, dense = (FastReLUClassifier(search=name, **settings) for name in (search, "dense"))
     for clf in (tree, dense):
         for part in range(6):
             clf.partial_fit(X[part::3], y[part::3], classes=np.arange(10))
@@ -150,9 +184,10 @@ def test_going_on(solver):
     assert len(tree.loss_curve_) == 9
 
 
+@EVERY_ENGINE
 @pytest.mark.parametrize("case", ["duplicates", "zero rows", "huge norm", "constant features", "one row"])
 @EVERY_SOLVER
-def test_adversarial_data(case, solver):
+def test_adversarial_data(search, case, solver):
     X, y = digits()
     X, y = X[:200].copy(), y[:200]
     if case == "duplicates":
@@ -166,7 +201,7 @@ def test_adversarial_data(case, solver):
     else:
         X, y = X[:1], y[:1]
     settings = {"max_iter": 10, "batch_size": 20, "hidden_layer_sizes": 500, "threshold": 0.5, **SOLVERS[solver]}
-    assert_same_training(*fit_both(X, y, **settings))
+    assert_same_training(*fit_both(X, y, search=search, **settings))
 
 
 # against NumPy
@@ -245,7 +280,7 @@ def train_densely(X, Y, output_scale, start, rate, n_epochs, batch_size, alpha, 
 
 
 @EVERY_SOLVER
-@pytest.mark.parametrize("search", ["correlation_tree", "dense"])
+@pytest.mark.parametrize("search", ["correlation_tree", "dense", "halfspace"])
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize(("batch_size", "n_epochs", "alpha"), [(400, 10, 0.5), (5, 3, 0.05)])
 def test_numpy(solver, search, n_classes, batch_size, n_epochs, alpha):

@@ -1,18 +1,20 @@
 """Search engines: who may fire?
 
-`CorrelationDTree` and `CorrelationWTree` are the trees of the paper, for use by themselves; the engines that training
-uses are chosen by name through :func:`make_engine`.
+`CorrelationDTree`, `CorrelationWTree` and `HalfspaceTree` are the structures of the papers, for use by themselves; the
+engines that training uses are chosen by name through :func:`make_engine`.
 """
 
 from skfastnn.search._correlation_tree import CorrelationTreeSearch
 from skfastnn.search._correlation_trees import CorrelationDTree, CorrelationWTree
 from skfastnn.search._dense import DenseSearch
+from skfastnn.search._halfspace import HalfspaceSearch
+from skfastnn.search._halfspace_tree import HalfspaceTree
 from skfastnn.search._panels import PanelSearch
 
-ENGINES = {engine.name: engine for engine in (CorrelationTreeSearch, DenseSearch)}
+ENGINES = {engine.name: engine for engine in (CorrelationTreeSearch, DenseSearch, HalfspaceSearch)}
 PANEL_ENGINES = {engine.name: engine for engine in (PanelSearch,)}
 
-__all__ = ["CorrelationDTree", "CorrelationWTree", "make_engine"]
+__all__ = ["CorrelationDTree", "CorrelationWTree", "HalfspaceTree", "make_engine"]
 
 
 def make_engine(name, network):
@@ -20,7 +22,7 @@ def make_engine(name, network):
 
     Parameters
     ----------
-    name : {"correlation_tree", "dense"}
+    name : {"correlation_tree", "dense", "halfspace"}
     network : skfastnn._network.Network
         Networks that are laid out in panels have "dense" alone.
 

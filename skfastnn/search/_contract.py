@@ -136,6 +136,10 @@ class SearchEngine(ABC):
         n_threads : int
         """
 
+    def arrange(self, index):
+        """Return the samples of a batch in the order that suits the engine; a batch is the same in any."""
+        return index
+
     @abstractmethod
     def candidates(self, batch, solver):
         """Collect the candidates of a batch.

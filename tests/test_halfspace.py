@@ -1,0 +1,397 @@
+"""Half-space reporting against a scan of all points: the boxes, the public tree, the engine, prediction."""
+
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn import config_context
+
+from skfastnn import FastReLUClassifier, FastReLURegressor, _prediction
+from skfastnn.passes._boxes import LEAF_SIZE, BoxTree, spatial_order
+from skfastnn.passes._reported_output import reported_output
+from skfastnn.search import HalfspaceTree
+from skfastnn.search._halfspace_query import points_above
+
+DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+EDGES = [1, 15, 16, 17, 255, 256, 257, 4095, 4097]
+
+
+def integers(rng, shape, dtype=np.float64, largest=9):
+    """Coordinates whose products are exact: what is above a hyperplane is then no matter of rounding."""
+    return rng.integers(-largest, largest + 1, shape).astype(dtype)
+
+
+def filled(points, order=None, n_threads=1):
+    tree = BoxTree(points.shape[0], points.shape[1], points.dtype)
+    tree.fill(points, order, n_threads)
+    return tree
+
+
+# order and boxes
+
+
+@DTYPES
+@pytest.mark.parametrize("n_points", EDGES)
+def test_the_order_has_every_point_once_and_leaves_that_are_close(n_points, dtype):
+    points = np.random.default_rng(0).uniform(size=(n_points, 2)).astype(dtype)
+    order = spatial_order(points, 2)
+    assert_array_equal(np.sort(order), np.arange(n_points))
+    leaves = [points[order[k : k + LEAF_SIZE]] for k in range(0, n_points, LEAF_SIZE)]
+    spread = np.mean([np.ptp(leaf, axis=0).max() for leaf in leaves])
+    assert spread <= 2.5 * np.sqrt(LEAF_SIZE / max(n_points, LEAF_SIZE))
+
+
+def test_equal_points_need_no_order():
+    assert_array_equal(spatial_order(np.ones((1000, 3)), 3), np.arange(1000))
+
+
+@DTYPES
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("n_points", EDGES)
+def test_boxes_hold_their_points(n_points, n_threads, dtype):
+    points = np.random.default_rng(0).standard_normal((n_points, 3)).astype(dtype)
+    order = spatial_order(points, 3)
+    tree = filled(points, order, n_threads)
+    flat = tree.leaves.transpose(0, 2, 1).reshape(-1, 3)
+    assert_array_equal(flat[:n_points], points[order])
+    assert_array_equal(flat[n_points:], np.broadcast_to(points[order[-1]], flat[n_points:].shape))
+    assert_allclose(tree.extent, np.abs(points).max(axis=0), rtol=1e-6)
+    first, n_below, size = 0, tree.n_leaves, LEAF_SIZE
+    while True:
+        for box in range(n_below):
+            group, lane = divmod(box, LEAF_SIZE)
+            centre, half = tree.groups[first + group, :, :, lane]
+            inside = flat[box * size : (box + 1) * size]
+            assert (np.abs(inside - centre) <= half * (1 + 1e-6) + 1e-6).all()
+            assert_allclose(2 * half, np.ptp(inside, axis=0), rtol=1e-5, atol=1e-6)
+        n_groups = -(-n_below // LEAF_SIZE)
+        first += n_groups
+        if n_groups == 1:
+            break
+        n_below, size = n_groups, size * LEAF_SIZE
+    assert first == tree.groups.shape[0]
+
+
+def test_trees_that_cannot_be_are_refused():
+    for n_points, n_features in ((0, 1), (2**31, 1), (1, 0)):
+        with pytest.raises(ValueError, match="at least 1"):
+            BoxTree(n_points, n_features, np.float64)
+    tree = BoxTree(4, 2, np.float64)
+    with pytest.raises(ValueError, match="shape and dtype"):
+        tree.fill(np.zeros((3, 2)), None, 1)
+    with pytest.raises(ValueError, match="shape and dtype"):
+        tree.fill(np.zeros((4, 2), np.float32), None, 1)
+    with pytest.raises(ValueError, match="every point once"):
+        tree.fill(np.zeros((4, 2)), np.zeros(3, np.int32), 1)
+
+
+def test_whole_boxes_are_reported_without_a_look_at_their_points():
+    points = np.random.default_rng(0).uniform(size=(4096, 2))
+    tree = filled(points, spatial_order(points, 2))
+    places = np.empty(4096, np.int32)
+    n_found, n_boxes, n_scanned = points_above(tree, np.array([1.0, 1.0]), -0.1, places)
+    assert (n_found, n_scanned) == (4096, 0)
+    assert n_boxes <= LEAF_SIZE
+    assert_array_equal(places, np.arange(4096))
+    n_found, _, n_scanned = points_above(tree, np.array([1.0, 1.0]), 1.0, places)
+    assert n_found > 1500
+    assert n_scanned < 800  # the hyperplane cuts about 45 of 256 leaves
+
+
+def test_products_that_overflow_are_looked_at():
+    points = np.array([[1e30, 1e30], [-1e30, 1.0]], dtype=np.float32)
+    places = np.empty(2, np.int32)
+    assert points_above(filled(points), np.array([1e10, 1.0], np.float32), 0.0, places)[0] == 1
+    assert places[0] == 0
+
+
+# the public tree
+
+
+class Scan:
+    """What the tree should answer."""
+
+    def __init__(self, points):
+        self.points, self.present = points, np.ones(len(points), bool)
+
+    def add(self, points):
+        self.points = np.concatenate([self.points, points])
+        self.present = np.concatenate([self.present, np.ones(len(points), bool)])
+
+    def query(self, normal, offset):
+        return np.flatnonzero((self.points @ normal > offset) & self.present)
+
+
+SETS = {
+    "spread": lambda rng, n, d: integers(rng, (n, d)),
+    "equal": lambda rng, n, d: np.tile(integers(rng, (1, d)), (n, 1)),
+    "collinear": lambda rng, n, d: integers(rng, (n, 1)) * integers(rng, (1, d)),
+    "two places": lambda rng, n, d: integers(rng, (2, d))[rng.integers(0, 2, n)],
+    "one far away": lambda rng, n, d: np.concatenate([integers(rng, (n - 1, d)), np.full((1, d), 1e6)]),
+}
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    kind=st.sampled_from(sorted(SETS)),
+    n=st.one_of(st.integers(1, 40), st.sampled_from(EDGES[:7])),
+    d=st.integers(1, 5),
+    seed=st.integers(0, 10**6),
+    dtype=st.sampled_from([np.float32, np.float64]),
+    through=st.booleans(),
+)
+def test_queries_answer_what_a_scan_does(kind, n, d, seed, dtype, through):
+    rng = np.random.default_rng(seed)
+    points = SETS[kind](rng, n, d).astype(dtype)
+    tree, scan = HalfspaceTree(points), Scan(points)
+    for _ in range(5):
+        normal = integers(rng, d, dtype, 3)
+        # a hyperplane through a point has it on the edge, which is not above
+        offset = float(points[rng.integers(n)] @ normal) if through else float(rng.integers(-30, 30))
+        found = tree.query(normal, offset)
+        assert found.dtype == np.intp
+        assert_array_equal(found, scan.query(normal, offset))
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10**6), d=st.integers(1, 4), n=st.integers(0, 60), kind=st.sampled_from(sorted(SETS)))
+def test_additions_and_deletions(seed, d, n, kind):
+    rng = np.random.default_rng(seed)
+    points = SETS[kind](rng, n, d) if n else np.zeros((0, d))
+    tree, scan = HalfspaceTree(points), Scan(points)
+    for step in range(40):
+        if rng.random() < 0.5:
+            new = integers(rng, (rng.integers(0, 30), d))
+            assert_array_equal(tree.add(new), np.arange(len(scan.points), len(scan.points) + len(new)))
+            scan.add(new)
+        elif scan.present.any():
+            gone = rng.permutation(np.flatnonzero(scan.present))[: rng.integers(1, 40)]
+            tree.delete(gone)
+            scan.present[gone] = False
+        if step == 20:
+            tree = pickle.loads(pickle.dumps(tree))
+        assert tree.n_points == scan.present.sum()
+        normal, offset = integers(rng, d, largest=3), float(rng.integers(-20, 20))
+        assert_array_equal(tree.query(normal, offset), scan.query(normal, offset))
+
+
+def test_an_addition_is_cheap_on_average():
+    rng = np.random.default_rng(0)
+    tree = HalfspaceTree(rng.standard_normal((1000, 2)))
+    for _ in range(1000):
+        tree.add(rng.standard_normal((1, 2)))
+    assert tree.counters["points_indexed"] < 1000 + 2 * 1000 * np.log2(2000)
+    assert len(tree._parts) <= np.log2(2000)
+
+
+def test_infinite_offsets():
+    tree = HalfspaceTree([[0.0], [1.0]])
+    assert_array_equal(tree.query([1.0], -np.inf), [0, 1])
+    assert_array_equal(tree.query([1.0], np.inf), [])
+    assert_array_equal(tree.query([0.0], 0.0), [])
+    assert_array_equal(tree.query([0.0], -1.0), [0, 1])
+
+
+def test_counters_of_the_tree():
+    points = np.random.default_rng(0).uniform(size=(256, 2))
+    tree = HalfspaceTree(points)
+    assert tree.counters == {
+        "queries": 0, "boxes_visited": 0, "points_scanned": 0, "reported": 0, "points_indexed": 256
+    }  # fmt: skip
+    found = tree.query([1.0, 0.0], 0.5)
+    assert tree.counters["queries"] == 1
+    assert tree.counters["boxes_visited"] == 16  # one group of sixteen leaves
+    assert tree.counters["reported"] == found.size
+    assert 0 < tree.counters["points_scanned"] <= 128
+    assert tree.counters["points_scanned"] % LEAF_SIZE == 0
+    tree.reset_counters()
+    assert not any(tree.counters.values())
+    assert tree.nbytes > points.nbytes
+
+
+def test_few_points_are_scanned_in_few_dimensions():
+    rng = np.random.default_rng(0)
+    share = {}
+    for d in (2, 3, 8):
+        tree = HalfspaceTree(rng.standard_normal((20_000, d)))
+        for _ in range(20):
+            normal = rng.standard_normal(d)
+            tree.query(normal, 2 * np.linalg.norm(normal))
+        share[d] = tree.counters["points_scanned"] / (20 * 20_000)
+    assert share[2] < 0.03
+    assert share[3] < 0.08
+    assert share[8] > 0.3
+
+
+def test_the_tree_keeps_its_own_points():
+    points = np.zeros((3, 2))
+    tree = HalfspaceTree(points)
+    points += 5
+    assert tree.query([1.0, 1.0], 1.0).size == 0
+
+
+def test_float32_stays_float32():
+    assert HalfspaceTree(np.zeros((2, 2), np.float32)).dtype == np.float32
+    assert HalfspaceTree(np.zeros((2, 2), np.int64)).dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda tree: HalfspaceTree([[np.nan]]), ValueError, "NaN"),
+        (lambda tree: HalfspaceTree([1.0, 2.0]), ValueError, "2D array"),
+        (lambda tree: tree.add([[1.0]]), ValueError, "2 features, got 1"),
+        (lambda tree: tree.add([[1.0, np.inf]]), ValueError, "infinity"),
+        (lambda tree: tree.delete([2]), IndexError, "2 does not"),
+        (lambda tree: tree.delete([-1]), IndexError, "-1 does not"),
+        (lambda tree: tree.delete([0, 0]), IndexError, "twice"),
+        (lambda tree: tree.delete([0.5]), IndexError, "integers"),
+        (lambda tree: tree.query([1.0], 0.0), ValueError, "shape"),
+        (lambda tree: tree.query([1.0, np.nan], 0.0), ValueError, "NaN"),
+        (lambda tree: tree.query([1.0, 0.0], np.nan), ValueError, "offset must not be NaN"),
+        (lambda tree: tree.query([1.0, 0.0], "0"), TypeError, "offset"),
+    ],
+)
+def test_bad_calls_are_refused_and_change_nothing(call, error, message):
+    tree = HalfspaceTree([[0.0, 0.0], [1.0, 1.0]])
+    with pytest.raises(error, match=message):
+        call(tree)
+    assert tree.n_points == 2
+    assert_array_equal(tree.query([1.0, 0.0], -1.0), [0, 1])
+
+
+def test_a_point_is_deleted_once():
+    tree = HalfspaceTree([[0.0], [1.0]])
+    tree.delete([0])
+    with pytest.raises(IndexError, match="0 does not"):
+        tree.delete([0])
+    tree.delete([])
+    assert tree.n_points == 1
+
+
+# the engine
+
+
+def test_what_was_not_deleted_of_the_batch_order_is_the_batch():
+    """The engine puts batches in an order of its own; labels and weights have to follow."""
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, (300, 2))
+    weight = rng.uniform(0.1, 3, 300)
+    common = {"hidden_layer_sizes": 300, "solver": "sgd", "max_iter": 5, "batch_size": 32, "random_state": 0}
+    fits = [FastReLURegressor(search=name, **common).fit(X, X[:, 0], weight) for name in ("halfspace", "dense")]
+    assert_allclose(fits[0].loss_curve_, fits[1].loss_curve_, rtol=1e-9)
+    assert_allclose(fits[0].coefs_[0], fits[1].coefs_[0], rtol=1e-7, atol=1e-9)
+
+
+def test_sparse_storage_of_dense_numbers():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(1, 2, (100, 3))
+    common = {"hidden_layer_sizes": 100, "solver": "adam", "max_iter": 3, "random_state": 0, "search": "halfspace"}
+    a, b = (FastReLURegressor(**common).fit(rows, X[:, 0]) for rows in (X, sparse.csr_array(X)))
+    assert_allclose(a.coefs_[0], b.coefs_[0], rtol=1e-10, atol=1e-12)
+
+
+# prediction
+
+
+def by_hand(est, X):
+    (W, V), (c, v) = est.coefs_, est.intercepts_
+    return np.maximum(X.astype(np.float64) @ W + c, 0) @ V.astype(np.float64) + v
+
+
+def low_dimensional(Estimator, dtype=np.float64, n_outputs=1):
+    X = np.random.default_rng(0).uniform(-1, 1, (1500, 3)) + [5, -3, 0]
+    y = np.sin(2 * X[:, 0]) + X[:, 1]
+    if Estimator is FastReLUClassifier:
+        y = np.digitize(y, np.quantile(y, [0.3, 0.6]))
+    elif n_outputs > 1:
+        y = np.column_stack([y * k for k in range(1, n_outputs + 1)])
+    return X.astype(dtype), y
+
+
+@DTYPES
+@pytest.mark.parametrize(("Estimator", "n_outputs"), [(FastReLUClassifier, 3), (FastReLURegressor, 1),
+                                                      (FastReLURegressor, 20)])  # fmt: skip
+def test_prediction_by_a_tree(Estimator, n_outputs, dtype):
+    X, y = low_dimensional(Estimator, dtype, n_outputs)
+    est = Estimator(hidden_layer_sizes=2000, threshold=1.5, solver="adam", max_iter=3, random_state=0).fit(X, y)
+    assert est._neurons["order"] is not None
+    raw = est._raw_output(X)
+    scale = np.abs(by_hand(est, X)).max()
+    tolerance = scale * (2e-4 if dtype == np.float32 else 1e-11)
+    assert_allclose(raw.reshape(1500, -1), by_hand(est, X).reshape(1500, -1), atol=tolerance)
+    # the batch a row is in does not matter to the last bit, as long as a tree is asked
+    again = est._raw_output(X[::-1])[::-1]
+    assert_array_equal(raw, again)
+    with config_context(working_memory=0.001):
+        assert_array_equal(est._raw_output(X), raw)
+    assert_allclose(est._raw_output(X[:7]), raw[:7], atol=tolerance)
+    est = pickle.loads(pickle.dumps(est))
+    assert_array_equal(est._raw_output(X), raw)
+
+
+def test_prediction_follows_weights_that_are_changed_by_hand():
+    X, y = low_dimensional(FastReLURegressor)
+    reg = FastReLURegressor(hidden_layer_sizes=2000, threshold=1.5, solver="adam", max_iter=2, random_state=0).fit(X, y)
+    reg.coefs_[0] *= -1.7
+    reg.intercepts_[0] += 0.3
+    assert_allclose(reg.predict(X), by_hand(reg, X).ravel(), rtol=1e-9)
+    reg.coefs_ = [reg.coefs_[0][:, :100], reg.coefs_[1][:100]]
+    reg.intercepts_ = [reg.intercepts_[0][:100], reg.intercepts_[1]]
+    assert_allclose(reg.predict(X), by_hand(reg, X).ravel(), rtol=1e-9)
+
+
+def test_rows_of_another_dtype():
+    X, y = low_dimensional(FastReLURegressor, np.float32)
+    reg = FastReLURegressor(hidden_layer_sizes=2000, threshold=1.5, solver="adam", max_iter=2, random_state=0).fit(X, y)
+    wide = X.astype(np.float64)
+    assert_allclose(reg.predict(wide), by_hand(reg, wide).ravel(), rtol=1e-9)
+
+
+@pytest.mark.parametrize(("n_features", "n_neurons", "threshold"), [(20, 2000, 1.5), (3, 100, 1.5), (3, 2000, 0.0)])
+def test_no_tree_where_it_does_not_pay(n_features, n_neurons, threshold):
+    X = np.random.default_rng(0).standard_normal((200, n_features))
+    reg = FastReLURegressor(hidden_layer_sizes=n_neurons, threshold=threshold, max_iter=2, solver="adam")
+    assert reg.fit(X, X[:, 0])._neurons["order"] is None
+
+
+def test_streams_order_their_neurons_now_and_then(monkeypatch):
+    X, y = low_dimensional(FastReLURegressor)
+    n_calls = []
+    order = _prediction.spatial_order
+    monkeypatch.setattr(_prediction, "spatial_order", lambda *args: n_calls.append(1) or order(*args))
+    reg = FastReLURegressor(hidden_layer_sizes=1000, threshold=1.5, solver="sgd", random_state=0)
+    for first in range(0, 1500, 50):
+        reg.partial_fit(X[first : first + 50], y[first : first + 50])
+    assert 3 <= len(n_calls) <= 6  # at 50, 100, 200, 400, 800 rows
+    assert_allclose(reg.predict(X), by_hand(reg, X).ravel(), rtol=1e-8)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_reported_output(n_threads):
+    rng = np.random.default_rng(0)
+    points, X = rng.standard_normal((70, 4)), rng.standard_normal((150, 3))
+    V, v, centre = rng.standard_normal((70, 2)), rng.standard_normal(2), rng.standard_normal(3)
+    blocks = np.zeros((80, 2))
+    blocks[:70] = V
+    blocks = np.ascontiguousarray(blocks.reshape(5, 16, 2).transpose(0, 2, 1))
+    out = np.full((150, 2), np.nan)
+    counts = reported_output(filled(points), X, centre, blocks, v, out, n_threads)
+    expected = np.maximum((X - centre) @ points[:, :3].T + points[:, 3], 0) @ V + v
+    assert_allclose(out, expected, rtol=1e-12)
+    assert counts[0] == 150 * 5
+
+
+def test_outputs_that_do_not_fit_are_refused():
+    tree = filled(np.zeros((4, 3)))
+    X, V, v, out = np.zeros((5, 2)), np.zeros((1, 1, 16)), np.zeros(1), np.zeros((5, 1))
+    with pytest.raises(ValueError, match="one coordinate more"):
+        reported_output(tree, np.zeros((5, 3)), np.zeros(3), V, v, out, 1)
+    with pytest.raises(ValueError, match="block per leaf"):
+        reported_output(tree, X, np.zeros(2), np.zeros((2, 1, 16)), v, out, 1)
+    with pytest.raises(ValueError, match="one row per row"):
+        reported_output(tree, X, np.zeros(2), V, v, np.zeros((4, 1)), 1)
