@@ -23,6 +23,7 @@ from skfastnn._second_order_fitting import GaussNewtonTrainer
 from skfastnn._sparse_input import check_indices, without_duplicates
 from skfastnn._threads import blas_threads, effective_n_threads
 from skfastnn.search import make_engine
+from skfastnn.search._choice import choose_engine
 from skfastnn.search._contract import training_rows
 from skfastnn.solvers import make_solver
 from skfastnn.solvers._step_size import MAX_PROBE, adam_step_size, sgd_step_size, tangent_kernel
@@ -45,6 +46,8 @@ LARGEST_SPARSE_THRESHOLD = 0.5
 # them says little about the rest (72 x 7,129 gene expressions, four times
 # five folds: 96.2 % at 0, 87.4 % at 1).
 LARGEST_THRESHOLD_OF_FEW_ROWS = 0.0
+# How often search="auto" expects to see every row: solvers of first order, if not told to stop before; Gauss-Newton.
+EXPECTED_EPOCHS, FEW_STEPS = 20, 6
 
 
 class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
@@ -201,7 +204,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         rows_as_given = X
         with blas_threads(1):
             network, X = self._make_network(X, target, sample_weight, loss, random_state, first_call, incremental)
-            self.search_ = self._choose_search(network, incremental)
+            self.search_ = self._choose_search(X, network, incremental)
             target = ((target - network.target_shift) / network.target_scale).astype(X.dtype, copy=False)
             self._choose_step_size(X, target, sample_weight, loss, network, first_call)
             validate = None if held_out is None else self._validator(*held_out)
@@ -383,12 +386,16 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             raise ValueError("alpha='loo' is offered by solver='gauss_newton' alone; give alpha as a number.")
         return solver
 
-    def _choose_search(self, network, incremental):
-        """Resolve search="auto"; a handful of passes over the rows, or one, are not worth a tree."""
+    def _choose_search(self, X, network, incremental):
+        """Resolve search="auto"."""
         if self.search != "auto":
             return self.search
-        few_passes = incremental or self.solver_ == "gauss_newton"
-        return "dense" if few_passes or network.by_panels else "correlation_tree"
+        if network.by_panels:
+            return "dense"
+        second_order = self.solver_ == "gauss_newton"
+        n_passes = 1 if incremental else min(self.max_iter, FEW_STEPS if second_order else EXPECTED_EPOCHS)
+        rows = training_rows(X, network, effective_n_threads())
+        return choose_engine(rows, network, self._resolved_batch_size(X.shape[0]), n_passes, second_order)
 
     def _make_solver(self, network, first_call, incremental):
         names = ("momentum", "nesterovs_momentum", "beta_1", "beta_2", "epsilon", "train_output")

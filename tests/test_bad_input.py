@@ -257,7 +257,7 @@ def test_early_stopping_survives_divergence():
 @BOTH
 def test_interrupt_before_training_leaves_the_estimator_as_it_was(Estimator, monkeypatch):
     X, y = data_for(Estimator)
-    est = Estimator(**FIRST_ORDER).fit(X, y)
+    est = Estimator(**FIRST_ORDER, search="correlation_tree").fit(X, y)
     before = frozen_copy(vars(est))
 
     def interrupt(*args):
@@ -283,19 +283,19 @@ def test_without_memory_for_the_search_structure_training_is_dense(Estimator, me
         raise MemoryError("the correlation trees need 123,456 bytes")
 
     monkeypatch.setattr(CorrelationTreeSearch, method, fail)
-    est = Estimator(**settings)
+    est = Estimator(**settings, search="correlation_tree")
     with pytest.warns(RuntimeWarning, match=re.escape("trees need 123,456 bytes); training with search='dense'")) as w:
         est.fit(X, y)
     assert w[0].filename == __file__
     assert est.search_ == "dense"
     assert_array_equal(est.coefs_[0], dense.coefs_[0])  # the same draws, also for the order of the samples
     assert est.loss_curve_ == dense.loss_curve_
-    assert est.search == "auto"
+    assert est.search == "correlation_tree"
 
 
 def test_memory_error_after_the_first_step_is_an_error(monkeypatch):
     X, y = data_for(FastReLUClassifier)
-    clf = FastReLUClassifier(**FIRST_ORDER)
+    clf = FastReLUClassifier(**FIRST_ORDER, search="correlation_tree")
     before = frozen_copy(vars(clf))
 
     def moved(self, pairs, solver):

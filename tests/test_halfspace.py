@@ -12,9 +12,10 @@ from sklearn import config_context
 
 from skfastnn import FastReLUClassifier, FastReLURegressor, _prediction
 from skfastnn.passes._boxes import LEAF_SIZE, BoxTree, spatial_order
+from skfastnn.passes._pairs import PairLists
 from skfastnn.passes._reported_output import reported_output
-from skfastnn.search import HalfspaceTree
-from skfastnn.search._halfspace_query import points_above
+from skfastnn.search import HalfspaceTree, _halfspace
+from skfastnn.search._halfspace_query import N_SPARE, neurons_above, points_above, rows_above
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 EDGES = [1, 15, 16, 17, 255, 256, 257, 4095, 4097]
@@ -92,11 +93,11 @@ def test_trees_that_cannot_be_are_refused():
 def test_whole_boxes_are_reported_without_a_look_at_their_points():
     points = np.random.default_rng(0).uniform(size=(4096, 2))
     tree = filled(points, spatial_order(points, 2))
-    places = np.empty(4096, np.int32)
+    places = np.empty(4096 + N_SPARE, np.int32)
     n_found, n_boxes, n_scanned = points_above(tree, np.array([1.0, 1.0]), -0.1, places)
     assert (n_found, n_scanned) == (4096, 0)
     assert n_boxes <= LEAF_SIZE
-    assert_array_equal(places, np.arange(4096))
+    assert_array_equal(places[:4096], np.arange(4096))
     n_found, _, n_scanned = points_above(tree, np.array([1.0, 1.0]), 1.0, places)
     assert n_found > 1500
     assert n_scanned < 800  # the hyperplane cuts about 45 of 256 leaves
@@ -104,7 +105,7 @@ def test_whole_boxes_are_reported_without_a_look_at_their_points():
 
 def test_products_that_overflow_are_looked_at():
     points = np.array([[1e30, 1e30], [-1e30, 1.0]], dtype=np.float32)
-    places = np.empty(2, np.int32)
+    places = np.empty(2 + N_SPARE, np.int32)
     assert points_above(filled(points), np.array([1e10, 1.0], np.float32), 0.0, places)[0] == 1
     assert places[0] == 0
 
@@ -276,8 +277,7 @@ def test_a_point_is_deleted_once():
 # the engine
 
 
-def test_what_was_not_deleted_of_the_batch_order_is_the_batch():
-    """The engine puts batches in an order of its own; labels and weights have to follow."""
+def test_labels_and_weights_follow_the_order_of_the_batch():
     rng = np.random.default_rng(0)
     X = rng.uniform(-1, 1, (300, 2))
     weight = rng.uniform(0.1, 3, 300)
@@ -293,6 +293,102 @@ def test_sparse_storage_of_dense_numbers():
     common = {"hidden_layer_sizes": 100, "solver": "adam", "max_iter": 3, "random_state": 0, "search": "halfspace"}
     a, b = (FastReLURegressor(**common).fit(rows, X[:, 0]) for rows in (X, sparse.csr_array(X)))
     assert_allclose(a.coefs_[0], b.coefs_[0], rtol=1e-10, atol=1e-12)
+
+
+def by_neuron(Z):
+    """Lists and values of the positive entries of Z (n_neurons, n_rows), one after the other."""
+    neurons, rows = np.nonzero(Z > 0)
+    return np.concatenate([[0], np.cumsum(np.count_nonzero(Z > 0, axis=1))]), rows, Z[neurons, rows]
+
+
+@DTYPES
+@pytest.mark.parametrize("n_neurons", [1, 65, 1500])
+@pytest.mark.parametrize("n_rows", [1, 16, 130])
+def test_both_sides_list_what_a_product_does(n_neurons, n_rows, dtype):
+    rng = np.random.default_rng(0)
+    neurons, rows = integers(rng, (n_neurons, 4), dtype), integers(rng, (n_rows, 3), dtype)
+    expected = by_neuron(neurons[:, :3] @ rows.T + neurons[:, 3:])
+    pairs = PairLists(n_neurons, dtype)
+    rows_above(filled(rows), pairs, neurons, 2)
+    for array, other in zip(pairs.to_csr(), expected, strict=True):
+        assert_array_equal(array, other)
+    order = spatial_order(neurons, 4)
+    neurons_above(filled(neurons, order), pairs, order, np.column_stack([rows, np.ones(n_rows, dtype)]))
+    for array, other in zip(pairs.to_csr(), expected, strict=True):
+        assert_array_equal(array, other)
+
+
+def test_lists_that_do_not_fit_are_refused():
+    tree, pairs, order = filled(np.zeros((4, 3))), PairLists(4, np.float64), np.arange(4, dtype=np.int32)
+    with pytest.raises(ValueError, match="one dtype"):
+        rows_above(tree, PairLists(4, np.float32), np.zeros((4, 4)), 1)
+    with pytest.raises(ValueError, match="and an intercept"):
+        rows_above(tree, pairs, np.zeros((4, 3)), 1)
+    with pytest.raises(ValueError, match="one dtype"):
+        neurons_above(tree, PairLists(4, np.float32), order, np.zeros((2, 3)))
+    with pytest.raises(ValueError, match="neurons of the lists"):
+        neurons_above(tree, PairLists(5, np.float64), order, np.zeros((2, 3)))
+    with pytest.raises(ValueError, match="normal must have"):
+        points_above(tree, np.zeros(2), 0.0, np.empty(99, np.int32))
+    with pytest.raises(ValueError, match="room for every point"):
+        points_above(tree, np.zeros(3), 0.0, np.empty(4, np.int32))
+
+
+def test_neurons_get_a_new_order_when_rows_look_at_many(monkeypatch):
+    X = np.random.default_rng(0).uniform(-1, 1, (400, 2))
+    common = {"hidden_layer_sizes": 3000, "solver": "adam", "max_iter": 8, "batch_size": 20, "random_state": 0,
+              "learning_rate_init": 0.05, "threshold": 1.5, "n_iter_no_change": 99}  # fmt: skip
+    fits = [FastReLURegressor(search=name, **common).fit(X, np.sin(5 * X[:, 0])) for name in ("halfspace", "dense")]
+    assert_allclose(fits[0].loss_curve_, fits[1].loss_curve_, rtol=1e-7)
+    n_orders = fits[0].search_counters_["refreshed"] / 3000
+    assert 2 <= n_orders < 80
+    monkeypatch.setattr(_halfspace, "DISORDER", np.inf)
+    still = FastReLURegressor(search="halfspace", **common).fit(X, np.sin(5 * X[:, 0]))
+    assert still.search_counters_["refreshed"] == 3000
+    assert still.search_counters_["candidates"] > fits[0].search_counters_["candidates"]
+
+
+# the choice of an engine
+
+
+def chosen(X, **settings):
+    settings = {"hidden_layer_sizes": 1000, "solver": "sgd", "random_state": 0, "tol": 1e9, "n_iter_no_change": 1,
+                **settings}  # fmt: skip
+    return FastReLURegressor(**settings).fit(X, X[:, 0]).search_
+
+
+def test_the_choice_follows_dimension_and_firing_rate():
+    rng = np.random.default_rng(0)
+    flat, wide = rng.standard_normal((1500, 3)), rng.standard_normal((1500, 60))
+    assert chosen(flat) == "halfspace"
+    assert chosen(wide) == "correlation_tree"
+    assert chosen(wide, threshold=0.0) == "dense"  # half of the neurons fire
+    assert chosen(wide, max_iter=1, solver="adam", batch_size=10) == "dense"  # a step is over before bounds are known
+    assert chosen(flat, threshold=0.0, hidden_layer_sizes=64) in ("halfspace", "dense")
+
+
+def test_gauss_newton_moves_too_far_for_bounds():
+    rng = np.random.default_rng(0)
+    assert chosen(rng.standard_normal((300, 3)), solver="gauss_newton") == "halfspace"
+    assert chosen(rng.standard_normal((300, 30)), solver="gauss_newton") == "dense"
+
+
+def test_the_choice_needs_few_rows_and_few_neurons():
+    for n_rows, n_neurons, n_features in ((1, 1, 1), (3, 2, 2), (2, 70, 5)):
+        X = np.arange(float(n_rows * n_features)).reshape(n_rows, n_features)
+        settings = {"hidden_layer_sizes": n_neurons, "threshold": 0.0, "init": "random"}
+        assert chosen(X, **settings) in ("halfspace", "dense", "correlation_tree")
+
+
+def test_streams_ask_half_spaces():
+    X = np.random.default_rng(0).uniform(size=(300, 2))
+    reg = FastReLURegressor(hidden_layer_sizes=500, solver="sgd", random_state=0)
+    dense = FastReLURegressor(hidden_layer_sizes=500, solver="sgd", random_state=0, search="dense")
+    for first in range(0, 300, 30):
+        for est in (reg, dense):
+            est.partial_fit(X[first : first + 30], X[first : first + 30, 0])
+    assert reg.search_ == "halfspace"
+    assert_allclose(reg.loss_curve_, dense.loss_curve_, rtol=1e-9)
 
 
 # prediction

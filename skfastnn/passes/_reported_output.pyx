@@ -24,13 +24,10 @@ cdef extern from "box_kernels.h":
         int32_t first, last, inside
     ctypedef struct box_counts:
         int64_t boxes, points
-    int32_t leaves_above_f32(const box_tree_f32*, const float*, float, leaf_run*, box_counts*) noexcept nogil
-    int32_t leaves_above_f64(const box_tree_f64*, const double*, double, leaf_run*, box_counts*) noexcept nogil
-    void add_row_f32(
-        const box_tree_f32*, const float*, const leaf_run*, int32_t, const float*, int, float*, float*,
-        box_counts*) noexcept nogil
-    void add_row_f64(
-        const box_tree_f64*, const double*, const leaf_run*, int32_t, const double*, int, double*, double*,
+    void output_of_row_f32(
+        const box_tree_f32*, const float*, leaf_run*, const float*, int, float*, float*, box_counts*) noexcept nogil
+    void output_of_row_f64(
+        const box_tree_f64*, const double*, leaf_run*, const double*, int, double*, double*,
         box_counts*) noexcept nogil
 
 cdef enum:
@@ -78,7 +75,6 @@ cdef box_counts _output_of_rows(
     """Compute the output of some rows; return what it cost, boxes -1 if memory is short."""
     cdef Py_ssize_t i
     cdef int j
-    cdef int32_t n_runs
     cdef box_counts counts
     cdef leaf_run* runs = <leaf_run*> malloc(tree.n_leaves * sizeof(leaf_run))
     cdef floating* normal = <floating*> malloc((d + 1 + k * FAN_OUT) * sizeof(floating))
@@ -95,11 +91,9 @@ cdef box_counts _output_of_rows(
         for j in range(k):
             out[i * k + j] = v[j]
         if floating is float:
-            n_runs = leaves_above_f32(&tree.single, normal, 0, runs, &counts)
-            add_row_f32(&tree.single, normal, runs, n_runs, V, k, normal + d + 1, out + i * k, &counts)
+            output_of_row_f32(&tree.single, normal, runs, V, k, normal + d + 1, out + i * k, &counts)
         else:
-            n_runs = leaves_above_f64(&tree.double_, normal, 0, runs, &counts)
-            add_row_f64(&tree.double_, normal, runs, n_runs, V, k, normal + d + 1, out + i * k, &counts)
+            output_of_row_f64(&tree.double_, normal, runs, V, k, normal + d + 1, out + i * k, &counts)
     free(runs)
     free(normal)
     return counts

@@ -6,7 +6,9 @@
  *     <a, centre> + <|a|, half-width> > offset      some point of the box may lie inside: go down
  *     <a, centre> - <|a|, half-width> > offset      all of it lies inside: no more tests below
  * with a margin for rounding on the side of going down, so that nothing is missed.
- * Compiled for several instruction sets, as vector_kernels.h.
+ * Written with the compiler's vector types, as vector_kernels.h. What these cannot say is that a comparison gives bits,
+ * and that bits pack a vector: where the compiler has them, the kernels are compiled once more with those instructions
+ * of AVX-512, and the processor decides which are called.
  */
 #ifndef SKFASTNN_BOX_KERNELS_H
 #define SKFASTNN_BOX_KERNELS_H
@@ -18,8 +20,11 @@
 #include <string.h>
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__GLIBC__)
-#define BOX_CLONES __attribute__((unused, target_clones("default", "fma", "avx512f")))
+#include <immintrin.h>
+#define HAVE_WIDE 1
+#define BOX_CLONES __attribute__((unused, target_clones("default", "fma")))
 #else
+#define HAVE_WIDE 0
 #define BOX_CLONES __attribute__((unused))
 #endif
 #ifndef INLINE
@@ -41,6 +46,9 @@ typedef struct {
 
 INLINE int lowest_set(uint32_t word) { return __builtin_ctz(word); }
 
+/* room for points that a packed vector writes behind the last one that counts */
+#define SPARE FAN_OUT
+
 /* sixteen bytes of 0 or 1 to sixteen bits */
 INLINE uint32_t pack16(const int8_t *flags) {
     uint64_t word[2];
@@ -48,28 +56,109 @@ INLINE uint32_t pack16(const int8_t *flags) {
     return (uint32_t)((word[0] * 0x0102040810204080ull) >> 56 | (word[1] * 0x0102040810204080ull) >> 56 << 8);
 }
 
+typedef struct {
+    const float *leaves;      /* (n_leaves, d, 16) coordinates; the last leaf repeats its last point */
+    const float *groups;      /* (n_groups, 2, d, 16) centres and half-widths; a last group repeats its last box */
+    const float *extent;      /* (d,) largest absolute coordinates */
+    int32_t n_points, d, n_levels;
+    int32_t first_group[MAX_LEVELS + 1]; /* of each level, the lowest first, whose boxes hold leaves */
+} box_tree_f32;
+
+typedef struct {
+    const double *leaves, *groups, *extent;
+    int32_t n_points, d, n_levels;
+    int32_t first_group[MAX_LEVELS + 1];
+} box_tree_f64;
+
 #define REAL float
 #define LANES 16
 #define EPSILON FLT_EPSILON
 #define MAXIMUM FLT_MAX
-#define NAME(x) x##_f32
+#define ABSOLUTE(x) __builtin_fabsf(x)
+#define TREE box_tree_f32
+#define WIDE 0
+#define NAME(x) x##_f32_plain
 #include "box_kernels_body.h"
+#undef WIDE
+#undef NAME
+#if HAVE_WIDE
+#pragma GCC push_options
+#pragma GCC target("avx512f")
+#define WIDE 1
+#define NAME(x) x##_f32_wide
+#include "box_kernels_body.h"
+#undef WIDE
+#undef NAME
+#pragma GCC pop_options
+#endif
 #undef REAL
 #undef LANES
 #undef EPSILON
 #undef MAXIMUM
-#undef NAME
+#undef ABSOLUTE
+#undef TREE
 
 #define REAL double
 #define LANES 8
 #define EPSILON DBL_EPSILON
 #define MAXIMUM DBL_MAX
-#define NAME(x) x##_f64
+#define ABSOLUTE(x) __builtin_fabs(x)
+#define TREE box_tree_f64
+#define WIDE 0
+#define NAME(x) x##_f64_plain
 #include "box_kernels_body.h"
+#undef WIDE
+#undef NAME
+#if HAVE_WIDE
+#pragma GCC push_options
+#pragma GCC target("avx512f")
+#define WIDE 1
+#define NAME(x) x##_f64_wide
+#include "box_kernels_body.h"
+#undef WIDE
+#undef NAME
+#pragma GCC pop_options
+#endif
 #undef REAL
 #undef LANES
 #undef EPSILON
 #undef MAXIMUM
-#undef NAME
+#undef ABSOLUTE
+#undef TREE
+
+#if HAVE_WIDE
+#define CALL(kernel, ...) \
+    return __builtin_cpu_supports("avx512f") ? kernel##_wide(__VA_ARGS__) : kernel##_plain(__VA_ARGS__)
+#else
+#define CALL(kernel, ...) return kernel##_plain(__VA_ARGS__)
+#endif
+
+INLINE int32_t points_above_f32(
+    const box_tree_f32 *tree, const float *a, float offset, leaf_run *runs, int32_t *position, float *value,
+    box_counts *counts
+) {
+    CALL(points_above_f32, tree, a, offset, runs, position, value, counts);
+}
+
+INLINE int32_t points_above_f64(
+    const box_tree_f64 *tree, const double *a, double offset, leaf_run *runs, int32_t *position, double *value,
+    box_counts *counts
+) {
+    CALL(points_above_f64, tree, a, offset, runs, position, value, counts);
+}
+
+INLINE void output_of_row_f32(
+    const box_tree_f32 *tree, const float *a, leaf_run *runs, const float *V, int n_outputs, float *scratch,
+    float *out, box_counts *counts
+) {
+    CALL(output_of_row_f32, tree, a, runs, V, n_outputs, scratch, out, counts);
+}
+
+INLINE void output_of_row_f64(
+    const box_tree_f64 *tree, const double *a, leaf_run *runs, const double *V, int n_outputs, double *scratch,
+    double *out, box_counts *counts
+) {
+    CALL(output_of_row_f64, tree, a, runs, V, n_outputs, scratch, out, counts);
+}
 
 #endif

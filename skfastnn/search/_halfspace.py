@@ -1,21 +1,27 @@
-"""Half-space reporting as a search engine: each neuron asks a tree over the rows of the batch."""
+"""Half-space reporting as a search engine: neurons ask a tree over rows, or rows one over neurons."""
 
 import numpy as np
 from sklearn.utils import gen_batches
 
 from skfastnn.passes._boxes import BoxTree, spatial_order
+from skfastnn.passes._neuron_points import neuron_points
 from skfastnn.passes._pairs import PairLists
 from skfastnn.search._contract import SearchEngine
-from skfastnn.search._halfspace_query import rows_above
+from skfastnn.search._halfspace_query import neurons_above, rows_above
 
 TILE_ROWS = 4096
+# Up to so many rows, each row asks: boxes around all neurons cost less than a question from each of them.
+FEW_ROWS = 100
+# Neurons are put in order anew when rows have to look at so many times more of them than after the last time.
+DISORDER = 1.5
 
 
 class HalfspaceSearch(SearchEngine):
-    """Rows in boxes; neurons report the rows on their firing side.
+    """Boxes around the rows of a batch, which every neuron asks; around all neurons, which every row asks, if few do.
 
-    Nothing is kept about neurons, so nothing has to follow their steps. Each batch is ordered such that neighbours are
-    close, which takes microseconds, and is then a tree as it stands.
+    Nothing is known about neurons but where they are, so nothing has to follow their steps. A batch is put in an order
+    such that neighbours are close, which takes microseconds, and is then a tree as it stands. Neurons keep their order
+    while they move, and get new boxes for every batch: the order decides how much is looked at, not what is found.
     """
 
     name = "halfspace"
@@ -24,8 +30,9 @@ class HalfspaceSearch(SearchEngine):
     def build(self, rows, network, n_threads):
         self.network, self.n_threads = network, n_threads
         self.pairs = PairLists(network.n_neurons, network.dtype)
+        self.neurons = np.empty((network.n_neurons, network.n_features + 1), dtype=network.dtype)
         self.points = self._normalised(rows)
-        self.batch = self.tree = None
+        self.batch = self.batch_tree = self.neuron_tree = None
 
     def _normalised(self, rows):
         """Return all rows without padding, ndarray of shape (n_samples, n_features)."""
@@ -38,21 +45,43 @@ class HalfspaceSearch(SearchEngine):
         return points
 
     def arrange(self, index):
+        if index.size <= FEW_ROWS:
+            return index
         return index[spatial_order(self.points[index], self.points.shape[1])]
 
     def candidates(self, batch, solver):
-        solver.catch_up()
         network = self.network
-        if batch is not self.batch:
-            if self.tree is None or self.tree.n_points != batch.index.size:
-                self.tree = BoxTree(batch.index.size, network.n_features, network.dtype)
-            self.tree.fill(batch.rows, None, self.n_threads)
-            self.batch = batch
-        n_boxes, n_points = rows_above(
-            self.tree, self.pairs, network.displacement, network.start, network.anchor, network.pair_shift,
-            network.anchored, network.c_state, self.n_threads,
+        neuron_points(
+            network.displacement, network.start, network.anchor, network.pair_shift, network.anchored,
+            network.c_state, solver.velocity, solver.delay, solver.pending, self.neurons, self.n_threads,
         )  # fmt: skip
+        ask = self._ask_neurons if batch.index.size <= FEW_ROWS else self._ask_rows
+        n_boxes, n_points = ask(batch)
         self.counters["visited"] += n_boxes
         self.counters["candidates"] += n_points
         self.counters["dot_products"] += n_points
         return self.pairs
+
+    def _ask_rows(self, batch):
+        if batch is not self.batch:
+            if self.batch_tree is None or self.batch_tree.n_points != batch.index.size:
+                self.batch_tree = BoxTree(batch.index.size, self.network.n_features, self.network.dtype)
+            self.batch_tree.fill(batch.rows, None, self.n_threads)
+            self.batch = batch
+        return rows_above(self.batch_tree, self.pairs, self.neurons, self.n_threads)
+
+    def _ask_neurons(self, batch):
+        if self.neuron_tree is None:
+            self.neuron_tree = BoxTree(*self.neurons.shape, self.network.dtype)
+            self.in_order = None
+        if self.in_order is None:
+            self.order, self.in_order = spatial_order(self.neurons, self.neurons.shape[1]), np.inf
+            self.counters["refreshed"] += self.order.size
+        self.neuron_tree.fill(self.neurons, self.order, self.n_threads)
+        rows = np.ones((batch.index.size, self.neurons.shape[1]), dtype=self.network.dtype)
+        rows[:, :-1] = self.points[batch.index]
+        n_boxes, n_points = neurons_above(self.neuron_tree, self.pairs, self.order, rows)
+        # points a row had to look at, at best since the order was made
+        share = n_points / batch.index.size
+        self.in_order = None if share > DISORDER * self.in_order else min(share, self.in_order)
+        return n_boxes, n_points

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils import check_array, check_scalar
 
 from skfastnn.passes._boxes import LEAF_SIZE, BoxTree, spatial_order
-from skfastnn.search._halfspace_query import points_above
+from skfastnn.search._halfspace_query import N_SPARE, points_above
 
 COUNTERS = ("queries", "boxes_visited", "points_scanned", "reported", "points_indexed")
 
@@ -224,7 +224,7 @@ class HalfspaceTree:
             raise ValueError("offset must not be NaN.")
         found = []
         for part in self._parts:
-            places = np.empty(part.numbers.size, dtype=np.int32)
+            places = np.empty(part.numbers.size + N_SPARE, dtype=np.int32)
             n_found, n_boxes, n_scanned = points_above(part.tree, normal, offset, places)
             numbers = part.numbers[places[:n_found]]
             found.append(numbers[self._present[numbers]] if part.n_deleted else numbers)

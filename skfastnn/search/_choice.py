@@ -1,0 +1,127 @@
+"""Which engine? A model of what each would cost, in nanoseconds of one core for a pair of row and neuron.
+
+The constants are those of one processor with AVX-512; what counts are their ratios, and the choice asks no more of them
+than to be right where engines differ by half (`python -m benchmarks --case auto`).
+"""
+
+import numpy as np
+
+from skfastnn.passes._boxes import LEAF_SIZE, BoxTree, spatial_order
+from skfastnn.passes._neuron_points import neuron_points
+from skfastnn.search._halfspace import FEW_ROWS
+from skfastnn.search._halfspace_query import N_SPARE, points_above
+
+# Neurons and rows that are looked at to know the firing rate and how many boxes hyperplanes cut.
+PROBE_NEURONS, PROBE_ROWS = 64, 256
+# Rows of a batch, and neurons of a tree over neurons, that are put in boxes for it.
+MAX_POINTS = 20_000
+# Above, hyperplanes cut nearly every box.
+MAX_FEATURES = 16
+
+# a product with all neurons: for each pair, and for each multiplication; then a look at each pair
+DENSE, MULTIPLICATION = 0.9, 0.032
+# a comparison of leaves; a candidate, for each multiplication, which jumps; INIT, for each pair once; a step, in ns
+LEAF, CANDIDATE, JUMPING, LEAF_WRITTEN, STEP = 0.45, 3.0, 0.06, 0.3, 100_000.0
+# candidates for each pair that fires, and for each pair: neurons move
+DRIFTED, DRIFTING = 1.5, 0.01
+# half-spaces: an asking neuron; a group of sixteen boxes or points, and for each feature of it
+ASKING, GROUP, BOX_FEATURE, POINT_FEATURE = 8.0, 3.0, 1.5, 0.75
+# rows that ask: boxes around a neuron, for each feature; a pair that fires, which is sorted
+ENCLOSED, SORTED = 1.0, 5.0
+
+
+def choose_engine(rows, network, batch_size, n_passes, moves_far):
+    """Return the name of the engine that is expected to be the fastest.
+
+    Parameters
+    ----------
+    rows : skfastnn.search._contract.TrainingRows
+    network : skfastnn._network.Network
+        At its start, with dense rows.
+    batch_size : int
+    n_passes : int
+        How often every row is expected to be seen.
+    moves_far : bool
+        Whether weights move too far at a step for bounds on their movement.
+    """
+    probe = Probe(rows, network, batch_size)
+    costs = {"dense": dense_cost(probe), "correlation_tree": correlation_tree_cost(probe, n_passes)}
+    if moves_far:
+        del costs["correlation_tree"]
+    if network.n_features <= MAX_FEATURES:
+        costs["halfspace"] = halfspace_cost(probe)
+    return min(costs, key=costs.get)
+
+
+class Probe:
+    """Some rows and some neurons, and what they say about the others.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n, n_features)
+        Up to a batch of them.
+    neurons : ndarray of shape (m, n_features + 1)
+        Weights and intercepts; the first are looked at.
+    firing_rate : float
+    """
+
+    def __init__(self, rows, network, batch_size):
+        d = network.n_features
+        self.batch_size, self.n_neurons, self.ld, self.n_features = batch_size, network.n_neurons, network.ld, d
+        rng = np.random.default_rng(0)
+        n_rows = min(max(batch_size, PROBE_ROWS), MAX_POINTS, rows.n_samples)
+        index = np.sort(rng.permutation(rows.n_samples)[:n_rows]).astype(np.int32)
+        self.rows = np.ascontiguousarray(rows.gather(index, *rows.buffers(n_rows))[0][:, :d])
+        n_neurons = min(network.n_neurons, MAX_POINTS if d <= MAX_FEATURES else PROBE_NEURONS)
+        self.neurons = self._neurons(network, n_neurons)
+        some = self.neurons[:PROBE_NEURONS]
+        self.firing_rate = float(np.mean(self.rows[:PROBE_ROWS] @ some[:, :d].T + some[:, d] > 0))
+
+    @staticmethod
+    def _neurons(network, n):
+        points = np.empty((n, network.n_features + 1), dtype=network.dtype)
+        nothing = np.zeros((0, 0), dtype=network.dtype)
+        neuron_points(
+            network.displacement[:n], network.start, network.anchor[:n], network.pair_shift, network.anchored[:n],
+            network.c_state[:n], nothing, np.zeros(n, dtype=np.int64), np.array([[1.0, 0, 0, 1]]), points, 1,
+        )  # fmt: skip
+        return points
+
+
+def dense_cost(probe):
+    """Return the cost of a pair with search="dense"."""
+    return DENSE + MULTIPLICATION * probe.ld
+
+
+def correlation_tree_cost(probe, n_passes):
+    """Return the cost of a pair with search="correlation_tree"."""
+    candidates = min(1.0, DRIFTED * probe.firing_rate + DRIFTING)
+    overhead = STEP / (probe.batch_size * probe.n_neurons)
+    setup = (LEAF_WRITTEN + MULTIPLICATION * probe.ld) / n_passes
+    return LEAF + candidates * (CANDIDATE + JUMPING * probe.ld) + overhead + setup
+
+
+def halfspace_cost(probe):
+    """Return the cost of a pair with search="halfspace"."""
+    d = probe.n_features
+    if probe.batch_size <= FEW_ROWS:
+        rows = np.column_stack([probe.rows, np.ones(len(probe.rows), dtype=probe.rows.dtype)])
+        n_boxes, n_points = _looked_at(probe.neurons, rows[:PROBE_ROWS], np.zeros(PROBE_ROWS))
+        cost = _cost_of_looking(n_boxes, n_points, d + 1) / len(probe.neurons)
+        return cost + ENCLOSED * (d + 1) / probe.batch_size + SORTED * probe.firing_rate
+    some = probe.neurons[:PROBE_NEURONS]
+    n_boxes, n_points = _looked_at(probe.rows[: probe.batch_size], np.ascontiguousarray(some[:, :d]), -some[:, d])
+    return (ASKING + _cost_of_looking(n_boxes, n_points, d)) / min(probe.batch_size, len(probe.rows))
+
+
+def _cost_of_looking(n_boxes, n_points, d):
+    return (n_boxes * (GROUP + BOX_FEATURE * d) + n_points * (GROUP + POINT_FEATURE * d)) / LEAF_SIZE
+
+
+def _looked_at(points, normals, offsets):
+    """Return how many boxes and points a query of these points looks at, on average."""
+    tree = BoxTree(len(points), points.shape[1], points.dtype)
+    tree.fill(points, spatial_order(points, points.shape[1]), 1)
+    places = np.empty(len(points) + N_SPARE, dtype=np.int32)
+    counts = [points_above(tree, a, b, places)[1:] for a, b in zip(normals, offsets, strict=False)]
+    return np.mean(counts, axis=0)
