@@ -300,6 +300,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             network.v[...] = loss.initial_output((target - network.target_shift) / network.target_scale, sample_weight)
         else:
             network.load(self.coefs_, self.intercepts_)
+            network.neuron_order = self._neurons["order"]
         return network, X
 
     def _new_start(self, X, target, sample_weight, loss, random_state, width, incremental):

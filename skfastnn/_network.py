@@ -177,9 +177,12 @@ class Network:
     ----------
     by_panels : bool
         Whether the hidden layer is laid out for sparse rows, see `skfastnn._panel_network.PanelNetwork`.
+    neuron_order : ndarray of shape (n_neurons,), int32, or None
+        An order in which neighbours were close not long ago, where one is known.
     """
 
     by_panels = False
+    neuron_order = None
 
     def __init__(self, coordinates, n_neurons, n_outputs, threshold, antisymmetric, seed, dtype, output_size=1.0):
         self.coordinates = coordinates

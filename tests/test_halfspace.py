@@ -335,9 +335,11 @@ def test_lists_that_do_not_fit_are_refused():
 
 
 def test_neurons_get_a_new_order_when_rows_look_at_many(monkeypatch):
-    X = np.random.default_rng(0).uniform(-1, 1, (400, 2))
+    X = np.random.default_rng(0).uniform(-1, 1, (600, 2))
     common = {"hidden_layer_sizes": 3000, "solver": "adam", "max_iter": 8, "batch_size": 20, "random_state": 0,
               "learning_rate_init": 0.05, "threshold": 1.5, "n_iter_no_change": 99}  # fmt: skip
+    monkeypatch.setattr(_halfspace, "ROWS_JUDGED", 200)
+    monkeypatch.setattr(_halfspace, "DISORDER", 1.2)
     fits = [FastReLURegressor(search=name, **common).fit(X, np.sin(5 * X[:, 0])) for name in ("halfspace", "dense")]
     assert_allclose(fits[0].loss_curve_, fits[1].loss_curve_, rtol=1e-7)
     n_orders = fits[0].search_counters_["refreshed"] / 3000
@@ -382,12 +384,16 @@ def test_the_choice_needs_few_rows_and_few_neurons():
 
 def test_streams_ask_half_spaces():
     X = np.random.default_rng(0).uniform(size=(300, 2))
-    reg = FastReLURegressor(hidden_layer_sizes=500, solver="sgd", random_state=0)
-    dense = FastReLURegressor(hidden_layer_sizes=500, solver="sgd", random_state=0, search="dense")
+    common = {"hidden_layer_sizes": 1000, "solver": "sgd", "threshold": 1.5, "random_state": 0}
+    reg, dense = FastReLURegressor(**common), FastReLURegressor(search="dense", **common)
     for first in range(0, 300, 30):
         for est in (reg, dense):
             est.partial_fit(X[first : first + 30], X[first : first + 30, 0])
+        # the first call finds an order for prediction, with which a few rows then ask all neurons
+        assert reg.search_counters_["refreshed"] == 0
     assert reg.search_ == "halfspace"
+    assert reg._neurons["order"] is not None
+    assert reg.search_counters_["visited"] > 30 * 4  # boxes of 63 leaves in 4 groups, for every row
     assert_allclose(reg.loss_curve_, dense.loss_curve_, rtol=1e-9)
 
 

@@ -121,10 +121,10 @@ cdef int _forward_block(
     if whole == NULL:
         return -1
     memset(output, 0, n_rows * ld_out * sizeof(floating))
-    fired.used[block] = 0
+    fired.blocks[block].used = 0
     for r in range(block * fired.block_size, last):
         count = candidates.count[r]
-        at = fired.used[block]
+        at = fired.blocks[block].used
         fired.start[r] = at
         fired.count[r] = 0
         if count == 0:
@@ -132,7 +132,7 @@ cdef int _forward_block(
         if fired.reserve(block, count + 1) < 0:
             free(whole)
             return -1
-        row = candidates.rows[block] + candidates.start[r]
+        row = candidates.blocks[block].rows + candidates.start[r]
         if r + 1 < last and candidates.count[r + 1]:
             prefetch_row(displacement + (r + 1) * ld, ld * sizeof(floating))
             if (r + 1) >> pair_shift != r >> pair_shift:
@@ -146,15 +146,15 @@ cdef int _forward_block(
             whole_weights_f32(start + (r >> pair_shift) * ld, anchor_r, displacement + r * ld, velocity_r,
                               <float> a[0], <float> a[1], ld, whole)
             fired.count[r] = forward_neuron_f32(
-                whole, X, ld, ld, row, count, c_state[3 * r], V + r * ld_out, ld_out, output, fired.rows[block] + at,
-                <float*> fired.values[block] + at)
+                whole, X, ld, ld, row, count, c_state[3 * r], V + r * ld_out, ld_out, output, fired.blocks[block].rows + at,
+                <float*> fired.blocks[block].values + at)
         else:
             whole_weights_f64(start + (r >> pair_shift) * ld, anchor_r, displacement + r * ld, velocity_r, a[0], a[1],
                               ld, whole)
             fired.count[r] = forward_neuron_f64(
-                whole, X, ld, ld, row, count, c_state[3 * r], V + r * ld_out, ld_out, output, fired.rows[block] + at,
-                <double*> fired.values[block] + at)
-        fired.used[block] += fired.count[r]
+                whole, X, ld, ld, row, count, c_state[3 * r], V + r * ld_out, ld_out, output, fired.blocks[block].rows + at,
+                <double*> fired.blocks[block].values + at)
+        fired.blocks[block].used += fired.count[r]
     free(whole)
     return 0
 
@@ -174,8 +174,8 @@ cdef void _output_block(
         if pairs.count[r] == 0:
             continue
         if floating is float:
-            output_neuron_f32(pairs.rows[block] + pairs.start[r], <float*> pairs.values[block] + pairs.start[r],
+            output_neuron_f32(pairs.blocks[block].rows + pairs.start[r], <float*> pairs.blocks[block].values + pairs.start[r],
                               pairs.count[r], V + r * ld_out, ld_out, output)
         else:
-            output_neuron_f64(pairs.rows[block] + pairs.start[r], <double*> pairs.values[block] + pairs.start[r],
+            output_neuron_f64(pairs.blocks[block].rows + pairs.start[r], <double*> pairs.blocks[block].values + pairs.start[r],
                               pairs.count[r], V + r * ld_out, ld_out, output)

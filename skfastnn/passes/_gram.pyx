@@ -66,7 +66,7 @@ cdef _count(PairLists pairs, int64_t[::1] indptr):
     cdef int32_t i
     cdef const int32_t* row
     for r in range(pairs.n_neurons):
-        row = pairs.rows[r // pairs.block_size] + pairs.start[r]
+        row = pairs.blocks[r // pairs.block_size].rows + pairs.start[r]
         for i in range(pairs.count[r]):
             indptr[row[i] + 1] += 1
 
@@ -78,8 +78,8 @@ cdef _fill(PairLists pairs, int64_t[::1] at, int32_t[::1] neurons, int32_t[::1] 
     cdef const int32_t* row
     cdef const floating* value
     for r in range(pairs.n_neurons):
-        row = pairs.rows[r // pairs.block_size] + pairs.start[r]
-        value = <floating*> pairs.values[r // pairs.block_size] + pairs.start[r]
+        row = pairs.blocks[r // pairs.block_size].rows + pairs.start[r]
+        value = <floating*> pairs.blocks[r // pairs.block_size].values + pairs.start[r]
         for i in range(pairs.count[r]):
             to = at[row[i]]
             neurons[to] = <int32_t> r
@@ -199,8 +199,8 @@ cdef void _common_firing(
         b = r // pairs.block_size
         q = weight[r]
         h = values[k]
-        row = pairs.rows[b] + pairs.start[r]
-        value = <floating*> pairs.values[b] + pairs.start[r]
+        row = pairs.blocks[b].rows + pairs.start[r]
+        value = <floating*> pairs.blocks[b].values + pairs.start[r]
         n_common = places[k] + 1 if triangle else pairs.count[r]
         for t in range(n_common):
             sums[2 * row[t]] += q

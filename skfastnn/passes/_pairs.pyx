@@ -59,46 +59,38 @@ cdef class PairLists:
         # whole groups of neurons, as search looks at them
         self.block_size = (self.block_size + 63) // 64 * 64
         self.n_blocks = (n_neurons + self.block_size - 1) // self.block_size
-        self.rows = <int32_t**> calloc(self.n_blocks, sizeof(int32_t*))
-        self.values = <char**> calloc(self.n_blocks, sizeof(char*))
-        self.capacity = <Py_ssize_t*> calloc(self.n_blocks, sizeof(Py_ssize_t))
-        self.used = <Py_ssize_t*> calloc(self.n_blocks, sizeof(Py_ssize_t))
+        self.blocks = <Block*> calloc(self.n_blocks, sizeof(Block))
         self.start = <Py_ssize_t*> calloc(n_neurons, sizeof(Py_ssize_t))
         self.count = <int32_t*> calloc(n_neurons, sizeof(int32_t))
-        if (self.rows == NULL or self.values == NULL or self.capacity == NULL or self.used == NULL
-                or self.start == NULL or self.count == NULL):
+        if self.blocks == NULL or self.start == NULL or self.count == NULL:
             raise MemoryError("no memory for the lists of %d neurons" % n_neurons)
 
     def __dealloc__(self):
         cdef Py_ssize_t b
         for b in range(self.n_blocks):
-            if self.rows != NULL:
-                free(self.rows[b])
-            if self.values != NULL:
-                free(self.values[b])
-        free(self.rows)
-        free(self.values)
-        free(self.capacity)
-        free(self.used)
+            if self.blocks != NULL:
+                free(self.blocks[b].rows)
+                free(self.blocks[b].values)
+        free(self.blocks)
         free(self.start)
         free(self.count)
 
     cdef int reserve(self, Py_ssize_t block, Py_ssize_t n_more) noexcept nogil:
-        cdef Py_ssize_t wanted = self.used[block] + n_more
+        cdef Py_ssize_t wanted = self.blocks[block].used + n_more
         cdef void* new
-        if wanted <= self.capacity[block]:
+        if wanted <= self.blocks[block].capacity:
             return 0
         wanted += wanted // 2 + 64
-        new = realloc(self.rows[block], wanted * sizeof(int32_t))
+        new = realloc(self.blocks[block].rows, wanted * sizeof(int32_t))
         if new == NULL:
             return -1
-        self.rows[block] = <int32_t*> new
+        self.blocks[block].rows = <int32_t*> new
         if self.itemsize:
-            new = realloc(self.values[block], wanted * self.itemsize)
+            new = realloc(self.blocks[block].values, wanted * self.itemsize)
             if new == NULL:
                 return -1
-            self.values[block] = <char*> new
-        self.capacity[block] = wanted
+            self.blocks[block].values = <char*> new
+        self.blocks[block].capacity = wanted
         return 0
 
     def copy_from(self, PairLists other):
@@ -107,13 +99,13 @@ cdef class PairLists:
         if other.n_neurons != self.n_neurons or other.itemsize != self.itemsize:
             raise ValueError("lists of other neurons or another dtype cannot be taken over")
         for b in range(self.n_blocks):
-            self.used[b] = 0
-            if self.reserve(b, other.used[b]) < 0:
+            self.blocks[b].used = 0
+            if self.reserve(b, other.blocks[b].used) < 0:
                 raise MemoryError("no memory for a copy of the lists")
-            self.used[b] = other.used[b]
-            if other.used[b]:
-                memcpy(self.rows[b], other.rows[b], other.used[b] * sizeof(int32_t))
-                memcpy(self.values[b], other.values[b], other.used[b] * self.itemsize)
+            self.blocks[b].used = other.blocks[b].used
+            if other.blocks[b].used:
+                memcpy(self.blocks[b].rows, other.blocks[b].rows, other.blocks[b].used * sizeof(int32_t))
+                memcpy(self.blocks[b].values, other.blocks[b].values, other.blocks[b].used * self.itemsize)
         memcpy(self.start, other.start, self.n_neurons * sizeof(Py_ssize_t))
         memcpy(self.count, other.count, self.n_neurons * sizeof(int32_t))
 
@@ -132,7 +124,7 @@ cdef class PairLists:
         cdef Py_ssize_t b
         cdef Py_ssize_t total = self.n_neurons * (sizeof(Py_ssize_t) + sizeof(int32_t))
         for b in range(self.n_blocks):
-            total += self.capacity[b] * (<Py_ssize_t> sizeof(int32_t) + self.itemsize)
+            total += self.blocks[b].capacity * (<Py_ssize_t> sizeof(int32_t) + self.itemsize)
         return total
 
     def counts(self):
@@ -163,9 +155,9 @@ cdef class PairLists:
             if self.count[r] == 0:
                 continue
             b = r // self.block_size
-            memcpy(&rows_view[at], self.rows[b] + self.start[r], self.count[r] * sizeof(int32_t))
+            memcpy(&rows_view[at], self.blocks[b].rows + self.start[r], self.count[r] * sizeof(int32_t))
             if self.itemsize:
-                memcpy(&values_view[at * self.itemsize], self.values[b] + self.start[r] * self.itemsize,
+                memcpy(&values_view[at * self.itemsize], self.blocks[b].values + self.start[r] * self.itemsize,
                        self.count[r] * self.itemsize)
             at += self.count[r]
         return indptr, rows, None if self.dtype is None else values
@@ -219,12 +211,12 @@ cdef int _block_above_zero(
     cdef floating* values
     cdef int32_t kept
     cdef floating z
-    pairs.used[block] = 0
+    pairs.blocks[block].used = 0
     for r in range(block * pairs.block_size, last):
         if pairs.reserve(block, n_rows) < 0:
             return -1
-        rows = pairs.rows[block] + pairs.used[block]
-        values = <floating*> pairs.values[block] + pairs.used[block]
+        rows = pairs.blocks[block].rows + pairs.blocks[block].used
+        values = <floating*> pairs.blocks[block].values + pairs.blocks[block].used
         kept = 0
         for i in range(n_rows):
             # written always, counted when positive: no branch to mispredict
@@ -232,7 +224,7 @@ cdef int _block_above_zero(
             rows[kept] = <int32_t> i
             values[kept] = z
             kept += z > 0
-        pairs.start[r] = pairs.used[block]
+        pairs.start[r] = pairs.blocks[block].used
         pairs.count[r] = kept
-        pairs.used[block] += kept
+        pairs.blocks[block].used += kept
     return 0

@@ -218,8 +218,8 @@ cdef void _forward_panel(
         r = p * PANEL + layout.order[k]
         if r >= last or pairs.count[r] == 0:
             continue
-        row = pairs.rows[block] + pairs.start[r]
-        value = <floating*> pairs.values[block] + pairs.start[r]
+        row = pairs.blocks[block].rows + pairs.start[r]
+        value = <floating*> pairs.blocks[block].values + pairs.start[r]
         if floating is float:
             changed_output_f32(row, tile + k, PANEL, value, pairs.count[r], V + r * ld_out, change_v + k * ld_out,
                                ld_out, <float*> scratch.column, output)

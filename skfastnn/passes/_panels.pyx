@@ -121,7 +121,7 @@ cdef int _forward_block(
     cdef floating* z = <floating*> malloc(max(layout.X.n_rows, 1) * PANEL * sizeof(floating))
     if z == NULL:
         return -1
-    pairs.used[block] = 0
+    pairs.blocks[block].used = 0
     for p in range(block * pairs.block_size // PANEL, (last + PANEL - 1) // PANEL):
         for k in range(PANEL):
             r = p * PANEL + layout.order[k]
@@ -149,16 +149,16 @@ cdef int _emit(PairLists pairs, Py_ssize_t block, Py_ssize_t r, const floating* 
     cdef floating* values
     if pairs.reserve(block, n_rows + 1) < 0:
         return -1
-    rows = pairs.rows[block] + pairs.used[block]
-    values = <floating*> pairs.values[block] + pairs.used[block]
+    rows = pairs.blocks[block].rows + pairs.blocks[block].used
+    values = <floating*> pairs.blocks[block].values + pairs.blocks[block].used
     for i in range(n_rows):
         # written always, counted when positive: no branch to mispredict
         rows[kept] = <int32_t> i
         values[kept] = z[i * PANEL]
         kept += z[i * PANEL] > 0
-    pairs.start[r] = pairs.used[block]
+    pairs.start[r] = pairs.blocks[block].used
     pairs.count[r] = kept
-    pairs.used[block] += kept
+    pairs.blocks[block].used += kept
     return 0
 
 
@@ -253,8 +253,8 @@ cdef floating spread_signals(
     """Put the signals of a neuron into its column; return the gradient of its intercept."""
     cdef int32_t i
     cdef int32_t count = pairs.count[r]
-    cdef const int32_t* row = pairs.rows[block] + pairs.start[r]
-    cdef const floating* value = <floating*> pairs.values[block] + pairs.start[r]
+    cdef const int32_t* row = pairs.blocks[block].rows + pairs.start[r]
+    cdef const floating* value = <floating*> pairs.blocks[block].values + pairs.start[r]
     cdef floating* signal = scratch + n_rows * PANEL
     cdef floating grad_c
     cdef uint8_t vector = <uint8_t> (1 << (column * sizeof(floating) // 64))

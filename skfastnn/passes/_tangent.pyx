@@ -139,8 +139,8 @@ cdef int _jacobian_block(
     for r in range(block * pairs.block_size, last):
         if pairs.count[r] == 0:
             continue
-        row = pairs.rows[block] + pairs.start[r]
-        value = <floating*> pairs.values[block] + pairs.start[r]
+        row = pairs.blocks[block].rows + pairs.start[r]
+        value = <floating*> pairs.blocks[block].values + pairs.start[r]
         if floating is float:
             tangent_neuron_f32(X, ld, ld, row, value, pairs.count[r], change_w + r * ld, change_c[r], V + r * ld_out,
                                change_v + r * ld_out, ld_out, scratch, output)
@@ -163,8 +163,8 @@ cdef int _transpose_block(
     if scratch == NULL:
         return -1
     for r in range(block * pairs.block_size, last):
-        row = pairs.rows[block] + pairs.start[r]
-        value = <floating*> pairs.values[block] + pairs.start[r]
+        row = pairs.blocks[block].rows + pairs.start[r]
+        value = <floating*> pairs.blocks[block].values + pairs.start[r]
         if floating is float:
             change_c[r] = cotangent_neuron_f32(X, ld, ld, row, value, pairs.count[r], u, V + r * ld_out, ld_out,
                                                scratch, change_w + r * ld, change_v + r * ld_out)
@@ -190,8 +190,8 @@ cdef int _gram_block(
     for r in range(block * pairs.block_size, last):
         if pairs.count[r] == 0:
             continue
-        row = pairs.rows[block] + pairs.start[r]
-        value = <floating*> pairs.values[block] + pairs.start[r]
+        row = pairs.blocks[block].rows + pairs.start[r]
+        value = <floating*> pairs.blocks[block].values + pairs.start[r]
         if floating is float:
             gram_neuron_f32(X, ld, ld, row, value, pairs.count[r], u, V + r * ld_out, ld_out, with_output, scratch,
                             output)

@@ -235,8 +235,8 @@ cdef int _sgd_block(
             prefetch_row(displacement + (r + 1) * ld, ld * sizeof(floating))
             prefetch_row(velocity + (r + 1) * ld, ld * sizeof(floating))
         silent = pending + 4 * (step - touched[r]) if touched[r] < step else NULL
-        row = pairs.rows[block] + pairs.start[r]
-        value = <floating*> pairs.values[block] + pairs.start[r]
+        row = pairs.blocks[block].rows + pairs.start[r]
+        value = <floating*> pairs.blocks[block].values + pairs.start[r]
         if floating is float:
             sgd_neuron_f32(displacement + r * ld, velocity + r * ld, anchor + r * ld if anchored[r] else NULL,
                            c_state + 3 * r, V + r * ld_out, velocity_vr, start_v + r * ld_out, X, ld, ld, row, value,
@@ -273,8 +273,8 @@ cdef int _adam_block(
     for r in range(block * pairs.block_size, last):
         if pairs.count[r] == 0:
             continue
-        row = pairs.rows[block] + pairs.start[r]
-        value = <floating*> pairs.values[block] + pairs.start[r]
+        row = pairs.blocks[block].rows + pairs.start[r]
+        value = <floating*> pairs.blocks[block].values + pairs.start[r]
         if r + 1 < last and pairs.count[r + 1]:
             prefetch_row(displacement + (r + 1) * ld, ld * sizeof(floating))
             prefetch_row(mean + (r + 1) * ld, ld * sizeof(floating))

@@ -11,9 +11,9 @@ from skfastnn.search._halfspace_query import neurons_above, rows_above
 
 TILE_ROWS = 4096
 # Up to so many rows, each row asks: boxes around all neurons cost less than a question from each of them.
-FEW_ROWS = 100
-# Neurons are put in order anew when rows have to look at so many times more of them than after the last time.
-DISORDER = 1.5
+FEW_ROWS = 64
+# Neurons are put in order anew when so many rows had to look at so many times more of them than the first did.
+DISORDER, ROWS_JUDGED = 1.5, 500
 
 
 class HalfspaceSearch(SearchEngine):
@@ -33,6 +33,10 @@ class HalfspaceSearch(SearchEngine):
         self.neurons = np.empty((network.n_neurons, network.n_features + 1), dtype=network.dtype)
         self.points = self._normalised(rows)
         self.batch = self.batch_tree = self.neuron_tree = None
+        self.order = network.neuron_order
+        # a new order costs as much as some hundred rows that ask
+        self.may_order = rows.n_samples >= ROWS_JUDGED or self.order is not None
+        self._restart_judging()
 
     def _normalised(self, rows):
         """Return all rows without padding, ndarray of shape (n_samples, n_features)."""
@@ -45,9 +49,12 @@ class HalfspaceSearch(SearchEngine):
         return points
 
     def arrange(self, index):
-        if index.size <= FEW_ROWS:
+        if self._rows_ask(index.size):
             return index
         return index[spatial_order(self.points[index], self.points.shape[1])]
+
+    def _rows_ask(self, n_rows):
+        return n_rows <= FEW_ROWS and self.may_order
 
     def candidates(self, batch, solver):
         network = self.network
@@ -55,7 +62,7 @@ class HalfspaceSearch(SearchEngine):
             network.displacement, network.start, network.anchor, network.pair_shift, network.anchored,
             network.c_state, solver.velocity, solver.delay, solver.pending, self.neurons, self.n_threads,
         )  # fmt: skip
-        ask = self._ask_neurons if batch.index.size <= FEW_ROWS else self._ask_rows
+        ask = self._ask_neurons if self._rows_ask(batch.index.size) else self._ask_rows
         n_boxes, n_points = ask(batch)
         self.counters["visited"] += n_boxes
         self.counters["candidates"] += n_points
@@ -73,15 +80,26 @@ class HalfspaceSearch(SearchEngine):
     def _ask_neurons(self, batch):
         if self.neuron_tree is None:
             self.neuron_tree = BoxTree(*self.neurons.shape, self.network.dtype)
-            self.in_order = None
-        if self.in_order is None:
-            self.order, self.in_order = spatial_order(self.neurons, self.neurons.shape[1]), np.inf
+        if self.order is None:
+            self.order = spatial_order(self.neurons, self.neurons.shape[1])
+            self._restart_judging()
             self.counters["refreshed"] += self.order.size
         self.neuron_tree.fill(self.neurons, self.order, self.n_threads)
         rows = np.ones((batch.index.size, self.neurons.shape[1]), dtype=self.network.dtype)
         rows[:, :-1] = self.points[batch.index]
         n_boxes, n_points = neurons_above(self.neuron_tree, self.pairs, self.order, rows)
-        # points a row had to look at, at best since the order was made
-        share = n_points / batch.index.size
-        self.in_order = None if share > DISORDER * self.in_order else min(share, self.in_order)
+        self.looked_at += n_points, batch.index.size
+        if self.looked_at[1] >= ROWS_JUDGED:
+            self._judge_order()
         return n_boxes, n_points
+
+    def _restart_judging(self):
+        self.first_share, self.looked_at = None, np.zeros(2)
+
+    def _judge_order(self):
+        share = self.looked_at[0] / self.looked_at[1]
+        self.looked_at[:] = 0
+        if self.first_share is None:
+            self.first_share = share
+        elif share > DISORDER * self.first_share:
+            self.order = None

@@ -84,16 +84,16 @@ cdef box_counts _rows_of_block(
     cdef box_counts counts
     cdef leaf_run* runs = <leaf_run*> malloc(tree.n_leaves * sizeof(leaf_run))
     counts.boxes = counts.points = 0
-    pairs.used[block] = 0
+    pairs.blocks[block].used = 0
     for r in range(block * pairs.block_size, last):
         if runs == NULL or pairs.reserve(block, tree.n_points + SPARE) < 0:
             counts.boxes = -1
             break
         neuron = neurons + r * (d + 1)
-        pairs.start[r] = pairs.used[block]
-        pairs.count[r] = _report(tree, neuron, -neuron[d], runs, pairs.rows[block] + pairs.used[block],
-                                 <floating*> pairs.values[block] + pairs.used[block], &counts)
-        pairs.used[block] += pairs.count[r]
+        pairs.start[r] = pairs.blocks[block].used
+        pairs.count[r] = _report(tree, neuron, -neuron[d], runs, pairs.blocks[block].rows + pairs.blocks[block].used,
+                                 <floating*> pairs.blocks[block].values + pairs.blocks[block].used, &counts)
+        pairs.blocks[block].used += pairs.count[r]
     free(runs)
     return counts
 
@@ -176,10 +176,10 @@ cdef int _sort(
         neuron[k] = order[neuron[k]]
         pairs.count[neuron[k]] += 1
     for block in range(pairs.n_blocks):
-        pairs.used[block] = 0
+        pairs.blocks[block].used = 0
         for r in range(block * pairs.block_size, min((block + 1) * pairs.block_size, pairs.n_neurons)):
-            pairs.start[r] = pairs.used[block]
-            pairs.used[block] += pairs.count[r]
+            pairs.start[r] = pairs.blocks[block].used
+            pairs.blocks[block].used += pairs.count[r]
             pairs.count[r] = 0
         if pairs.reserve(block, 0) < 0:
             return -1
@@ -188,8 +188,8 @@ cdef int _sort(
             r = neuron[k]
             block = r // pairs.block_size
             at = pairs.start[r] + pairs.count[r]
-            pairs.rows[block][at] = <int32_t> i
-            (<floating*> pairs.values[block])[at] = value[k]
+            pairs.blocks[block].rows[at] = <int32_t> i
+            (<floating*> pairs.blocks[block].values)[at] = value[k]
             pairs.count[r] += 1
     return 0
 

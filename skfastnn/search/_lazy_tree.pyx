@@ -195,9 +195,9 @@ cdef bint _start_block(
         live += pairs.count[r]
     for r in range(first // GROUP, (last + GROUP - 1) // GROUP):
         everything = everything and wanted[r]
-    everything = everything or pairs.used[block] > 3 * live + 1024
+    everything = everything or pairs.blocks[block].used > 3 * live + 1024
     if everything:
-        pairs.used[block] = 0
+        pairs.blocks[block].used = 0
     return everything
 
 
@@ -214,14 +214,14 @@ cdef int _emit_group(
     if pairs.reserve(block, n_passed) < 0:
         return -1
     for r in range(first, last):
-        pairs.start[r] = pairs.used[block]
-        row = pairs.rows[block] + pairs.used[block]
+        pairs.start[r] = pairs.blocks[block].used
+        row = pairs.blocks[block].rows + pairs.blocks[block].used
         for word in range(n_words):
             bits = passed[(r - first) * n_words + word]
             while bits:
                 row[0] = <int32_t> (word * 64 + lowest_bit(bits))
                 row += 1
                 bits &= bits - 1
-        pairs.count[r] = <int32_t> (row - (pairs.rows[block] + pairs.used[block]))
-        pairs.used[block] += pairs.count[r]
+        pairs.count[r] = <int32_t> (row - (pairs.blocks[block].rows + pairs.blocks[block].used))
+        pairs.blocks[block].used += pairs.count[r]
     return 0
