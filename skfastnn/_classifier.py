@@ -38,10 +38,10 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         is lazy: a neuron that does not fire, and its moments, stand still, as in ``torch.optim.SparseAdam``; on sparse
         data so does a weight of a feature that none of the rows has. "sgd" with momentum is the textbook's. "auto" is
         "gauss_newton" for up to 5,000 samples and a loss with curvature, and "adam" otherwise, and in `partial_fit`.
-    search : {"auto", "correlation_tree", "dense"}, default="auto"
-        How firing neurons are found. All engines give the same result up to rounding. "auto" is "correlation_tree"
-        in `fit`, and "dense" on sparse data, in `partial_fit` and with "gauss_newton", which passes over the rows a few
-        times only.
+    search : {"auto", "correlation_tree", "dense", "halfspace"}, default="auto"
+        How the neurons that may fire are found; results agree to rounding. "dense" computes all; "correlation_tree"
+        bounds how far neurons have moved; "halfspace" asks boxes of rows, in up to about 16 features. "auto"
+        takes the one that a probe expects to be the fastest.
     alpha : float >= 0 or "loo", default=1e-4
         Penalty on the squared distance of the weights from their start (in normalised coordinates), divided by the
         sum of the sample weights of the batch. It does not pull the weights to zero: under a fixed threshold that

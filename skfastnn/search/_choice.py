@@ -25,7 +25,7 @@ LEAF, CANDIDATE, JUMPING, LEAF_WRITTEN, STEP = 0.45, 3.0, 0.06, 0.3, 100_000.0
 # candidates for each pair that fires, and for each pair: neurons move
 DRIFTED, DRIFTING = 1.5, 0.01
 # half-spaces: an asking neuron; a group of sixteen boxes or points, and for each feature of it
-ASKING, GROUP, BOX_FEATURE, POINT_FEATURE = 8.0, 3.0, 1.5, 0.75
+ASKING, GROUP, BOX_FEATURE, POINT_FEATURE = 8.0, 2.5, 1.0, 0.4
 # rows that ask: boxes around a neuron, for each feature; a pair that fires, which is sorted
 ENCLOSED, SORTED = 1.0, 5.0
 
