@@ -4,11 +4,11 @@ import argparse
 import sys
 from dataclasses import replace
 
-from benchmarks import accuracy, inputs, measure, report, second_order
+from benchmarks import accuracy, heavy, inputs, measure, report, second_order
 from benchmarks.cases import CASES, LIBRARIES
 
 # cases with a function of their own
-OTHER_CASES = accuracy.CASES | second_order.CASES | inputs.CASES
+OTHER_CASES = accuracy.CASES | second_order.CASES | inputs.CASES | heavy.CASES
 
 
 def parse(arguments=None):
