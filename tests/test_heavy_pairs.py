@@ -150,16 +150,15 @@ def test_misses_are_as_rare_as_promised(delta):
     assert 0 < n_missed <= binom.ppf(0.999, 8 * 600, delta)
 
 
-@pytest.mark.parametrize("group_size", [3, 5])
-def test_analysis_predicts_losses_and_flagged_cells(group_size):
-    """In one pass over independent rows, cells are flagged as often as planned, and the tail is the planned one."""
-    A, B = (SignRows(signs(seed, 3000, FEATURES), "A") for seed in (0, 1))
-    background = Background(A, B, 512, np.random.RandomState(0))
-    plan = choose_plan(3000, 3000, background, 0.01, 1, group_size)
-    groups = [Groups(3000, group_size, np.random.RandomState(seed)) for seed in (2, 3)]
-    cells = np.abs(np.concatenate([tile for _, tile in cell_tiles(A, B, *groups, 1)]))
-    assert np.mean(cells >= plan.lost_beyond) / 2 == pytest.approx(plan.noise_loss, rel=0.15)
-    assert plan.threshold + plan.lost_beyond == pytest.approx(512)
+@pytest.mark.parametrize(("degree", "d", "group_size"), [(1, 1024, 3), (1, 1024, 5), (2, 64, 5), (2, 96, 9)])
+def test_analysis_predicts_the_tail_of_the_cells(degree, d, group_size):
+    A, B = (SignRows(signs(seed, 4000, d), "A") for seed in (0, 1))
+    background = Background(A, B, d - d // 8, np.random.RandomState(0))
+    plan = choose_plan(4000, 4000, background, 0.01, degree, group_size)
+    groups = [Groups(4000, group_size, np.random.RandomState(seed)) for seed in (2, 3)]
+    cells = np.abs(np.concatenate([tile for _, tile in cell_tiles(A, B, *groups, degree)]))
+    assert np.mean(cells >= plan.lost_beyond) / 2 == pytest.approx(plan.noise_loss, rel=0.2)
+    assert plan.threshold + plan.lost_beyond == pytest.approx(background.signal(degree))
 
 
 @pytest.mark.parametrize("degree", [1, 2, 3, 4])
@@ -199,6 +198,14 @@ def test_groups_hold_each_row_once():
         groups = Groups(n, size, np.random.RandomState(0))
         assert_array_equal(np.sort(groups.members[groups.members >= 0]), np.arange(n))
         assert_array_equal(groups.weights != 0, groups.members >= 0)
+
+
+def test_signs_are_random():
+    """Where the background leans one way, sums without signs would grow like the size of the groups."""
+    weights = Groups(10_000, 5, np.random.RandomState(0)).weights
+    assert abs(weights.mean()) < 0.05
+    assert abs((weights[:, 0] * weights[:, 1]).mean()) < 0.1
+    assert not np.array_equal(weights, Groups(10_000, 5, np.random.RandomState(1)).weights)
 
 
 def test_sums_of_large_groups_do_not_overflow():
@@ -278,7 +285,7 @@ def test_rows_that_are_all_alike_end_in_the_plain_product():
 def test_passes_that_do_not_help_end_in_the_plain_product():
     """A sample may miss a row that is heavy with many; then passes cannot separate its pairs."""
     A, B = planted(3000, 3000)
-    B[:1500] = A[0]
+    B[:2900] = A[0]
     with pytest.warns(RuntimeWarning, match="too many passes"):
         result = heavy_pairs(A, B, RHO, random_state=0)
     assert result.group_size == (1, 1)
@@ -292,14 +299,14 @@ def test_groups_too_large_are_refused_with_a_warning():
     assert_all_found(result, A, B)
 
 
-@pytest.mark.parametrize("n", [10**3, 10**4, 10**5, 10**6])
-@pytest.mark.parametrize("d", [64, 256])
-def test_degree_one_is_the_cheapest(n, d):
-    A, B = (SignRows(signs(seed, 600, d), "A") for seed in (0, 1))
-    background = Background(A, B, 3 * d // 4, np.random.RandomState(0))
-    costs = {degree: choose_plan(n, n, background, 1e-3, degree).cost for degree in (1, 2, 3)}
-    assert costs[1] < costs[2] < costs[3]
-    assert choose_plan(n, n, background, 1e-3).degree == 1
+@pytest.mark.parametrize("n", [10**5, 10**6])
+@pytest.mark.parametrize(("d", "rho", "degree"), [(64, 0.9, 2), (96, 0.9, 2), (256, 0.75, 1), (1024, 0.9, 1)])
+def test_degree_two_is_for_few_features_and_pairs_almost_alike(n, d, rho, degree):
+    A, B = (SignRows(signs(seed, 2000, d), "A") for seed in (0, 1))
+    background = Background(A, B, 2 * int(rho * d / 2), np.random.RandomState(0))
+    plan = choose_plan(n, n, background, 1e-3)
+    assert not plan.exact
+    assert plan.degree == degree
 
 
 def test_degree_two_costs_about_the_square_of_rho_more():
@@ -307,7 +314,7 @@ def test_degree_two_costs_about_the_square_of_rho_more():
     A, B = (SignRows(signs(seed, 600, 4096), "A") for seed in (0, 1))
     background, n, sizes = Background(A, B, 2048, np.random.RandomState(0)), 10**7, np.arange(1, 257)
     one, two = (
-        cheapest_groups(n, n, background, (background.independent(degree)[0], 0.0), 1e-3, degree, sizes).cost
+        cheapest_groups(n, n, background, background.independent(degree)._replace(large=0), 1e-3, degree, sizes).cost
         for degree in (1, 2)
     )
     assert two / one == pytest.approx(0.5**-2, rel=0.15)

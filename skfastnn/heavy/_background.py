@@ -1,5 +1,7 @@
 """The background: what the inner products of a random sample of pairs look like."""
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy.special import comb
 
@@ -52,8 +54,9 @@ class Background:
         return float(symmetric_polynomial(heavy, self.n_features, degree).min())
 
     def independent(self, degree):
-        """Return `measured` as it would be if no two rows were correlated."""
-        return self._floor(degree)
+        """Return `measured` as it would be if no two rows were correlated and the sum of a cell were Gaussian."""
+        # what is not seen in N draws has a share below 3 / N, at 95 % confidence
+        return Noise(float(np.sqrt(comb(self.n_features, degree))), 3 / self.products.size, 0.0)
 
     def measured(self, degree):
         """Return what the pairs of a cell add to the noise.
@@ -64,16 +67,31 @@ class Background:
 
         Returns
         -------
-        std : float
-            Standard deviation of what a pair adds to its cell.
-        large : float
-            Upper estimate of the share of pairs that add so much that they could hide a heavy one.
+        noise : Noise
         """
-        added = np.abs(symmetric_polynomial(self.products, self.n_features, degree))
-        std, large = self._floor(degree)
-        large += np.count_nonzero(added >= self.signal(degree) / 2) / self.products.size
-        return max(std, float(np.sqrt(np.mean(added**2)))), large
+        floor = self.independent(degree)
+        added = symmetric_polynomial(self.products, self.n_features, degree)
+        squares = added**2
+        large = np.abs(added) >= self.signal(degree) / 2
+        variance = np.mean(squares)
+        # large ones are counted, so they need not count as tail; a sample may flatter
+        fourth = np.mean(squares[~large] ** 2) / variance**2 - 3 if variance and not large.all() else 0.0
+        return Noise(max(floor.std, float(np.sqrt(variance))), floor.large + np.mean(large), max(0.0, float(fourth)))
 
-    def _floor(self, degree):
-        # a sample may flatter; and what is not seen in N draws has a share below 3 / N, at 95 % confidence
-        return float(np.sqrt(comb(self.n_features, degree))), 3 / self.products.size
+
+class Noise(NamedTuple):
+    """What a pair of the background adds to its cell.
+
+    Attributes
+    ----------
+    std : float
+        Standard deviation.
+    large : float
+        Upper estimate of the share of pairs that add so much that they could hide a heavy one.
+    kurtosis : float
+        Excess of the fourth moment over that of a Gaussian variable.
+    """
+
+    std: float
+    large: float
+    kurtosis: float

@@ -153,8 +153,9 @@ def _keep_promise(search, plan, background, delta, rng):
         search.look(plan, rng)
     plain = plain_product(search.A.n_rows, search.B.n_rows, search.A.n_features, search.least)
     while (bound := search.miss_probability(plan)) > delta:
-        n_more = search.n_repetitions * (np.log(delta) / np.log(bound) - 1) if bound < 1 else np.inf
-        if n_more * plan.cost / plan.n_repetitions > plain.cost:
+        n_passes = search.n_repetitions * np.log(delta) / np.log(bound) if bound < 1 else np.inf
+        # what was spent counts: so in the end it is less than twice the plain product, whatever comes
+        if n_passes * plan.cost / plan.n_repetitions > plain.cost:
             _warn(background, f"delta={delta:g} would take too many passes, since heavy pairs or noise share cells")
             search.losses.clear()
             plan = plain
