@@ -195,7 +195,7 @@ def heavy_pairs(A, B, rho, *, delta=1e-3, degree="auto", group_size="auto", rand
         Largest probability that a given heavy pair is missed.
     degree : int or "auto", default="auto"
         Degree of the products of features that are summed. "auto" takes what the cost model prefers among 1, 2 and
-        3, which is 1 (see Notes).
+        3: mostly 1 (see Notes).
     group_size : int or "auto", default="auto"
         Rows in a group. 1 computes all inner products.
     random_state : int, RandomState instance or None, default=None
@@ -225,7 +225,8 @@ def heavy_pairs(A, B, rho, *, delta=1e-3, degree="auto", group_size="auto", rand
     ``S = rho * n_features``; the others are noise of standard deviation ``sigma = s * g``, where s is the root mean
     square of the inner products of a sample of pairs, and no less than ``sqrt(n_features)``. Cells with
     ``|C| >= S - z * sigma`` are examined pair by pair. The noise loses a heavy pair with probability ``delta / 2``
-    if ``z = Phi^-1(1 - delta / 2)``; the other half of `delta` is left to pairs that cancel in a cell. Where these are
+    if ``z = Phi^-1(1 - delta / 2)``, corrected by the
+    fourth moment of the sample; the other half of `delta` is left to pairs that cancel in a cell. Where these are
     many, there are several passes with new groups and signs, and a pair is found if any of them flags its cell. After
     a pass, the share of cells beyond ``z * sigma`` and the rows with several heavy partners tell whether it was
     enough; if not, more follow. The bound is for rows whose background is like that of the others: rows that are
@@ -235,8 +236,9 @@ def heavy_pairs(A, B, rho, *, delta=1e-3, degree="auto", group_size="auto", rand
     With ``S = q * sqrt(n_features)`` the product of the sums costs ``(z + y)^2 / q^2`` of the plain product,
     where ``2 Phi(-y)`` is the share of cells that are examined, whatever the number of rows. Monomials of degree r
     in place of features give ``rho^(r - 1)`` of the signal from the same number of summands: groups may be larger,
-    and the cost is divided by ``rho^(2 r - 2)``. With classical multiplication degree one is therefore the cheapest
-    for any number of rows; the exponent below two of the reference needs fast matrix multiplication.
+    but the multiplications are divided by ``rho^(2 r - 2)``. With classical multiplication a higher degree therefore
+    never saves multiplications; it saves cells, which makes degree two the faster one at about a hundred features and
+    `rho` near 1. The exponent below two of the reference needs fast matrix multiplication.
 
     Memory: a byte and a bit per entry of A and B (int8 is not copied), five bytes per entry of the sums, and tiles of
     at most 64 MB or scikit-learn's `working_memory`.
