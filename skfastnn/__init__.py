@@ -5,7 +5,8 @@ from importlib.metadata import version
 from skfastnn._classifier import FastReLUClassifier
 from skfastnn._regressor import FastReLURegressor
 from skfastnn._show_versions import show_versions
+from skfastnn.heavy import heavy_pairs
 
 __version__ = version("skfastnn")
 
-__all__ = ["FastReLUClassifier", "FastReLURegressor", "__version__", "show_versions"]
+__all__ = ["FastReLUClassifier", "FastReLURegressor", "__version__", "heavy_pairs", "show_versions"]
