@@ -14,6 +14,8 @@ from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
+from skfastnn._deep_fitting import DeepTrainer, deep_step_size
+from skfastnn._deep_network import CALIBRATION_ROWS, DeepNetwork
 from skfastnn._fitting import Schedule, Trainer
 from skfastnn._network import Coordinates, Network, resolve_threshold
 from skfastnn._panel_network import PanelNetwork
@@ -46,6 +48,8 @@ LARGEST_SPARSE_THRESHOLD = 0.5
 # them says little about the rest (72 x 7,129 gene expressions, four times
 # five folds: 96.2 % at 0, 87.4 % at 1).
 LARGEST_THRESHOLD_OF_FEW_ROWS = 0.0
+# Activations that few neurons pass on resemble each other less from layer to layer, and generalise less.
+LARGEST_DEEP_THRESHOLD = 1.0
 # How often search="auto" expects to see every row: solvers of first order, if not told to stop before; Gauss-Newton.
 EXPECTED_EPOCHS, FEW_STEPS = 20, 6
 
@@ -55,7 +59,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
 
     _parameter_constraints: dict = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "threshold": [StrOptions({"auto"}), NOT_NEGATIVE],
+        "threshold": [StrOptions({"auto"}), NOT_NEGATIVE, "array-like"],
         "solver": [StrOptions({"auto", "adam", "gauss_newton", "sgd"})],
         "search": [StrOptions({"auto", "correlation_tree", "dense", "halfspace"})],
         "alpha": [NOT_NEGATIVE, StrOptions({"loo"})],
@@ -259,51 +263,77 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             X, X_held = np.ascontiguousarray(X), np.ascontiguousarray(X_held)
         return X, y, weight, (X_held, y_held, weight_held)
 
-    def _width(self):
+    def _widths(self):
+        """Return the widths of the hidden layers as a list."""
         sizes = np.atleast_1d(self.hidden_layer_sizes)
-        if sizes.shape != (1,):
-            raise ValueError(
-                f"hidden_layer_sizes must name exactly one hidden layer, got {self.hidden_layer_sizes!r}. "
-                "Use one wide layer, e.g. hidden_layer_sizes=(4096,)."
-            )
-        if not np.issubdtype(sizes.dtype, np.integer) or sizes[0] < 1:
+        if sizes.ndim != 1 or sizes.size == 0 or not np.issubdtype(sizes.dtype, np.integer) or sizes.min() < 1:
             raise ValueError(f"hidden_layer_sizes must hold integers >= 1, got {self.hidden_layer_sizes!r}.")
-        return int(sizes[0])
+        return [int(size) for size in sizes]
 
     def _make_network(self, X, target, sample_weight, loss, random_state, first_call, incremental):
         """Return the network to train, drawn anew or taken up from the fitted attributes, and the rows it takes."""
-        width = self._width()
+        widths = self._widths()
         if first_call:
-            self._start = self._new_start(X, target, sample_weight, loss, random_state, width, incremental)
-        elif width != self.coefs_[1].shape[0]:
+            self._start = self._new_start(X, target, sample_weight, loss, random_state, widths, incremental)
+        elif widths != [W.shape[1] for W in self.coefs_[:-1]]:
+            sizes = [W.shape[1] for W in self.coefs_[:-1]]
             raise ValueError(
                 f"hidden_layer_sizes={self.hidden_layer_sizes!r}, but the network to go on with has "
-                f"{self.coefs_[1].shape[0]} neurons. Set warm_start=False to start anew."
+                f"{' + '.join(map(str, sizes))} neurons. Set warm_start=False to start anew."
             )
         start = self._start
         coordinates = Coordinates(start["mean"], start["scale"], start["offset"])
         arguments = (
-            width, target.shape[1], self.threshold_, start["antisymmetric"], start["seed"], X.dtype,
+            target.shape[1],
+            start["thresholds"],
+            start["antisymmetric"],
+            start["seed"],
+            X.dtype,
             start["output_size"],
-        )  # fmt: skip
+        )
+        layout = PanelNetwork if self._trains_in_panels(coordinates) else Network
         # no neuron can fire at an absurd threshold, which is said later; the scale of its output is then infinite
         with np.errstate(divide="ignore", invalid="ignore"):
-            if self._trains_in_panels(coordinates):
-                network = PanelNetwork(coordinates, *arguments)
-            elif first_call and not incremental and self._trains_in_row_space(X, width):
-                basis, X = row_space(X, coordinates)
-                network = RowSpaceNetwork(coordinates, basis, *arguments)
+            if len(widths) > 1:
+                network = self._make_deep_network(layout, coordinates, widths, arguments, X, sample_weight)
             else:
-                network = Network(coordinates, *arguments)
-        network.target_shift, network.target_scale = start["target_shift"], start["target_scale"]
+                n_outputs, (threshold,), *rest = arguments
+                arguments = widths[0], n_outputs, threshold, *rest
+                if layout is Network and first_call and not incremental and self._trains_in_row_space(X, widths[0]):
+                    basis, X = row_space(X, coordinates)
+                    network = RowSpaceNetwork(coordinates, basis, *arguments)
+                else:
+                    network = layout(coordinates, *arguments)
+        network.standardise(start["target_shift"], start["target_scale"])
         if first_call:
             network.v[...] = loss.initial_output((target - network.target_shift) / network.target_scale, sample_weight)
         else:
             network.load(self.coefs_, self.intercepts_)
-            network.neuron_order = self._neurons["order"]
+            network.layers[0].neuron_order = self._neurons["order"]
         return network, X
 
-    def _new_start(self, X, target, sample_weight, loss, random_state, width, incremental):
+    def _make_deep_network(self, layout, coordinates, widths, arguments, X, sample_weight):
+        """Return a network of several hidden layers; the first time, measure what the layers pass on."""
+        network = DeepNetwork(layout, coordinates, widths, *arguments)
+        if "activations" in self._start:
+            for mean, scale in self._start["activations"]:
+                network.add_layer(mean, scale)
+            return network
+        rows, weight = self._probe(X, sample_weight, network, CALIBRATION_ROWS)
+        return self._remember_activations(network, network.calibrate(rows, weight))
+
+    def _remember_activations(self, network, statistics):
+        self._start = {**self._start, "activations": statistics}
+        return network
+
+    @staticmethod
+    def _probe(X, sample_weight, network, n_rows):
+        """Return about so many normalised rows, evenly spaced, and their weights."""
+        index = np.arange(0, X.shape[0], -(-X.shape[0] // n_rows), dtype=np.int32)
+        data = training_rows(X, network.layers[0], effective_n_threads())
+        return data.gather(index, *data.buffers(index.size))[0], sample_weight[index]
+
+    def _new_start(self, X, target, sample_weight, loss, random_state, widths, incremental):
         """Set threshold_; return what determines the network at its start, besides the parameters."""
         coordinates = Coordinates.from_data(X, sample_weight)
         shift, scale = loss.standardisation(target, sample_weight)
@@ -313,13 +343,29 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             limit = LARGEST_SPARSE_THRESHOLD
         if MIN_RATIO * X.shape[0] <= X.shape[1] and not incremental:  # the first rows of a stream are not all
             limit = LARGEST_THRESHOLD_OF_FEW_ROWS
-        self.threshold_ = resolve_threshold(self.threshold, width, limit)
+        thresholds = self._thresholds(widths, limit)
+        self.threshold_ = thresholds[0] if len(widths) == 1 else thresholds
         return {
             "mean": coordinates.mean, "scale": float(coordinates.scale), "offset": coordinates.offset,
             "target_shift": shift, "target_scale": scale, "antisymmetric": self.init == "antisymmetric",
-            "seed": int(random_state.randint(np.iinfo(np.int32).max)),
+            "seed": int(random_state.randint(np.iinfo(np.int32).max)), "thresholds": thresholds,
             "output_size": OUTPUT_SIZE if second_order and self.train_output else 1.0,
         }  # fmt: skip
+
+    def _thresholds(self, widths, limit):
+        """Return the threshold of each hidden layer."""
+        given = [self.threshold] if isinstance(self.threshold, str | Real) else list(self.threshold)
+        if len(given) not in (1, len(widths)):
+            raise ValueError(
+                f"threshold must be one value, or one for each of the {len(widths)} hidden layers; "
+                f"got {self.threshold!r}."
+            )
+        if any(b != "auto" and not (isinstance(b, Real) and b >= 0) for b in given):
+            raise ValueError(f"threshold must hold numbers >= 0 or 'auto', got {self.threshold!r}.")
+        if len(widths) > 1:
+            limit = min(limit, LARGEST_DEEP_THRESHOLD)
+        given = given * len(widths) if len(given) == 1 else given
+        return [resolve_threshold(b, width, limit) for b, width in zip(given, widths, strict=True)]
 
     def _trains_in_panels(self, coordinates):
         """Return whether the layout for sparse rows is taken: the search for firing neurons has no use for it."""
@@ -339,21 +385,23 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
     def _choose_step_size(self, X, target, sample_weight, loss, network, first_call):
         """Set learning_rate_init_, and make sure that neurons fire."""
         n_samples = X.shape[0]
-        index = np.arange(0, n_samples, -(-n_samples // MAX_PROBE), dtype=np.int32)
-        data = training_rows(X, network, effective_n_threads())
-        rows, _ = data.gather(index, *data.buffers(index.size))
+        rows, weight = self._probe(X, sample_weight, network, MAX_PROBE)
         if first_call and abs(rows).max() > 0:
-            self._check_firing(rows, network)
+            self._check_firing(rows, network.layers[0])
         if self.learning_rate_init != "auto":
             self.learning_rate_init_ = float(self.learning_rate_init)
         elif first_call or self._start["rate"][0] != self.solver_:
-            weight = sample_weight[index]
+            n_threads = effective_n_threads()
+            curvature = loss.curvature(target, sample_weight) if self.solver_ == "sgd" else None
+            batch_weight = sample_weight.mean() * self._resolved_batch_size(n_samples)
             if self.solver_ == "gauss_newton":
                 self.learning_rate_init_ = 1.0
+            elif len(network.layers) > 1:
+                self.learning_rate_init_ = deep_step_size(
+                    self.solver_, rows, network, weight, loss, curvature, batch_weight, self.alpha, n_threads
+                )
             elif self.solver_ == "sgd":
-                kernel = tangent_kernel(rows, network, effective_n_threads())
-                curvature = loss.curvature(target, sample_weight)
-                batch_weight = sample_weight.mean() * self._resolved_batch_size(n_samples)
+                kernel = tangent_kernel(rows, network, n_threads)
                 self.learning_rate_init_ = sgd_step_size(kernel, weight, curvature, batch_weight, self.alpha)
             else:
                 self.learning_rate_init_ = adam_step_size(rows, weight, network, loss.first_change)
@@ -368,17 +416,21 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             if (Z > 0).any():
                 return
         raise ValueError(
-            f"No neuron fires at threshold={self.threshold_:.4g}: the firing rate on {rows.shape[0]} rows is 0. "
+            f"No neuron fires at threshold={network.threshold:.4g}: the firing rate on {rows.shape[0]} rows is 0. "
             "Lower threshold (threshold='auto' is sqrt(0.4 ln m)) or widen hidden_layer_sizes."
         )
 
     def _choose_solver(self, n_samples, target, loss, incremental):
         """Resolve solver="auto", and check that the solver can do what is asked of it."""
         second_order = loss.model(np.zeros((1, target.shape[1])), np.zeros((1, target.shape[1]))) is not None
-        solver = self.solver
-        if solver == "auto":
+        solver, deep = self.solver, len(self._widths()) > 1
+        if deep and solver == "gauss_newton":
+            raise ValueError("solver='gauss_newton' trains one hidden layer; use 'adam' or 'sgd' for several.")
+        if solver == "auto" and not deep:
             small = n_samples <= SMALL_DATA or self.alpha == "loo"
             solver = "gauss_newton" if small and second_order and not incremental else "adam"
+        elif solver == "auto":
+            solver = "adam"
         if solver == "gauss_newton" and not second_order:
             raise ValueError(
                 f"solver='gauss_newton' needs a loss with curvature, which {type(loss).__name__} has not; use 'adam'."
@@ -395,8 +447,9 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             return "dense"
         second_order = self.solver_ == "gauss_newton"
         n_passes = 1 if incremental else min(self.max_iter, FEW_STEPS if second_order else EXPECTED_EPOCHS)
-        rows = training_rows(X, network, effective_n_threads())
-        return choose_engine(rows, network, self._resolved_batch_size(X.shape[0]), n_passes, second_order)
+        first = network.layers[0]
+        rows = training_rows(X, first, effective_n_threads())
+        return choose_engine(rows, first, self._resolved_batch_size(X.shape[0]), n_passes, second_order)
 
     def _make_solver(self, network, first_call, incremental):
         names = ("momentum", "nesterovs_momentum", "beta_1", "beta_2", "epsilon", "train_output")
@@ -427,7 +480,11 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         while True:
             schedule = self._schedule(samples[0].shape[0])
             make_trainer = GaussNewtonTrainer if self.solver_ == "gauss_newton" else Trainer
-            trainer = make_trainer(network, solver, make_engine(self.search_, network), loss, schedule, random_state)
+            if len(network.layers) > 1:
+                make_trainer = DeepTrainer
+            engine = make_engine(self.search_, network.layers[0])
+            trainer = make_trainer(network, solver, engine, loss, schedule, random_state)
+            del engine  # the trainer alone keeps it, and lets it go before the export
             trainer.history.n_samples_seen = n_seen
             try:
                 with np.errstate(over="ignore", invalid="ignore"):  # divergence is reported by its name
@@ -450,7 +507,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         """Return a function that scores a network on held-out rows."""
 
         def score(network):
-            rows = training_rows(X, network, effective_n_threads())
+            rows = training_rows(X, network.layers[0], effective_n_threads())
             raw = np.empty((X.shape[0], network.n_outputs), dtype=X.dtype)
             for part in gen_batches(X.shape[0], 1024):
                 index = np.arange(part.start, part.stop, dtype=np.int32)
@@ -479,7 +536,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
                 f"(it was {self.learning_rate_init_:.3g}) or scale the data."
             )
         self.alpha_ = float(trainer.schedule.alpha)
-        self.n_layers_ = 3
+        self.n_layers_ = len(self.coefs_) + 1
         self.n_outputs_ = network.n_outputs
         self.out_activation_ = loss.out_activation
         self._keep_history(history, first_call)
@@ -488,7 +545,8 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         """Set what the fit says about itself; curves go on in partial_fit and with warm_start."""
         self.loss_curve_ = ([] if first_call else self.loss_curve_) + history.loss_curve
         self.firing_curve_ = ([] if first_call else self.firing_curve_) + history.firing_curve
-        self.firing_rate_ = [self.firing_curve_[-1] if self.firing_curve_ else 0.0]
+        nothing = [0.0] * (len(self.coefs_) - 1)
+        self.firing_rate_ = np.atleast_1d(self.firing_curve_[-1]).tolist() if self.firing_curve_ else nothing
         self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else np.inf
         self.n_iter_ = max(1, len(history.loss_curve))
         self.t_ = history.n_samples_seen
@@ -505,11 +563,12 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         """Keep the order of the neurons in a tree for prediction; an order that is old costs time, nothing else."""
         if goes_on and self.t_ < 2 * self._neurons["n_seen"]:
             return
-        order = neuron_order(self.coefs_, self.intercepts_, self._start["mean"], X)
+        deep = len(self.coefs_) > 2
+        order = None if deep else neuron_order(self.coefs_, self.intercepts_, self._start["mean"], X)
         self._neurons = {"order": order, "n_seen": self.t_}
 
     def _warn_unconverged(self, history, incremental):
-        if history.firing_curve and history.firing_curve[-1] == 0 and not incremental:
+        if history.firing_curve and np.min(history.firing_curve[-1]) == 0 and not incremental:
             warnings.warn(
                 "No neuron fired in the last epoch: training has silenced the network. Lower learning_rate_init "
                 f"(it was {self.learning_rate_init_:.3g}) or scale the data.",
@@ -532,7 +591,6 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         """Return what partial_fit needs to go on with the same moments."""
         return {
             "solver": self.solver_, "n_steps": solver.n_steps, "arrays": solver.state(),
-            "c_state": solver.network.c_state[:, 1:].copy(),
         }  # fmt: skip
 
     def _restore_solver(self, solver):
@@ -541,7 +599,6 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         if state is None or state["solver"] != self.solver_:
             return
         solver.resume(state["arrays"], state["n_steps"])
-        solver.network.c_state[:, 1:] = state["c_state"]
 
     # prediction
 

@@ -117,14 +117,14 @@ class Trainer:
         return not schedule.shrink()
 
     def _prepare(self, X):
-        network = self.network
-        self.rows = training_rows(X, network, self.n_threads)
-        self.engine.build(self.rows, network, self.n_threads)
+        first, last = self.network.layers[0], self.network.layers[-1]
+        self.rows = training_rows(X, first, self.n_threads)
+        self.engine.build(self.rows, first, self.n_threads)
         batch_size = self.schedule.batch_size
         self.row_buffer, self.norm_buffer = self.rows.buffers(batch_size)
-        self.fired = PairLists(network.n_neurons, network.dtype)
-        self.outputs = aligned_zeros((self.fired.n_blocks, batch_size, network.ld_out), network.dtype)
-        self.error = aligned_zeros((batch_size, network.ld_out), network.dtype)
+        self.fired = PairLists(first.n_neurons, first.dtype)
+        self.outputs = aligned_zeros((self.fired.n_blocks, batch_size, first.ld_out), first.dtype)
+        self.error = aligned_zeros((batch_size, last.ld_out), last.dtype)
         self.whole_batch = None
 
     def _order(self, n):
@@ -147,7 +147,7 @@ class Trainer:
         n, history = y.shape[0], self.history
         batch_size = self.schedule.batch_size
         order = self._order(n)
-        fired_before = self.engine.counters["fired"]
+        fired_before = self._count_fired()
         total_loss = total_weight = 0.0
         for first in range(0, n, batch_size):
             last = min(first + batch_size, n)
@@ -160,14 +160,34 @@ class Trainer:
             total_weight += weight
             history.n_samples_seen += last - first
         history.loss_curve.append(float(total_loss / total_weight))
-        history.firing_curve.append((self.engine.counters["fired"] - fired_before) / (n * self.network.n_neurons))
+        history.firing_curve.append(self._rates(self._count_fired() - fired_before, n))
         return True
 
+    def _count_fired(self):
+        """Return how many pairs fired so far."""
+        return self.engine.counters["fired"]
+
+    def _rates(self, n_fired, n_rows):
+        """Return the share of pairs that fired, as it goes into the history."""
+        return n_fired / (n_rows * self.network.n_neurons)
+
     def _step(self, batch, y, sample_weight):
-        network, solver, engine, schedule = self.network, self.solver, self.engine, self.schedule
+        solver, engine = self.solver, self.engine
         fired = self._forward(engine.candidates(batch, solver), batch, self.fired)
+        loss, weight, gradient = self._evaluate_loss(self.outputs[0], y, sample_weight)
+        if gradient is None:
+            return np.inf, weight
+        error = self._output_error(gradient)
+        penalty = self.schedule.alpha / weight
+        solver.step(fired, batch.rows, error, gradient.sum(axis=0), self._rate(), penalty)
+        engine.moved(fired, solver)
+        return loss, weight
+
+    def _evaluate_loss(self, output, y, sample_weight):
+        """Return the mean loss, its weight, and its gradient by the scaled output, None where it is not finite."""
+        last = self.network.layers[-1]
         n_rows, n_outputs = y.shape
-        raw = network.output_scale * self.outputs[0, :n_rows, :n_outputs] + network.v
+        raw = last.output_scale * output[:n_rows, :n_outputs] + last.v
         weight = sample_weight.sum()
         share = (sample_weight / weight)[:, None]
         with np.errstate(over="ignore", invalid="ignore"):
@@ -175,26 +195,20 @@ class Trainer:
             loss = float(losses @ share[:, 0])
         # stop while the weights are finite: a loss is infinite before they are
         if not np.isfinite(loss) or np.abs(raw).max() > np.finfo(raw.dtype).max ** 0.25:
-            return np.inf, weight
-        gradient = gradient * share
-        error = self.error[:n_rows]
-        error[:, :n_outputs] = network.output_scale * gradient
-        solver.step(fired, batch.rows, error, gradient.sum(axis=0), self._rate(), schedule.alpha / weight)
-        engine.moved(fired, solver)
-        return loss, weight
+            return np.inf, weight, None
+        return loss, weight, gradient * share
+
+    def _output_error(self, gradient):
+        """Return the derivative of the loss by the unscaled output, padded."""
+        error = self.error[: gradient.shape[0]]
+        error[:, : gradient.shape[1]] = self.network.layers[-1].output_scale * gradient
+        return error
 
     def _forward(self, candidates, batch, fired):
         """Verify the candidates; the output is in `self.outputs[0]`. Return the lists of what fired."""
-        network, solver = self.network, self.solver
-        if self.engine.verified:
-            output_of_fired(candidates, batch.rows.shape[0], network.V, self.outputs, self.n_threads)
-            return candidates
-        forward(
-            candidates, fired, batch.rows, network.displacement, network.start, network.anchor,
-            network.pair_shift, network.anchored, network.c_state, network.V, solver.velocity, solver.delay,
-            solver.pending, self.outputs, self.n_threads,
-        )  # fmt: skip
-        return fired
+        solver = getattr(self.solver, "layers", [self.solver])[0]
+        first = self.network.layers[0]
+        return verify(self.engine, candidates, batch, fired, first, solver, self.outputs, self.n_threads)
 
     def _rate(self):
         schedule = self.schedule
@@ -205,7 +219,8 @@ class Trainer:
     def _record(self, epoch, validate):
         history, schedule = self.history, self.schedule
         loss = history.loss_curve[-1]
-        message = f"Iteration {epoch + 1}, loss = {loss:.8f}, fired = {history.firing_curve[-1]:.2%}"
+        rates = ", ".join(f"{rate:.2%}" for rate in np.atleast_1d(history.firing_curve[-1]))
+        message = f"Iteration {epoch + 1}, loss = {loss:.8f}, fired = {rates}"
         if validate is None:
             improved = loss <= history.best_loss - schedule.tol
             history.best_loss = min(history.best_loss, loss)
@@ -229,3 +244,29 @@ class Trainer:
             ConvergenceWarning,
             stacklevel=8,
         )
+
+
+def verify(engine, candidates, batch, fired, network, solver, buffers, n_threads):
+    """Verify candidates, and sum the output of what fires into `buffers[0]`; return the lists of what fires.
+
+    Parameters
+    ----------
+    engine : skfastnn.search._contract.SearchEngine
+        Whose candidates they are; those of some are verified.
+    candidates : PairLists
+    batch : Batch
+    fired : PairLists
+        Overwritten, unless the candidates are verified.
+    network : skfastnn._network.Network
+    solver : skfastnn.solvers._contract.Solver
+    buffers : ndarray of shape (n_blocks, n_rows, ld_out)
+    n_threads : int
+    """
+    if engine.verified:
+        output_of_fired(candidates, batch.rows.shape[0], network.V, buffers, n_threads)
+        return candidates
+    forward(
+        candidates, fired, batch.rows, network.displacement, network.start, network.anchor, network.pair_shift,
+        network.anchored, network.c_state, network.V, solver.velocity, solver.delay, solver.pending, buffers, n_threads,
+    )  # fmt: skip
+    return fired

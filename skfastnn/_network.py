@@ -240,6 +240,15 @@ class Network:
         return self.start[:, : self.n_features] @ self.coordinates.offset
 
     @property
+    def layers(self):
+        """The hidden layers: this one."""
+        return [self]
+
+    def standardise(self, shift, scale):
+        """Set the shift and the scale of the target."""
+        self.target_shift, self.target_scale = shift, scale
+
+    @property
     def hidden_shape(self):
         """Shape of the array of hidden weights."""
         return self.displacement.shape
@@ -289,12 +298,18 @@ class Network:
         coefs : list of ndarray of shapes (n_features, n_neurons) and (n_neurons, n_outputs)
         intercepts : list of ndarray of shapes (n_neurons,) and (n_outputs,)
         """
-        coefs, c = self._export_hidden()
+        coefs, c = self.export_hidden()
+        V, v = self.export_output()
+        return [coefs, V], [c.astype(self.dtype), v]
+
+    def export_output(self):
+        """Return the weights and intercepts of the outputs."""
         V = self.V[:, : self.n_outputs] * (self.output_scale * self.target_scale)
         v = self.target_shift + self.target_scale * self.v
-        return [coefs, V.astype(self.dtype)], [c.astype(self.dtype), v.astype(self.dtype)]
+        return V.astype(self.dtype), v.astype(self.dtype)
 
-    def _export_hidden(self):
+    def export_hidden(self):
+        """Return weights, and intercepts in double precision, of the hidden layer in the original coordinates."""
         coefs = np.empty((self.n_features, self.n_neurons), dtype=self.dtype)
         c = self.c_state[:, 0].astype(np.float64)
         mean = self.coordinates.mean.astype(np.float64)
@@ -307,11 +322,16 @@ class Network:
 
     def load(self, coefs, intercepts):
         """Take parameters in the original coordinates; the start, and with it the penalty, stay as drawn."""
-        self._load_hidden(coefs[0], intercepts[0])
-        self.V[:, : self.n_outputs] = coefs[1] / (self.output_scale * self.target_scale)
-        self.v[...] = (intercepts[1] - self.target_shift) / self.target_scale
+        self.load_hidden(coefs[0], intercepts[0])
+        self.load_output(coefs[1], intercepts[1])
 
-    def _load_hidden(self, coefs, intercepts):
+    def load_output(self, coefs, intercepts):
+        """Take the weights and intercepts of the outputs."""
+        self.V[:, : self.n_outputs] = coefs / (self.output_scale * self.target_scale)
+        self.v[...] = (intercepts - self.target_shift) / self.target_scale
+
+    def load_hidden(self, coefs, intercepts):
+        """Take the weights and intercepts of the hidden layer."""
         mean = self.coordinates.mean.astype(np.float64)
         for first in range(0, self.n_neurons, CHUNK_NEURONS):
             last = min(first + CHUNK_NEURONS, self.n_neurons)

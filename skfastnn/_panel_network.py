@@ -96,13 +96,13 @@ class PanelNetwork(Network):
         self.start = self.base = self.second = np.zeros((0, 0, 0), dtype=self.dtype)
         self.factors = 1.0, 0.0
 
-    def _export_hidden(self):
+    def export_hidden(self):
         coefs = np.empty((self.n_features, self.n_neurons), dtype=self.dtype)
         for p, neurons, columns in self._panels():
             np.divide(self.panel(p)[:, columns], self.coordinates.scale, out=coefs[:, neurons])
         return coefs, self.c_state[:, 0].astype(np.float64)
 
-    def _load_hidden(self, coefs, intercepts):
+    def load_hidden(self, coefs, intercepts):
         for p, neurons, columns in self._panels():
             W = np.zeros((self.n_features, PANEL))
             W[:, columns] = coefs[:, neurons]

@@ -32,7 +32,7 @@ def raw_output(X, coefs, intercepts, centre=None, order=None):
     Parameters
     ----------
     X : ndarray or CSR matrix of shape (n_samples, n_features)
-    coefs, intercepts : list of two ndarray
+    coefs, intercepts : list of ndarray
         As the estimators have them.
     centre : ndarray of shape (n_features,), default=None
         About the mean of the rows, with `order`.
@@ -43,6 +43,8 @@ def raw_output(X, coefs, intercepts, centre=None, order=None):
     -------
     out : ndarray of shape (n_samples, n_outputs)
     """
+    if len(coefs) > 2:
+        return _deep_output(X, coefs, intercepts)
     (W, V), (c, v) = coefs, intercepts
     out = np.empty((X.shape[0], V.shape[1]), dtype=np.result_type(X.dtype, W.dtype))
     if X.shape[0] >= MANY_ROWS and not issparse(X):
@@ -87,6 +89,21 @@ def neuron_order(coefs, intercepts, centre, X):
         rows, coefs, intercepts, centre, order, np.empty((len(rows), coefs[1].shape[1]), dtype=W.dtype)
     )
     return order if n_looked_at <= MAX_SHARE_FOR_TREE * len(rows) * W.shape[1] else None
+
+
+def _deep_output(X, coefs, intercepts):
+    """Return the output of several hidden layers."""
+    out = np.empty((X.shape[0], coefs[-1].shape[1]), dtype=np.result_type(X.dtype, coefs[0].dtype))
+    widest = max(W.shape[1] for W in coefs)
+    n_rows = get_chunk_n_rows(row_bytes=3 * widest * out.itemsize, max_n_rows=X.shape[0])
+    for part in gen_batches(X.shape[0], n_rows):
+        H = X[part]
+        for W, c in zip(coefs[:-1], intercepts[:-1], strict=True):
+            H = H @ W
+            H += c
+            np.maximum(H, 0, out=H)
+        out[part] = H @ coefs[-1] + intercepts[-1]
+    return out
 
 
 def _chunks(X):

@@ -67,7 +67,7 @@ class RowSpaceNetwork(Network):
             part[...] = draws
             self.start[first : first + draws.shape[0], : self.n_features] = part @ self.basis
 
-    def _export_hidden(self):
+    def export_hidden(self):
         coefs = np.empty((self.basis.shape[0], self.n_neurons), dtype=self.dtype)
         c = self.c_state[:, 0].astype(np.float64)
         mean = self.original.mean.astype(np.float64)

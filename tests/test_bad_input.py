@@ -173,10 +173,11 @@ def test_bad_parameter_of_the_regressor_is_named(name, value):
 
 
 @BOTH
-@pytest.mark.parametrize("sizes", [(64, 64), (), [[64]]])
-def test_more_than_one_layer(Estimator, sizes):
-    with pytest.raises(ValueError, match="must name exactly one hidden layer"):
-        Estimator(hidden_layer_sizes=sizes).fit(*data_for(Estimator))
+@pytest.mark.parametrize("sizes", [(), [[64]], [[64, 64]], (64, 0), (64, 1.5)])
+def test_sizes_that_are_none(Estimator, sizes):
+    X, y = data_for(Estimator)
+    with pytest.raises(ValueError, match="hidden_layer_sizes must hold integers"):
+        Estimator(**{**SMALL, "hidden_layer_sizes": sizes}).fit(X, y)
 
 
 @BOTH

@@ -21,6 +21,7 @@ cdef class PairLists:
     cdef int32_t* count
 
     cdef int reserve(self, Py_ssize_t block, Py_ssize_t n_more) noexcept nogil
+    cdef Py_ssize_t n_before(self, Py_ssize_t block) noexcept nogil
 
 
 cdef sum_over_blocks(floating[:, :, ::1] buffers, Py_ssize_t n_blocks, Py_ssize_t n_rows, int n_threads)

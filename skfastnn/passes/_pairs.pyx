@@ -12,7 +12,7 @@
 
 from cython cimport floating
 from cython.parallel cimport prange
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy
 
@@ -92,6 +92,32 @@ cdef class PairLists:
             self.blocks[block].values = <char*> new
         self.blocks[block].capacity = wanted
         return 0
+
+    cdef Py_ssize_t n_before(self, Py_ssize_t block) noexcept nogil:
+        """Return the number of entries of the blocks before one, free places included."""
+        cdef Py_ssize_t b
+        cdef Py_ssize_t n = 0
+        for b in range(block):
+            n += self.blocks[b].used
+        return n
+
+    def places(self):
+        """Return where numbers that belong to the entries of each list start, and how many there are in all.
+
+        Returns
+        -------
+        first : ndarray of shape (n_neurons,), int64
+        n : int
+            Entries of all blocks.
+        """
+        first = np.empty(self.n_neurons, dtype=np.int64)
+        cdef int64_t[::1] view = first
+        cdef Py_ssize_t r
+        for r in range(self.n_neurons):
+            view[r] = self.start[r]
+        for r in range(1, self.n_blocks):
+            first[r * self.block_size:(r + 1) * self.block_size] += self.n_before(r)
+        return first, self.n_before(self.n_blocks)
 
     def copy_from(self, PairLists other):
         """Take over the lists of another object of the same shape and dtype."""

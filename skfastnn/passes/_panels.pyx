@@ -167,7 +167,7 @@ def panel_sgd_step(
     const int64_t[::1] indptr,              # IN    (n_rows + 1,)
     const int32_t[::1] indices,             # IN    (n_entries,)
     const floating[::1] data,               # IN    (n_entries,)
-    const floating[:, ::1] error,           # IN    (n_rows, ld_out)
+    const floating[:, ::1] error,           # IN    (n_rows, ld_out); without outputs (n_entries, 1), signals
     floating[:, :, ::1] first,              # INOUT (n_panels, n_features, 64)
     floating a,                             # IN    what a gradient of one adds to first
     floating[:, :, ::1] second,             # INOUT (n_panels, n_features, 64), or (0, 0, 0)
@@ -197,7 +197,10 @@ def panel_sgd_step(
 
 
 cdef _check(PairLists pairs, itemsize, n_rows, n_errors, ld_error, n_neurons, ld_out):
-    if pairs.itemsize != itemsize or pairs.n_neurons != n_neurons or n_errors < n_rows or ld_error != ld_out:
+    if ld_out == 0:
+        n_rows = pairs.n_before(pairs.n_blocks)
+    if (pairs.itemsize != itemsize or pairs.n_neurons != n_neurons or n_errors < n_rows
+            or ld_error != max(ld_out, 1)):
         raise ValueError("lists, errors and output weights must be of the same neurons, rows and dtype")
 
 
@@ -258,6 +261,8 @@ cdef floating spread_signals(
     cdef floating* signal = scratch + n_rows * PANEL
     cdef floating grad_c
     cdef uint8_t vector = <uint8_t> (1 << (column * sizeof(floating) // 64))
+    if ld_out == 0:
+        error = error + pairs.n_before(block) + pairs.start[r]
     if floating is float:
         grad_c = signals_f32(row, value, count, error, v, ld_out, signal, grad_v)
     else:
@@ -275,7 +280,7 @@ def panel_adam_step(
     const int32_t[::1] features,            # IN    (n_present,) which they are,
     const int32_t[::1] rows,                # IN    (n_entries,) their rows
     const floating[::1] data,               # IN    (n_entries,) and numbers
-    const floating[:, ::1] error,           # IN    (n_rows, ld_out)
+    const floating[:, ::1] error,           # IN    (n_rows, ld_out); without outputs (n_entries, 1), signals
     const floating[:, :, ::1] start,        # IN    (n_panels, n_features, 32 or 64), or (0, 0, 0): no penalty
     floating[:, :, ::1] weights,            # INOUT (n_panels, n_features, 64)
     floating[:, :, ::1] mean,               # INOUT (n_panels, n_features, 64)

@@ -74,7 +74,9 @@ cdef _check(
     """Raise unless lists and arrays of a step fit each other."""
     if pairs.itemsize != itemsize or n_weights != pairs.n_neurons or n_outputs != pairs.n_neurons:
         raise ValueError("lists, weights and output weights must be of the same neurons and dtype")
-    if n_errors < n_rows or ld_error != ld_out or ld != ld_weights or n_norms != pairs.n_neurons:
+    if ld_out == 0:
+        n_rows = pairs.n_before(pairs.n_blocks)
+    if n_errors < n_rows or ld_error != max(ld_out, 1) or ld != ld_weights or n_norms != pairs.n_neurons:
         raise ValueError("rows, errors and norms must fit the weights")
 
 
@@ -89,7 +91,7 @@ cdef int64_t _earliest(const int64_t[::1] touched) noexcept:
 def sgd_step(
     PairLists pairs,                        # IN    fired pairs and their activations
     const floating[:, ::1] X,               # IN    (n_rows, ld)
-    const floating[:, ::1] error,           # IN    (n_rows, ld_out)
+    const floating[:, ::1] error,           # IN    (n_rows, ld_out); without outputs (n_entries, 1), signals
     floating[:, ::1] displacement,          # INOUT (n_neurons, ld)
     floating[:, ::1] velocity,              # INOUT (n_neurons, ld)
     const floating[:, ::1] anchor,          # IN    (n_neurons, ld)
@@ -115,7 +117,7 @@ def sgd_step(
     if touched.shape[0] != pairs.n_neurons or step - _earliest(touched) >= pending.shape[0]:
         raise ValueError("touched and pending must cover the neurons and their delays")
     for b in prange(pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
-        status += _sgd_block(pairs, b, &X[0, 0], X.shape[0], X.shape[1], &error[0, 0], error.shape[1],
+        status += _sgd_block(pairs, b, &X[0, 0], X.shape[0], X.shape[1], &error[0, 0], V.shape[1],
                              &displacement[0, 0], &velocity[0, 0], &anchor[0, 0], &anchored[0], &c_state[0, 0],
                              &V[0, 0], velocity_v, &start_V[0, 0], &norms[0, 0], &touched[0], step,
                              &pending[0, 0], &rule)
@@ -126,7 +128,7 @@ def sgd_step(
 def adam_step(
     PairLists pairs,                        # IN    fired pairs and their activations
     const floating[:, ::1] X,               # IN    (n_rows, ld)
-    const floating[:, ::1] error,           # IN    (n_rows, ld_out)
+    const floating[:, ::1] error,           # IN    (n_rows, ld_out); without outputs (n_entries, 1), signals
     floating[:, ::1] displacement,          # INOUT (n_neurons, ld)
     floating[:, ::1] mean,                  # INOUT (n_neurons, ld)
     floating[:, ::1] square,                # INOUT (n_neurons, ld)
@@ -150,7 +152,7 @@ def adam_step(
     _check(pairs, sizeof(floating), X.shape[0], X.shape[1], error.shape[0], error.shape[1], displacement.shape[0],
            displacement.shape[1], V.shape[0], V.shape[1], norms.shape[0])
     for b in prange(pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
-        status += _adam_block(pairs, b, &X[0, 0], X.shape[0], X.shape[1], &error[0, 0], error.shape[1],
+        status += _adam_block(pairs, b, &X[0, 0], X.shape[0], X.shape[1], &error[0, 0], V.shape[1],
                               &displacement[0, 0], &mean[0, 0], &square[0, 0], &anchor[0, 0], &anchored[0],
                               &c_state[0, 0], &V[0, 0], mean_v, square_v, &start_V[0, 0], &norms[0, 0], &rule)
     if status:
@@ -219,7 +221,9 @@ cdef int _sgd_block(
     cdef const int32_t* row
     cdef const floating* value
     cdef const double* silent
+    cdef const floating* error_r = error
     cdef floating* velocity_vr
+    cdef Py_ssize_t before = pairs.n_before(block)
     cdef floating* scratch = <floating*> malloc((ld + ld_out + n_rows) * sizeof(floating))
     if scratch == NULL:
         return -1
@@ -237,15 +241,17 @@ cdef int _sgd_block(
         silent = pending + 4 * (step - touched[r]) if touched[r] < step else NULL
         row = pairs.blocks[block].rows + pairs.start[r]
         value = <floating*> pairs.blocks[block].values + pairs.start[r]
+        if ld_out == 0:
+            error_r = error + before + pairs.start[r]
         if floating is float:
             sgd_neuron_f32(displacement + r * ld, velocity + r * ld, anchor + r * ld if anchored[r] else NULL,
                            c_state + 3 * r, V + r * ld_out, velocity_vr, start_v + r * ld_out, X, ld, ld, row, value,
-                           pairs.count[r], error, ld_out, rule, silent, scratch, &touch32)
+                           pairs.count[r], error_r, ld_out, rule, silent, scratch, &touch32)
             _note(norms + 3 * r, touch32.displacement, touch32.velocity, touch32.change)
         else:
             sgd_neuron_f64(displacement + r * ld, velocity + r * ld, anchor + r * ld if anchored[r] else NULL,
                            c_state + 3 * r, V + r * ld_out, velocity_vr, start_v + r * ld_out, X, ld, ld, row, value,
-                           pairs.count[r], error, ld_out, rule, silent, scratch, &touch64)
+                           pairs.count[r], error_r, ld_out, rule, silent, scratch, &touch64)
             _note(norms + 3 * r, touch64.displacement, touch64.velocity, touch64.change)
         touched[r] = step + 1
     free(scratch)
@@ -263,8 +269,10 @@ cdef int _adam_block(
     cdef const int32_t* row
     cdef const floating* value
     cdef const floating* anchor_r
+    cdef const floating* error_r = error
     cdef floating* mean_vr
     cdef floating* square_vr
+    cdef Py_ssize_t before = pairs.n_before(block)
     cdef touch_f32 touch32
     cdef touch_f64 touch64
     cdef floating* scratch = <floating*> malloc((ld + ld_out + n_rows) * sizeof(floating))
@@ -275,6 +283,8 @@ cdef int _adam_block(
             continue
         row = pairs.blocks[block].rows + pairs.start[r]
         value = <floating*> pairs.blocks[block].values + pairs.start[r]
+        if ld_out == 0:
+            error_r = error + before + pairs.start[r]
         if r + 1 < last and pairs.count[r + 1]:
             prefetch_row(displacement + (r + 1) * ld, ld * sizeof(floating))
             prefetch_row(mean + (r + 1) * ld, ld * sizeof(floating))
@@ -285,13 +295,13 @@ cdef int _adam_block(
         if floating is float:
             adam_neuron_f32(
                 displacement + r * ld, mean + r * ld, square + r * ld, anchor_r, c_state + 3 * r, V + r * ld_out,
-                mean_vr, square_vr, start_v + r * ld_out, X, ld, ld, row, value, pairs.count[r], error, ld_out, rule,
+                mean_vr, square_vr, start_v + r * ld_out, X, ld, ld, row, value, pairs.count[r], error_r, ld_out, rule,
                 scratch, &touch32)
             _note(norms + 3 * r, touch32.displacement, touch32.velocity, touch32.change)
         else:
             adam_neuron_f64(
                 displacement + r * ld, mean + r * ld, square + r * ld, anchor_r, c_state + 3 * r, V + r * ld_out,
-                mean_vr, square_vr, start_v + r * ld_out, X, ld, ld, row, value, pairs.count[r], error, ld_out, rule,
+                mean_vr, square_vr, start_v + r * ld_out, X, ld, ld, row, value, pairs.count[r], error_r, ld_out, rule,
                 scratch, &touch64)
             _note(norms + 3 * r, touch64.displacement, touch64.velocity, touch64.change)
     free(scratch)

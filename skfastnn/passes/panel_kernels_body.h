@@ -1,6 +1,7 @@
 /* Included by panel_kernels.h once per floating type: REAL, LANES and NAME are set there. */
 
 #define VEC NAME(vec)
+#define QUAD NAME(quad)
 #define LOAD(p) (*(const VEC *)(p))
 #define STORE(p, v) (*(VEC *)(p) = (v))
 #define N_VECTORS (PANEL / LANES)
@@ -141,7 +142,51 @@ VECTOR_CLONES static void NAME(panel_adam)(
     }
 }
 
+/* derivative += <weights of the entry, signals of its row>, weights as in panel_forward; only vectors that `used` names
+ * for a row hold signals. Four entries at a time, whose sums make one vector. */
+VECTOR_CLONES static void NAME(panel_backward)(
+    sparse_rows X, const REAL *signal, const uint8_t *used, const REAL *start, int n_start, const REAL *first, REAL a,
+    const REAL *second, REAL b,
+    REAL *derivative          /* INOUT (n_entries,) */
+) {
+    const int64_t end = X.indptr[X.n_rows];
+    for (ptrdiff_t i = 0; i < X.n_rows; i++) {
+        const int mask = used[i];
+        if (mask == 0)
+            continue;
+        for (int64_t k = X.indptr[i]; k < X.indptr[i + 1]; k += 4) {
+            const int64_t left = X.indptr[i + 1] - k < 4 ? X.indptr[i + 1] - k : 4;
+            VEC sum[4];
+            for (int q = 0; q < 4; q++) {
+                const ptrdiff_t feature = X.indices[k + (q < left ? q : left - 1)], at = feature * PANEL;
+                if (k + q + AHEAD < end) {
+                    const ptrdiff_t soon = (ptrdiff_t)X.indices[k + q + AHEAD] * PANEL;
+                    prefetch_row(first + soon, PANEL_BYTES);
+                    if (second)
+                        prefetch_row(second + soon, PANEL_BYTES);
+                }
+                sum[q] = (VEC){0};
+                for (int v = 0; v < N_VECTORS; v++) {
+                    if (!(mask >> v & 1))
+                        continue;
+                    const VEC s = LOAD(signal + i * PANEL + v * LANES);
+                    VEC w = a * LOAD(first + at + v * LANES);
+                    if (second)
+                        w += b * LOAD(second + at + v * LANES);
+                    if (start)
+                        w += LOAD(start + feature * n_start + v * LANES % n_start);
+                    sum[q] += s * w;
+                }
+            }
+            QUAD sums = NAME(sums4)(sum[0], sum[1], sum[2], sum[3]);
+            for (int q = 0; q < left; q++)
+                derivative[k + q] += sums[q];
+        }
+    }
+}
+
 #undef VEC
+#undef QUAD
 #undef LOAD
 #undef STORE
 #undef N_VECTORS

@@ -165,15 +165,18 @@ INLINE void NAME(weighted_rows)(
 }
 
 /* Signals of one neuron, the derivatives by its pre-activations on the rows it fired on, and the gradient of its
- * output weights. error (n_rows, ld_out) is the derivative of the loss by the output. Returns the gradient of the
- * intercept. */
+ * output weights. error (n_rows, ld_out) is the derivative of the loss by the output; without outputs, as in a layer
+ * below another, ld_out is 0 and error (count,) holds the signals. Returns the gradient of the intercept. */
 INLINE REAL NAME(signals)(
     const int32_t *row, const REAL *value, int32_t count, const REAL *error, const REAL *v, ptrdiff_t ld_out,
     REAL *signal,             /* OUT   (count,) */
     REAL *grad_v              /* OUT   (ld_out,) */
 ) {
     REAL grad_c = 0;
-    if (ld_out == 1) {
+    if (ld_out == 0)
+        for (int32_t i = 0; i < count; i++)
+            signal[i] = error[i];
+    else if (ld_out == 1) {
         REAL s = 0;
         for (int32_t i = 0; i < count; i++) {
             REAL e = error[row[i]];

@@ -3,6 +3,7 @@
 from skfastnn.solvers._contract import Movement
 from skfastnn.solvers._first_order import Adam, MomentumSGD
 from skfastnn.solvers._gauss_newton import GaussNewton
+from skfastnn.solvers._layers import LayeredSolver
 from skfastnn.solvers._sparse_first_order import PanelAdam, PanelSGD
 from skfastnn.solvers._sparse_gauss_newton import PanelGaussNewton
 
@@ -18,10 +19,13 @@ def make_solver(name, network, settings, n_threads):
     Parameters
     ----------
     name : {"adam", "gauss_newton", "sgd"}
-    network : skfastnn._network.Network
+    network : skfastnn._network.Network or skfastnn._deep_network.DeepNetwork
     settings : dict
         momentum, nesterovs_momentum, beta_1, beta_2, epsilon, train_output.
     n_threads : int
     """
-    solvers = SOLVERS_OF_PANELS if network.by_panels else SOLVERS
-    return solvers[name](network, settings, n_threads)
+    layers = [
+        (SOLVERS_OF_PANELS if layer.by_panels else SOLVERS)[name](layer, settings, n_threads)
+        for layer in network.layers
+    ]
+    return layers[0] if len(layers) == 1 else LayeredSolver(layers)

@@ -34,13 +34,15 @@ class FirstOrder(Solver):
     def state(self):
         """Return the arrays with which `resume` goes on."""
         self.catch_up()
-        return {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+        arrays = {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+        return arrays | {"intercept_moments": self.network.c_state[:, 1:].copy()}
 
     def resume(self, arrays, n_steps):
         """Go on with the state of another call, in which the network has moved to where it is."""
         for name, value in arrays.items():
             if getattr(self, name, value[:0]).shape == value.shape:
                 getattr(self, name)[...] = value
+        self.network.c_state[:, 1:] = arrays["intercept_moments"]
         self.n_steps = n_steps
 
 

@@ -1,0 +1,110 @@
+"""The fit loop for several hidden layers, and their step sizes."""
+
+import numpy as np
+
+from skfastnn._fitting import Trainer, verify
+from skfastnn._layer_passes import LayerPasses
+from skfastnn.passes._pairs import PairLists
+from skfastnn.search import make_engine
+from skfastnn.search._contract import Batch
+from skfastnn.solvers._contract import NothingPending
+from skfastnn.solvers._step_size import sgd_step_size
+
+# Outputs over which the tangent kernel is averaged.
+PROBED_OUTPUTS = 3
+
+
+class DeepTrainer(Trainer):
+    """Runs epochs over several hidden layers: up, down, and a step of every layer. Parameters as in `Trainer`."""
+
+    def _prepare(self, X):
+        super()._prepare(X)
+        self.passes = LayerPasses(self.network, self.n_threads)
+        self.n_fired = np.zeros(len(self.network.layers), dtype=np.int64)
+
+    def _step(self, batch, y, sample_weight):
+        solver = self.solver
+        fired = self._forward(self.engine.candidates(batch, solver.layers[0]), batch, self.fired)
+        output = self.passes.forward(fired, batch.rows)
+        loss, weight, gradient = self._evaluate_loss(output, y, sample_weight)
+        if gradient is None:
+            return np.inf, weight
+        errors, _ = self.passes.backward(self._output_error(gradient))
+        solver.step(
+            self.passes.lists, self.passes.inputs, errors, gradient.sum(axis=0), self._rate(),
+            self.schedule.alpha / weight,
+        )  # fmt: skip
+        self.n_fired += [lists.total for lists in self.passes.lists]
+        self.engine.moved(fired, solver.layers[0])
+        return loss, weight
+
+    def _count_fired(self):
+        return self.n_fired.copy()
+
+    def _rates(self, n_fired, n_rows):
+        return [float(n / (n_rows * m)) for n, m in zip(n_fired, self.network.widths, strict=True)]
+
+
+class Probe:
+    """Signals of an output in every layer, on some rows at the start of training.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_rows, ld) or CSR array of shape (n_rows, n_features)
+        Normalised rows.
+    network : skfastnn._deep_network.DeepNetwork
+    n_threads : int
+    """
+
+    def __init__(self, rows, network, n_threads):
+        self.network = network
+        first = network.layers[0]
+        engine = make_engine("dense", first)
+        engine.build(None, first, n_threads)
+        batch = Batch(None, rows, None)
+        candidates = engine.candidates(batch, NothingPending())
+        buffers = np.empty((candidates.n_blocks, rows.shape[0], 0), dtype=first.dtype)
+        fired = PairLists(first.n_neurons, first.dtype)
+        self.passes = LayerPasses(network, n_threads)
+        self.passes.forward(verify(engine, candidates, batch, fired, first, None, buffers, n_threads), rows)
+        self.activations, _ = self.passes._as_rows(self.passes.lists[-1], rows.shape[0], 1.0)
+
+    def signals(self, output):
+        """Return the derivatives of an output by the pre-activations of every layer, CSR arrays."""
+        last = self.network.last
+        error = np.zeros((self.activations.shape[0], last.ld_out), dtype=last.dtype)
+        error[:, output] = last.output_scale
+        _, derivatives = self.passes.backward(error)
+        top = self.activations.copy()
+        top.data = last.output_scale * last.V[top.indices, output]
+        return [*derivatives, top]
+
+    def tangent_kernel(self):
+        """Return the tangent kernel, averaged over some outputs, ndarray of shape (n_rows, n_rows), float64."""
+        outputs = range(min(self.network.n_outputs, PROBED_OUTPUTS))
+        kernel = self.network.last.output_scale**2 * _products(self.activations) + 1
+        for output in outputs:
+            for rows, signals in zip(self.passes.inputs, self.signals(output), strict=True):
+                kernel += (1 + _products(rows)) * _products(signals) / len(outputs)
+        return kernel
+
+    def first_change(self, sample_weight):
+        """Return by how much an output changes when every weight of a neuron that fires moves by one to help it."""
+        change = sum(
+            np.asarray(abs(rows).sum(axis=1)).ravel() * np.asarray(abs(signals).sum(axis=1)).ravel()
+            for rows, signals in zip(self.passes.inputs, self.signals(0), strict=True)
+        )
+        return float(np.average(change, weights=sample_weight))
+
+
+def _products(rows):
+    products = rows @ rows.T
+    return (products if isinstance(products, np.ndarray) else products.toarray()).astype(np.float64)
+
+
+def deep_step_size(solver, rows, network, sample_weight, loss, curvature, batch_weight, alpha, n_threads):
+    """Return the step of a first-order solver on several layers, as `sgd_step_size` and `adam_step_size` do on one."""
+    probe = Probe(rows, network, n_threads)
+    if solver == "sgd":
+        return sgd_step_size(probe.tangent_kernel(), sample_weight, curvature, batch_weight, alpha)
+    return loss.first_change / max(probe.first_change(sample_weight), 1e-3)
