@@ -27,6 +27,7 @@ from skfastnn._threads import blas_threads, effective_n_threads
 from skfastnn.search import make_engine
 from skfastnn.search._choice import choose_engine
 from skfastnn.search._contract import training_rows
+from skfastnn.search._heavy_pairs import warn_if_missed
 from skfastnn.solvers import make_solver
 from skfastnn.solvers._step_size import MAX_PROBE, adam_step_size, sgd_step_size, tangent_kernel
 
@@ -61,7 +62,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "threshold": [StrOptions({"auto"}), NOT_NEGATIVE, "array-like"],
         "solver": [StrOptions({"auto", "adam", "gauss_newton", "sgd"})],
-        "search": [StrOptions({"auto", "correlation_tree", "dense", "halfspace"})],
+        "search": [StrOptions({"auto", "correlation_tree", "dense", "halfspace", "heavy_pairs"})],
         "alpha": [NOT_NEGATIVE, StrOptions({"loo"})],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
@@ -222,6 +223,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         self._keep(trainer, loss, incremental, first_call)
         self._order_neurons(rows_as_given, incremental and not first_call)
         self._warn_unconverged(trainer.history, incremental)
+        warn_if_missed(self.search_counters_)
         return self
 
     def _validate(self, X, y, sample_weight, first_call, incremental, classes):
@@ -523,6 +525,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         history, network = trainer.history, trainer.network
         self._solver_state = self._save_solver(trainer.solver) if incremental else None
         self.search_counters_ = {name: int(count) for name, count in trainer.engine.counters.items()}
+        self.firing_recall_ = float(trainer.engine.recall)
         trainer.engine = trainer.solver = None  # their memory is needed for the export
         best = history.best_parameters
         with np.errstate(over="ignore"):

@@ -38,10 +38,12 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         is lazy: a neuron that does not fire, and its moments, stand still, as in ``torch.optim.SparseAdam``; on sparse
         data so does a weight of a feature that none of the rows has. "sgd" with momentum is the textbook's. "auto" is
         "gauss_newton" for up to 5,000 samples and a loss with curvature, and "adam" otherwise, and in `partial_fit`.
-    search : {"auto", "correlation_tree", "dense", "halfspace"}, default="auto"
-        How the neurons that may fire are found; results agree to rounding. "dense" computes all; "correlation_tree"
-        bounds how far neurons have moved; "halfspace" asks boxes of rows, in up to about 16 features. "auto"
-        takes the one that a probe expects to be the fastest.
+    search : {"auto", "correlation_tree", "dense", "halfspace", "heavy_pairs"}, default="auto"
+        How the neurons that may fire are found. "dense" computes all; "correlation_tree" bounds how far neurons have
+        moved; "halfspace" asks boxes of rows, in up to about 16 features; their results agree to rounding. "auto"
+        takes the one of them that a probe expects to be the fastest. "heavy_pairs" compares random signs of rows and
+        neurons and is approximate: a pair that it misses does not fire in that step, see `firing_recall_`. It is
+        slower than "dense" at the sizes that were measured.
     alpha : float >= 0 or "loo", default=1e-4
         Penalty on the squared distance of the weights from their start (in normalised coordinates), divided by the
         sum of the sample weights of the batch. It does not pull the weights to zero: under a fixed threshold that
@@ -111,6 +113,10 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         Fraction of (sample, neuron) pairs that fired in the last epoch, one number per hidden layer.
     firing_curve_ : list of float
         The same for each epoch.
+    firing_recall_ : float
+        Estimated share of the firing pairs that the search found in the last call: with "heavy_pairs" from a sample
+        of rows that were computed (1.0 if nothing fired there; a `RuntimeWarning` says when it is below 0.95),
+        with all others 1.0.
     threshold_ : float
     solver_, search_ : str
         As resolved; `search_` is "dense" where the memory did not suffice for the search structure.
@@ -119,7 +125,8 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
     alpha_ : float
         As resolved.
     search_counters_ : dict of int
-        Operations of the search in the last call: visited, candidates, fired, refreshed, dot_products.
+        Operations of the search in the last call: visited, candidates, fired, refreshed, dot_products; with
+        "heavy_pairs" also checked and found, of which `firing_recall_` is the quotient.
     n_iter_ : int
         Number of epochs of the last call.
     t_ : int
@@ -140,6 +147,9 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
 
     Deng, Hu, Song, Weinstein, Zhuo, "Training Overparametrized Neural Networks in Sublinear Time", 2022, arXiv
     2208.04508 (solver="gauss_newton").
+
+    Qin, Mitra, Song, Yang, Zhou, "Fast Heavy Inner Product Identification Between Weights and Inputs in Neural Network
+    Training", 2023, arXiv 2311.11429 (search="heavy_pairs").
 
     Examples
     --------

@@ -252,6 +252,44 @@ def test_empty_lists():
     assert PairLists(70, None).to_csr()[2] is None
 
 
+@pytest.mark.parametrize("n_neurons", [1, 65, 1100])
+def test_lists_from_arrays(n_neurons):
+    rng = np.random.default_rng(0)
+    pairs = PairLists(n_neurons, None)
+    # lists are reused: long, empty, long
+    for share in (0.3, 0.0, 0.5):
+        mask = rng.uniform(size=(n_neurons, 50)) < share
+        indptr = np.concatenate([[0], np.cumsum(mask.sum(axis=1))])
+        rows = np.nonzero(mask)[1].astype(np.int32)
+        pairs.fill(indptr, rows)
+        assert_array_equal(pairs.to_csr()[0], indptr)
+        assert_array_equal(pairs.to_csr()[1], rows)
+        assert_array_equal(pairs.counts(), mask.sum(axis=1))
+        assert pairs.total == rows.size
+
+
+@pytest.mark.parametrize(
+    ("indptr", "rows"),
+    [
+        ([0, 2], [0, 1]),
+        ([1, 2, 2], [0, 1]),
+        ([0, 1, 1], [0, 1]),
+        ([0, 2, 3], [0, 1]),
+        ([0, 3, 2], [0, 1]),
+        ([0, 2, 2], [1, 0]),
+        ([0, 2, 2], [1, 1]),
+        ([0, 1, 2], [0, -1]),
+    ],
+)
+def test_arrays_that_are_no_lists_are_refused(indptr, rows):
+    pairs = PairLists(2, None)
+    with pytest.raises(ValueError, match="indptr must"):
+        pairs.fill(np.array(indptr), np.array(rows, dtype=np.int32))
+    assert pairs.total == 0
+    with pytest.raises(ValueError, match="lists with values"):
+        PairLists(2, np.float32).fill(np.array([0, 1, 1]), np.array([0], dtype=np.int32))
+
+
 def test_pairs_above_zero_refuses():
     pairs = PairLists(3, np.float32)
     for Z in np.ones((4, 2), np.float32), np.ones((3, 2), np.float64):

@@ -60,7 +60,7 @@ class HeavyPairs:
     miss_probability: float
 
 
-class _Search:
+class Search:
     """What is known so far, pass by pass."""
 
     def __init__(self, A, B, least, n_multiplications):
@@ -269,7 +269,7 @@ def heavy_pairs(A, B, rho, *, delta=1e-3, degree="auto", group_size="auto", rand
     rng = check_random_state(random_state)
     least = _least_heavy(rho, A.n_features)
     background = Background(A, B, least, rng)
-    search = _Search(A, B, least, background.n_multiplications)
+    search = Search(A, B, least, background.n_multiplications)
     plan = _planned(A, B, background, delta, degree, group_size)
     plan = _keep_promise(search, plan, background, delta, rng)
     return HeavyPairs(

@@ -1,5 +1,7 @@
 """Rows of signs: one byte a sign to be summed, one bit a sign to be compared."""
 
+from functools import cached_property
+
 import numpy as np
 from sklearn.utils import check_array, gen_batches
 
@@ -18,22 +20,38 @@ class SignRows:
     signs : ndarray of shape (n_rows, n_features), dtype=int8
         A view of the input where it is int8 already.
     words : ndarray of shape (n_rows, n_words), dtype=uint64
-        The same, a bit a sign; bits behind the last feature are zero.
+        The same, a bit a sign.
     """
 
     def __init__(self, X, name):
         X = check_array(X, dtype=None, input_name=name, ensure_all_finite=False)  # NaN is no sign, see below
-        self.n_rows, self.n_features = X.shape
-        self.signs = X if X.dtype == np.int8 else np.empty(X.shape, dtype=np.int8)
-        n_words = -(-self.n_features // 64)
-        self.words = np.zeros((self.n_rows, n_words), dtype=np.uint64)
-        packed = self.words.view(np.uint8)
-        for part in gen_batches(self.n_rows, CHECK_ROWS):
+        signs = X if X.dtype == np.int8 else np.empty(X.shape, dtype=np.int8)
+        for part in gen_batches(X.shape[0], CHECK_ROWS):
             self._check(X[part], name)
-            if self.signs is not X:
-                self.signs[part] = X[part]
+            if signs is not X:
+                signs[part] = X[part]
+        self._take(signs)
+
+    @classmethod
+    def trusted(cls, signs):
+        """Take an int8 array that is known to hold signs."""
+        rows = cls.__new__(cls)
+        rows._take(signs)
+        return rows
+
+    def _take(self, signs):
+        self.signs = signs
+        self.n_rows, self.n_features = signs.shape
+
+    @cached_property
+    def words(self):
+        """The same, a bit a sign; those behind the last feature are zero."""
+        words = np.zeros((self.n_rows, -(-self.n_features // 64)), dtype=np.uint64)
+        packed = words.view(np.uint8)
+        for part in gen_batches(self.n_rows, CHECK_ROWS):
             bits = np.packbits(self.signs[part] > 0, axis=1)
             packed[part, : bits.shape[1]] = bits
+        return words
 
     @staticmethod
     def _check(rows, name):

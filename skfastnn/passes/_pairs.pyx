@@ -135,6 +135,41 @@ cdef class PairLists:
         memcpy(self.start, other.start, self.n_neurons * sizeof(Py_ssize_t))
         memcpy(self.count, other.count, self.n_neurons * sizeof(int32_t))
 
+    def fill(self, const int64_t[::1] indptr, const int32_t[::1] rows):
+        """Set the lists from arrays; they must be lists without values.
+
+        Parameters
+        ----------
+        indptr : ndarray of shape (n_neurons + 1,), int64
+            Where the list of each neuron starts in `rows`, and the end of the last.
+        rows : ndarray of shape (indptr[-1],), int32
+            Strictly ascending in each list, and not negative.
+
+        Raises
+        ------
+        ValueError
+            If the lists have values, or the arrays do not describe lists.
+        """
+        cdef Py_ssize_t r, b, n_more
+        if self.itemsize:
+            raise ValueError("lists with values cannot be filled from rows alone")
+        if indptr.shape[0] != self.n_neurons + 1:
+            raise ValueError("indptr must have %d entries, got %d" % (self.n_neurons + 1, indptr.shape[0]))
+        if not _are_lists(indptr, rows):
+            raise ValueError("indptr must ascend from 0 to len(rows), and rows of a list from 0 on, each once")
+        for b in range(self.n_blocks):
+            r = b * self.block_size
+            n_more = indptr[min(r + self.block_size, self.n_neurons)] - indptr[r]
+            self.blocks[b].used = 0
+            if self.reserve(b, n_more) < 0:
+                raise MemoryError("no memory for the lists of candidates")
+            self.blocks[b].used = n_more
+            if n_more:
+                memcpy(self.blocks[b].rows, &rows[indptr[r]], n_more * sizeof(int32_t))
+        for r in range(self.n_neurons):
+            self.start[r] = indptr[r] - indptr[r // self.block_size * self.block_size]
+            self.count[r] = <int32_t> (indptr[r + 1] - indptr[r])
+
     @property
     def total(self):
         """Number of pairs in all lists."""
@@ -213,6 +248,24 @@ def pairs_above_zero(PairLists pairs, const floating[:, ::1] Z, int n_threads, P
         status += _block_above_zero(pairs, b, &Z[0, 0] - first * Z.shape[1], Z.shape[1])
     if status:
         raise MemoryError("no memory for the lists of firing pairs")
+
+
+cdef bint _are_lists(const int64_t[::1] indptr, const int32_t[::1] rows) noexcept nogil:
+    cdef Py_ssize_t r
+    cdef int64_t at
+    cdef int32_t last
+    if indptr[0] != 0 or indptr[indptr.shape[0] - 1] != rows.shape[0]:
+        return False
+    for r in range(indptr.shape[0] - 1):
+        # the end is checked before the rows are read: no list reaches beyond them
+        if indptr[r + 1] < indptr[r] or indptr[r + 1] > rows.shape[0]:
+            return False
+        last = -1
+        for at in range(indptr[r], indptr[r + 1]):
+            if rows[at] <= last:
+                return False
+            last = rows[at]
+    return True
 
 
 cdef sum_over_blocks(floating[:, :, ::1] buffers, Py_ssize_t n_blocks, Py_ssize_t n_rows, int n_threads):

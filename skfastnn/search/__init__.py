@@ -9,9 +9,10 @@ from skfastnn.search._correlation_trees import CorrelationDTree, CorrelationWTre
 from skfastnn.search._dense import DenseSearch
 from skfastnn.search._halfspace import HalfspaceSearch
 from skfastnn.search._halfspace_tree import HalfspaceTree
+from skfastnn.search._heavy_pairs import HeavyPairsSearch
 from skfastnn.search._panels import PanelSearch
 
-ENGINES = {engine.name: engine for engine in (CorrelationTreeSearch, DenseSearch, HalfspaceSearch)}
+ENGINES = {engine.name: engine for engine in (CorrelationTreeSearch, DenseSearch, HalfspaceSearch, HeavyPairsSearch)}
 PANEL_ENGINES = {engine.name: engine for engine in (PanelSearch,)}
 
 __all__ = ["CorrelationDTree", "CorrelationWTree", "HalfspaceTree", "make_engine"]
@@ -22,7 +23,7 @@ def make_engine(name, network):
 
     Parameters
     ----------
-    name : {"correlation_tree", "dense", "halfspace"}
+    name : {"correlation_tree", "dense", "halfspace", "heavy_pairs"}
     network : skfastnn._network.Network
         Networks that are laid out in panels have "dense" alone.
 

@@ -1,7 +1,8 @@
 """The contract between search engines and the rest.
 
 An engine answers one question: which neurons may fire on the rows of this batch? Its answer is a superset of those
-that do; the passes verify every pair, so that all engines give the same training trajectory.
+that do; the passes verify every pair, so that all engines give the same training trajectory. Engines with a `recall`
+below one are approximate: what they miss does not fire in that step.
 """
 
 from abc import ABC, abstractmethod
@@ -117,10 +118,13 @@ class SearchEngine(ABC):
         Whether `candidates` returns exactly the firing pairs, with their activations.
     counters : dict
         Operations so far; at least `candidates`, `fired`, `dot_products`, `refreshed`, `visited`.
+    recall : float
+        Share of the firing pairs that are among the candidates; an estimate if it is below 1.
     """
 
     name = ""
     verified = False
+    recall = 1.0
 
     def __init__(self):
         self.counters = dict.fromkeys(("candidates", "fired", "dot_products", "refreshed", "visited"), 0)
