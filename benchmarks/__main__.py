@@ -4,11 +4,13 @@ import argparse
 import sys
 from dataclasses import replace
 
-from benchmarks import accuracy, geometry, heavy, inputs, measure, report, second_order, sketches
+from benchmarks import accuracy, deep, geometry, heavy, inputs, measure, report, second_order, sketches
 from benchmarks.cases import CASES, LIBRARIES
 
 # cases with a function of their own
-OTHER_CASES = accuracy.CASES | second_order.CASES | inputs.CASES | geometry.CASES | sketches.CASES | heavy.CASES
+OTHER_CASES = (
+    accuracy.CASES | second_order.CASES | inputs.CASES | geometry.CASES | sketches.CASES | heavy.CASES | deep.CASES
+)
 
 
 def parse(arguments=None):

@@ -17,7 +17,7 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 from skfastnn._deep_fitting import DeepTrainer, deep_step_size
 from skfastnn._deep_network import CALIBRATION_ROWS, DeepNetwork
 from skfastnn._fitting import Schedule, Trainer
-from skfastnn._network import Coordinates, Network, resolve_threshold
+from skfastnn._network import Coordinates, Network, check_firing, resolve_thresholds
 from skfastnn._panel_network import PanelNetwork
 from skfastnn._prediction import neuron_order, raw_output
 from skfastnn._row_space import MIN_RATIO, RowSpaceNetwork, row_space
@@ -285,22 +285,15 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             )
         start = self._start
         coordinates = Coordinates(start["mean"], start["scale"], start["offset"])
-        arguments = (
-            target.shape[1],
-            start["thresholds"],
-            start["antisymmetric"],
-            start["seed"],
-            X.dtype,
-            start["output_size"],
-        )
+        rest = start["antisymmetric"], start["seed"], X.dtype, start["output_size"]
         layout = PanelNetwork if self._trains_in_panels(coordinates) else Network
         # no neuron can fire at an absurd threshold, which is said later; the scale of its output is then infinite
         with np.errstate(divide="ignore", invalid="ignore"):
             if len(widths) > 1:
-                network = self._make_deep_network(layout, coordinates, widths, arguments, X, sample_weight)
+                network = DeepNetwork(layout, coordinates, widths, target.shape[1], start["thresholds"], *rest)
+                self._add_layers(network, X, sample_weight)
             else:
-                n_outputs, (threshold,), *rest = arguments
-                arguments = widths[0], n_outputs, threshold, *rest
+                arguments = widths[0], target.shape[1], start["thresholds"][0], *rest
                 if layout is Network and first_call and not incremental and self._trains_in_row_space(X, widths[0]):
                     basis, X = row_space(X, coordinates)
                     network = RowSpaceNetwork(coordinates, basis, *arguments)
@@ -314,19 +307,14 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             network.layers[0].neuron_order = self._neurons["order"]
         return network, X
 
-    def _make_deep_network(self, layout, coordinates, widths, arguments, X, sample_weight):
-        """Return a network of several hidden layers; the first time, measure what the layers pass on."""
-        network = DeepNetwork(layout, coordinates, widths, *arguments)
-        if "activations" in self._start:
-            for mean, scale in self._start["activations"]:
-                network.add_layer(mean, scale)
-            return network
-        rows, weight = self._probe(X, sample_weight, network, CALIBRATION_ROWS)
-        return self._remember_activations(network, network.calibrate(rows, weight))
-
-    def _remember_activations(self, network, statistics):
-        self._start = {**self._start, "activations": statistics}
-        return network
+    def _add_layers(self, network, X, sample_weight):
+        """Put the layers on top of the first; the first time, measure what they will take."""
+        if "activations" not in self._start:
+            rows, weight = self._probe(X, sample_weight, network, CALIBRATION_ROWS)
+            self._start = {**self._start, "activations": network.calibrate(rows, weight)}
+            return
+        for mean, scale in self._start["activations"]:
+            network.add_layer(mean, scale)
 
     @staticmethod
     def _probe(X, sample_weight, network, n_rows):
@@ -345,7 +333,9 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             limit = LARGEST_SPARSE_THRESHOLD
         if MIN_RATIO * X.shape[0] <= X.shape[1] and not incremental:  # the first rows of a stream are not all
             limit = LARGEST_THRESHOLD_OF_FEW_ROWS
-        thresholds = self._thresholds(widths, limit)
+        if len(widths) > 1:
+            limit = min(limit, LARGEST_DEEP_THRESHOLD)
+        thresholds = resolve_thresholds(self.threshold, widths, limit)
         self.threshold_ = thresholds[0] if len(widths) == 1 else thresholds
         return {
             "mean": coordinates.mean, "scale": float(coordinates.scale), "offset": coordinates.offset,
@@ -353,21 +343,6 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             "seed": int(random_state.randint(np.iinfo(np.int32).max)), "thresholds": thresholds,
             "output_size": OUTPUT_SIZE if second_order and self.train_output else 1.0,
         }  # fmt: skip
-
-    def _thresholds(self, widths, limit):
-        """Return the threshold of each hidden layer."""
-        given = [self.threshold] if isinstance(self.threshold, str | Real) else list(self.threshold)
-        if len(given) not in (1, len(widths)):
-            raise ValueError(
-                f"threshold must be one value, or one for each of the {len(widths)} hidden layers; "
-                f"got {self.threshold!r}."
-            )
-        if any(b != "auto" and not (isinstance(b, Real) and b >= 0) for b in given):
-            raise ValueError(f"threshold must hold numbers >= 0 or 'auto', got {self.threshold!r}.")
-        if len(widths) > 1:
-            limit = min(limit, LARGEST_DEEP_THRESHOLD)
-        given = given * len(widths) if len(given) == 1 else given
-        return [resolve_threshold(b, width, limit) for b, width in zip(given, widths, strict=True)]
 
     def _trains_in_panels(self, coordinates):
         """Return whether the layout for sparse rows is taken: the search for firing neurons has no use for it."""
@@ -389,7 +364,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         n_samples = X.shape[0]
         rows, weight = self._probe(X, sample_weight, network, MAX_PROBE)
         if first_call and abs(rows).max() > 0:
-            self._check_firing(rows, network.layers[0])
+            check_firing(rows, network.layers[0])
         if self.learning_rate_init != "auto":
             self.learning_rate_init_ = float(self.learning_rate_init)
         elif first_call or self._start["rate"][0] != self.solver_:
@@ -410,17 +385,6 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         else:
             self.learning_rate_init_ = self._start["rate"][1]
         self._start = {**self._start, "rate": (self.solver_, self.learning_rate_init_)}
-
-    def _check_firing(self, rows, network):
-        for part in gen_batches(network.n_neurons, 1024):
-            Z = rows @ network.weights(part.start, part.stop).T
-            Z += network.c_state[part, 0]
-            if (Z > 0).any():
-                return
-        raise ValueError(
-            f"No neuron fires at threshold={network.threshold:.4g}: the firing rate on {rows.shape[0]} rows is 0. "
-            "Lower threshold (threshold='auto' is sqrt(0.4 ln m)) or widen hidden_layer_sizes."
-        )
 
     def _choose_solver(self, n_samples, target, loss, incremental):
         """Resolve solver="auto", and check that the solver can do what is asked of it."""

@@ -17,7 +17,7 @@ from skfastnn._losses import BinaryLogLoss, SoftmaxLogLoss
 
 
 class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
-    """Classifier with one wide layer of shifted ReLU neurons, trained at the price of those that fire.
+    """Classifier with wide layers of shifted ReLU neurons, trained at the price of those that fire.
 
     A drop-in neighbour of :class:`sklearn.neural_network.MLPClassifier` for thousands to hundreds of thousands of
     neurons. On each sample only a few per cent of the neurons fire; a search structure finds them without computing
@@ -25,16 +25,17 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
 
     Parameters
     ----------
-    hidden_layer_sizes : int or array-like of shape (1,), default=(4096,)
-        Width of the hidden layer.
-    threshold : "auto" or float >= 0, default="auto"
+    hidden_layer_sizes : int or array-like of shape (n_layers - 2,), default=(4096,)
+        Widths of the hidden layers.
+    threshold : "auto", float >= 0, or a list of them for the hidden layers, default="auto"
         Shift b of the ReLU in standard deviations of the pre-activations: a neuron fires where its pre-activation
-        exceeds b. "auto" is ``sqrt(0.4 ln m)`` for m neurons, with "gauss_newton" at most 1, on sparse data at most
-        0.5, and 0 where there are four times as many features as samples. 0 is the plain ReLU; lower is busier,
-        slower, and often more accurate. Data count as sparse where fewer than 5 % of the numbers are other than zero,
-        whether or not X is a sparse matrix.
+        exceeds b. "auto" is ``sqrt(0.4 ln m)`` for m neurons, with "gauss_newton" or several hidden layers at most 1,
+        on sparse data at most 0.5, and 0 where there are four times as many features as samples. 0 is the plain ReLU;
+        lower is busier, slower, and often more accurate. Data count as sparse where fewer than 5 % of the numbers are
+        other than zero, whether or not X is a sparse matrix.
     solver : {"auto", "adam", "gauss_newton", "sgd"}, default="auto"
-        "gauss_newton" reaches the accuracy of a kernel machine in a handful of iterations on the whole data. "adam"
+        "gauss_newton", for one hidden layer, reaches the accuracy of a kernel machine in a handful of iterations on
+        the whole data. "adam"
         is lazy: a neuron that does not fire, and its moments, stand still, as in ``torch.optim.SparseAdam``; on sparse
         data so does a weight of a feature that none of the rows has. "sgd" with momentum is the textbook's. "auto" is
         "gauss_newton" for up to 5,000 samples and a loss with curvature, and "adam" otherwise, and in `partial_fit`.
@@ -112,12 +113,12 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
     firing_rate_ : list of float
         Fraction of (sample, neuron) pairs that fired in the last epoch, one number per hidden layer.
     firing_curve_ : list of float
-        The same for each epoch.
+        The same for each epoch; with several hidden layers a list of lists.
     firing_recall_ : float
         Estimated share of the firing pairs that the search found in the last call: with "heavy_pairs" from a sample
         of rows that were computed (1.0 if nothing fired there; a `RuntimeWarning` says when it is below 0.95),
         with all others 1.0.
-    threshold_ : float
+    threshold_ : float, or list of float with several hidden layers
     solver_, search_ : str
         As resolved; `search_` is "dense" where the memory did not suffice for the search structure.
     learning_rate_init_ : float

@@ -17,7 +17,7 @@ from skfastnn._panel_network import PanelNetwork
 # Rows from which the mean and the scale of activations are taken.
 CALIBRATION_ROWS = 1_000
 # Standard deviation of the intercepts at the start, above the first layer.
-SPREAD = 0.6
+SPREAD = 0.8
 
 
 class DeepNetwork:

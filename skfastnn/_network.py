@@ -9,6 +9,7 @@ same on every data set. Weights are neuron-major, rows padded to 64 bytes. What 
 import contextlib
 import mmap
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 from scipy.sparse import issparse
@@ -64,6 +65,45 @@ def padded_length(n, dtype):
 def resolve_threshold(threshold, n_neurons, limit=np.inf):
     """Return the shift b of the ReLU; "auto" is sqrt(0.4 ln m), with which O(m^(4/5)) neurons fire, or the limit."""
     return min(float(np.sqrt(0.4 * np.log(n_neurons))), limit) if threshold == "auto" else float(threshold)
+
+
+def resolve_thresholds(threshold, widths, limit=np.inf):
+    """Return the shift of each hidden layer, a list.
+
+    Parameters
+    ----------
+    threshold : "auto", float, or a sequence of them, one or as many as layers
+    widths : list of int
+    limit : float
+        Of "auto".
+
+    Raises
+    ------
+    ValueError
+        If they are not as many as the layers, or negative.
+    """
+    given = [threshold] if isinstance(threshold, str | Real) else list(threshold)
+    if len(given) not in (1, len(widths)):
+        raise ValueError(
+            f"threshold must be one value, or one for each of the {len(widths)} hidden layers; got {threshold!r}."
+        )
+    if any(b != "auto" and not (isinstance(b, Real) and b >= 0) for b in given):
+        raise ValueError(f"threshold must hold numbers >= 0 or 'auto', got {threshold!r}.")
+    given = given * len(widths) if len(given) == 1 else given
+    return [resolve_threshold(b, width, limit) for b, width in zip(given, widths, strict=True)]
+
+
+def check_firing(rows, network):
+    """Raise if no neuron of a layer fires on some normalised rows."""
+    for part in gen_batches(network.n_neurons, CHUNK_NEURONS):
+        Z = rows @ network.weights(part.start, part.stop).T
+        Z += network.c_state[part, 0]
+        if (Z > 0).any():
+            return
+    raise ValueError(
+        f"No neuron fires at threshold={network.threshold:.4g}: the firing rate on {rows.shape[0]} rows is 0. "
+        "Lower threshold (threshold='auto' is sqrt(0.4 ln m)) or widen hidden_layer_sizes."
+    )
 
 
 def expected_square(threshold):

@@ -12,7 +12,7 @@ from skfastnn._losses import regression_loss
 
 
 class FastReLURegressor(RegressorMixin, BaseFastReLU):
-    """Regressor with one wide layer of shifted ReLU neurons, trained at the price of those that fire.
+    """Regressor with wide layers of shifted ReLU neurons, trained at the price of those that fire.
 
     A drop-in neighbour of :class:`sklearn.neural_network.MLPRegressor` for wide layers; see
     :class:`FastReLUClassifier` for how it works. The target is centred and scaled for training, and the output layer
@@ -22,8 +22,8 @@ class FastReLURegressor(RegressorMixin, BaseFastReLU):
     ----------
     loss : {"squared_error", "poisson", "huber", "absolute_error", "quantile"}, default="squared_error"
         "poisson" has an exponential output and needs targets >= 0.
-    hidden_layer_sizes : int or array-like of shape (1,), default=(4096,)
-        Width of the hidden layer.
+    hidden_layer_sizes : int or array-like of shape (n_layers - 2,), default=(4096,)
+        Widths of the hidden layers.
     quantile : float in (0, 1), default=0.5
         Quantile of loss="quantile".
     huber_delta : float > 0, default=1.35

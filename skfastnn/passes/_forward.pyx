@@ -146,14 +146,14 @@ cdef int _forward_block(
             whole_weights_f32(start + (r >> pair_shift) * ld, anchor_r, displacement + r * ld, velocity_r,
                               <float> a[0], <float> a[1], ld, whole)
             fired.count[r] = forward_neuron_f32(
-                whole, X, ld, ld, row, count, c_state[3 * r], V + r * ld_out, ld_out, output, fired.blocks[block].rows + at,
-                <float*> fired.blocks[block].values + at)
+                whole, X, ld, ld, row, count, c_state[3 * r], V + r * ld_out, ld_out, output,
+                fired.blocks[block].rows + at, <float*> fired.blocks[block].values + at)
         else:
             whole_weights_f64(start + (r >> pair_shift) * ld, anchor_r, displacement + r * ld, velocity_r, a[0], a[1],
                               ld, whole)
             fired.count[r] = forward_neuron_f64(
-                whole, X, ld, ld, row, count, c_state[3 * r], V + r * ld_out, ld_out, output, fired.blocks[block].rows + at,
-                <double*> fired.blocks[block].values + at)
+                whole, X, ld, ld, row, count, c_state[3 * r], V + r * ld_out, ld_out, output,
+                fired.blocks[block].rows + at, <double*> fired.blocks[block].values + at)
         fired.blocks[block].used += fired.count[r]
     free(whole)
     return 0
@@ -168,14 +168,16 @@ cdef void _output_block(
     floating* output,             # OUT   (n_rows, ld_out)
 ) noexcept nogil:
     cdef Py_ssize_t r
+    cdef const int32_t* row
     cdef Py_ssize_t last = min((block + 1) * pairs.block_size, pairs.n_neurons)
     memset(output, 0, n_rows * ld_out * sizeof(floating))
     for r in range(block * pairs.block_size, last):
         if pairs.count[r] == 0:
             continue
+        row = pairs.blocks[block].rows + pairs.start[r]
         if floating is float:
-            output_neuron_f32(pairs.blocks[block].rows + pairs.start[r], <float*> pairs.blocks[block].values + pairs.start[r],
-                              pairs.count[r], V + r * ld_out, ld_out, output)
+            output_neuron_f32(row, <float*> pairs.blocks[block].values + pairs.start[r], pairs.count[r],
+                              V + r * ld_out, ld_out, output)
         else:
-            output_neuron_f64(pairs.blocks[block].rows + pairs.start[r], <double*> pairs.blocks[block].values + pairs.start[r],
-                              pairs.count[r], V + r * ld_out, ld_out, output)
+            output_neuron_f64(row, <double*> pairs.blocks[block].values + pairs.start[r], pairs.count[r],
+                              V + r * ld_out, ld_out, output)

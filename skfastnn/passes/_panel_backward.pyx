@@ -1,11 +1,11 @@
 # Backward through a hidden layer laid out in panels: what the loss wants of the activations below.
 #
-# Problem     Row i of the layer's input has a few entries x_ij, activations of the layer below. The derivative of the loss by
-#             x_ij is sum over the neurons r that fired on i of signal_ir W_jr. Entries that are not there belong to
-#             neurons that are silent, which pass nothing on: nobody asks for them.
+# Problem     Row i of the layer's input has a few entries x_ij, activations of the layer below. The derivative of the
+#             loss by x_ij is sum over the neurons r that fired on i of signal_ir W_jr. Entries that are not there
+#             belong to neurons that are silent, which pass nothing on: nobody asks for them.
 # Layout      Panels, rows and lists as in _panels.pyx. The derivatives stand where the entries of the rows do.
-# Invariants  A block of neurons adds to a buffer of its own; buffers are summed in block order. Results do not depend on
-#             the number of threads.
+# Invariants  A block of neurons adds to a buffer of its own; buffers are summed in block order. Results do not depend
+#             on the number of threads.
 # Cost        Per entry and vector of neurons in which one fired, as the update: at most n_entries * m multiplications.
 # Threads     Blocks of neurons as in _pairs.pyx, dynamic.
 # Reference   Song, Zhang, Zhang, "Training Multi-Layer Over-Parametrized Neural Network in Subquadratic Time", 2021
