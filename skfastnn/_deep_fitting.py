@@ -3,7 +3,7 @@
 import numpy as np
 
 from skfastnn._fitting import Trainer, verify
-from skfastnn._layer_passes import LayerPasses
+from skfastnn._layer_passes import LayerPasses, as_rows
 from skfastnn.passes._pairs import PairLists
 from skfastnn.search import make_engine
 from skfastnn.search._contract import Batch
@@ -29,7 +29,7 @@ class DeepTrainer(Trainer):
         loss, weight, gradient = self._evaluate_loss(output, y, sample_weight)
         if gradient is None:
             return np.inf, weight
-        errors, _ = self.passes.backward(self._output_error(gradient))
+        errors = self.passes.backward(self._output_error(gradient))
         solver.step(
             self.passes.lists, self.passes.inputs, errors, gradient.sum(axis=0), self._rate(),
             self.schedule.alpha / weight,
@@ -67,17 +67,17 @@ class Probe:
         fired = PairLists(first.n_neurons, first.dtype)
         self.passes = LayerPasses(network, n_threads)
         self.passes.forward(verify(engine, candidates, batch, fired, first, None, buffers, n_threads), rows)
-        self.activations, _ = self.passes._as_rows(self.passes.lists[-1], rows.shape[0], 1.0)
+        self.activations, _ = as_rows(self.passes.lists[-1], rows.shape[0], 1.0)
 
     def signals(self, output):
         """Return the derivatives of an output by the pre-activations of every layer, CSR arrays."""
         last = self.network.last
         error = np.zeros((self.activations.shape[0], last.ld_out), dtype=last.dtype)
         error[:, output] = last.output_scale
-        _, derivatives = self.passes.backward(error)
+        below = self.passes.signals_by_row(self.passes.backward(error))
         top = self.activations.copy()
         top.data = last.output_scale * last.V[top.indices, output]
-        return [*derivatives, top]
+        return [*below, top]
 
     def tangent_kernel(self):
         """Return the tangent kernel, averaged over some outputs, ndarray of shape (n_rows, n_rows), float64."""

@@ -40,8 +40,6 @@ class DeepNetwork:
         Those that are there: `add_layer` adds the others.
     """
 
-    neuron_order = None
-
     def __init__(self, first, coordinates, widths, n_outputs, thresholds, antisymmetric, seed, dtype, output_size=1.0):
         self.widths, self.thresholds, self.n_outputs = widths, thresholds, n_outputs
         self.arguments = antisymmetric, seed, dtype, output_size

@@ -41,7 +41,7 @@ class LayerPasses:
         n_rows = rows.shape[0]
         self.lists, self.inputs, self.places = [fired], [rows], []
         for engine, layer in zip(self.engines, self.network.layers[1:], strict=True):
-            rows, places = self._as_rows(self.lists[-1], n_rows, layer.coordinates.scale)
+            rows, places = as_rows(self.lists[-1], n_rows, layer.coordinates.scale)
             self.inputs.append(rows)
             self.places.append(places)
             self.lists.append(engine.candidates(Batch(None, rows, None), None))
@@ -49,14 +49,6 @@ class LayerPasses:
         buffers = np.empty((self.lists[-1].n_blocks, n_rows, last.ld_out), dtype=last.dtype)
         output_of_fired(self.lists[-1], n_rows, last.V, buffers, self.n_threads)
         return buffers[0]
-
-    @staticmethod
-    def _as_rows(fired, n_rows, scale):
-        """Return activations as rows, and where each stands in the lists."""
-        indptr, neurons, places, values = sample_major(fired, n_rows)
-        first, n_entries = fired.places()
-        rows = csr_array((values / values.dtype.type(scale), neurons, indptr), shape=(n_rows, fired.n_neurons))
-        return rows, (first[neurons] + places, n_entries)
 
     def backward(self, error):
         """Come down from the error of the output; return the error of each layer.
@@ -70,10 +62,8 @@ class LayerPasses:
         -------
         errors : list of ndarray
             For the last layer `error`, for those below the signals of their lists, (n_entries, 1).
-        derivatives : list of csr_array
-            The same by rows, (n_rows, n_neurons), for every layer but the last.
         """
-        errors, derivatives = [error], []
+        errors = [error]
         for level in range(len(self.network.layers) - 1, 0, -1):
             layer, rows = self.network.layers[level], self.inputs[level]
             indptr, indices, data = entries(rows)
@@ -83,10 +73,30 @@ class LayerPasses:
                 self.lists[level], indptr, indices, errors[0], layer.V, layer.base, layer.first, a, layer.second, b,
                 layer.order, buffers, self.n_threads,
             )  # fmt: skip
-            derivative = buffers[0, :, 0] / layer.dtype.type(layer.coordinates.scale)
             places, n_entries = self.places[level - 1]
             signals = np.zeros((max(n_entries, 1), 1), dtype=layer.dtype)
-            signals[places, 0] = derivative
+            signals[places, 0] = buffers[0, :, 0] / layer.dtype.type(layer.coordinates.scale)
             errors.insert(0, signals)
-            derivatives.insert(0, csr_array((derivative, rows.indices, rows.indptr), shape=rows.shape))
-        return errors, derivatives
+        return errors
+
+    def signals_by_row(self, errors):
+        """Return the signals of every layer below the last by rows, csr_array of shape (n_rows, n_neurons)."""
+        return [
+            csr_array((error[places, 0], rows.indices, rows.indptr), shape=rows.shape)
+            for error, (places, _), rows in zip(errors, self.places, self.inputs[1:], strict=False)
+        ]
+
+
+def as_rows(fired, n_rows, scale):
+    """Return what fired as rows of activations divided by a scale, and where each stands in the lists.
+
+    Returns
+    -------
+    rows : csr_array of shape (n_rows, n_neurons)
+    places : tuple (ndarray of shape (n_pairs,), int)
+        Place of each entry, and how many places there are.
+    """
+    indptr, neurons, places, values = sample_major(fired, n_rows)
+    first, n_entries = fired.places()
+    rows = csr_array((values / values.dtype.type(scale), neurons, indptr), shape=(n_rows, fired.n_neurons))
+    return rows, (first[neurons] + places, n_entries)

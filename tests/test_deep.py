@@ -284,7 +284,8 @@ def test_passes_hand_signals_down_to_the_pairs_that_fired():
     passes.forward(probe.passes.lists[0], rows)
     error = np.zeros((15, network.last.ld_out))
     error[:, :2] = np.random.default_rng(1).standard_normal((15, 2))
-    errors, derivatives = passes.backward(error)
+    errors = passes.backward(error)
+    derivatives = passes.signals_by_row(errors)
     indptr, fired_rows, _ = passes.lists[0].to_csr()
     first, _ = passes.lists[0].places()
     for r in range(100):
