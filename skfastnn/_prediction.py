@@ -2,7 +2,7 @@
 
 In a few dimensions each row asks a tree over the neurons which of them fire. The estimator keeps the order of the
 neurons in that tree and nothing else of it: the boxes are put around the weights as they are when they are asked, which
-takes as long as a few rows do, so that no answer depends on whether the weights were changed since.
+takes as long as some hundred rows do, so that no answer depends on whether the weights were changed since.
 """
 
 import numpy as np
