@@ -105,22 +105,18 @@ def test_whole_boxes_are_reported_without_a_look_at_their_points():
 
 @DTYPES
 def test_boxes_never_decide_against_what_is_computed_for_a_point(dtype):
-    """Far from the origin boxes and points round differently; a tree of one point has nothing to leave out."""
+    """The corner of a box is a point, above by a last digit: the box sums in another order, and must not lose it."""
     rng = np.random.default_rng(0)
-    eps = np.finfo(dtype).eps
-    points = (1 + 40 * eps * rng.standard_normal((300, 3))).astype(dtype)
-    together = filled(points, order := spatial_order(points, 3))
-    alone = [filled(points[k : k + 1]) for k in range(300)]
-    places, place = np.empty(300 + N_SPARE, np.int32), np.empty(1 + N_SPARE, np.int32)
-    n_edge = 0
-    for _ in range(60):
-        normal = rng.standard_normal(3).astype(dtype)
-        offset = float(points[rng.integers(300)].astype(np.float64) @ normal)
-        n_found = points_above(together, normal, offset, places)[0]
-        expected = [k for k in range(300) if points_above(alone[k], normal, offset, place)[0]]
-        assert_array_equal(np.sort(order[places[:n_found]]), expected)
-        n_edge += 0 < n_found < 300
-    assert n_edge > 30
+    places, value = np.empty(16 + N_SPARE, np.int32), PairLists(1, dtype)
+    for _ in range(200):
+        low = rng.uniform(0.5, 1.5, 3).astype(dtype)
+        top = low + rng.uniform(0, 1, 3).astype(dtype)
+        normal = rng.uniform(0.5, 1.5, 3).astype(dtype)
+        points = np.vstack([np.tile(low, (15, 1)), top])
+        rows_above(filled(points[15:]), value, np.append(normal, 0).astype(dtype)[None], 1)
+        offset = np.nextafter(value.to_csr()[2][0], dtype(-np.inf))
+        assert points_above(filled(points), normal, offset, places)[0] == 1
+        assert places[0] == 15
 
 
 def test_products_that_overflow_are_looked_at():
