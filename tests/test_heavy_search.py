@@ -254,6 +254,21 @@ def test_the_same_seed_gives_the_same_fit(Estimator, solver, dtype):
 
 
 @SOLVERS
+def test_what_memory_held_before_does_not_matter(solver, monkeypatch):
+    X, y = data_for(FastReLUClassifier, 200)
+    expected = FastReLUClassifier(**COMMON, solver=solver, threshold=1.5).fit(X, y)
+    empty = np.empty
+
+    def used_memory(*args, **kwargs):
+        array = empty(*args, **kwargs)
+        array.fill(np.inf if array.dtype.kind == "f" else 85)
+        return array
+
+    monkeypatch.setattr(np, "empty", used_memory)
+    assert_same_fit(FastReLUClassifier(**COMMON, solver=solver, threshold=1.5).fit(X, y), expected)
+
+
+@SOLVERS
 def test_partial_fit(solver, digits):
     X, X_test, y, y_test = digits
     clf = FastReLUClassifier(**COMMON, solver=solver, threshold=2.0)

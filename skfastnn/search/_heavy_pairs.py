@@ -48,11 +48,12 @@ class HeavyPairsSearch(SearchEngine):
         self.pairs = PairLists(m, None)
         step = -(-rows.n_samples // SAMPLE_ROWS)
         index = np.arange(0, rows.n_samples, step, dtype=np.int32)
-        sample = rows.gather(index, *rows.buffers(index.size))[0]
+        sample = rows.take(index)
         self.projections = SignProjections(sample, N_BITS, network.n_features, n_threads)
         self.heavy = HeavySigns(n_threads)
         self.signs = np.empty((m, N_BITS), dtype=np.int8)
-        self.norms, self.at_centre = np.empty((2, m), dtype=network.dtype)
+        # zeros: no path is short beside them, so that the signs of all neurons are taken the first time
+        self.norms, self.at_centre = np.zeros((2, m), dtype=network.dtype)
         self.path_when_quantised = np.full(m, -np.inf)
         self.rng = np.random.RandomState(0)
         self.n_batches = 0
