@@ -321,7 +321,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         """Return about so many normalised rows, evenly spaced, and their weights."""
         index = np.arange(0, X.shape[0], -(-X.shape[0] // n_rows), dtype=np.int32)
         data = training_rows(X, network.layers[0], effective_n_threads())
-        return data.gather(index, *data.buffers(index.size))[0], sample_weight[index]
+        return data.take(index), sample_weight[index]
 
     def _new_start(self, X, target, sample_weight, loss, random_state, widths, incremental):
         """Set threshold_; return what determines the network at its start, besides the parameters."""
@@ -477,7 +477,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             raw = np.empty((X.shape[0], network.n_outputs), dtype=X.dtype)
             for part in gen_batches(X.shape[0], 1024):
                 index = np.arange(part.start, part.stop, dtype=np.int32)
-                raw[part] = network.raw_output(rows.gather(index, *rows.buffers(index.size))[0])
+                raw[part] = network.raw_output(rows.take(index))
             if not np.isfinite(raw).all():
                 return -np.inf
             return float(self._score_raw(raw * network.target_scale + network.target_shift, y, sample_weight))

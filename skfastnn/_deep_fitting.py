@@ -6,7 +6,7 @@ from skfastnn._fitting import Trainer, verify
 from skfastnn._layer_passes import LayerPasses, as_rows
 from skfastnn.passes._pairs import PairLists
 from skfastnn.search import make_engine
-from skfastnn.search._contract import Batch
+from skfastnn.search._contract import Batch, by_feature
 from skfastnn.solvers._contract import NothingPending
 from skfastnn.solvers._step_size import sgd_step_size
 
@@ -61,20 +61,25 @@ class Probe:
         first = network.layers[0]
         engine = make_engine("dense", first)
         engine.build(None, first, n_threads)
-        batch = Batch(None, rows, None)
+        batch = Batch(None, by_feature(rows) if first.by_panels else rows, None)
         candidates = engine.candidates(batch, NothingPending())
         buffers = np.empty((candidates.n_blocks, rows.shape[0], 0), dtype=first.dtype)
         fired = PairLists(first.n_neurons, first.dtype)
         self.passes = LayerPasses(network, n_threads)
-        self.passes.forward(verify(engine, candidates, batch, fired, first, None, buffers, n_threads), rows)
-        self.activations, _ = as_rows(self.passes.lists[-1], rows.shape[0], 1.0)
+        self.passes.forward(verify(engine, candidates, batch, fired, first, None, buffers, n_threads), batch.rows)
+        self.inputs = [rows, *(above.to_csr() for above in self.passes.inputs[1:])]
+        self.activations = as_rows(self.passes.lists[-1], rows.shape[0], 1.0).to_csr()
 
     def signals(self, output):
         """Return the derivatives of an output by the pre-activations of every layer, CSR arrays."""
         last = self.network.last
         error = np.zeros((self.activations.shape[0], last.ld_out), dtype=last.dtype)
         error[:, output] = last.output_scale
-        below = self.passes.signals_by_row(self.passes.backward(error))
+        errors = self.passes.backward(error)
+        below = [
+            above.to_csr(signals[: above.nnz, 0])
+            for above, signals in zip(self.passes.inputs[1:], errors[:-1], strict=True)
+        ]
         top = self.activations.copy()
         top.data = last.output_scale * last.V[top.indices, output]
         return [*below, top]
@@ -84,7 +89,7 @@ class Probe:
         outputs = range(min(self.network.n_outputs, PROBED_OUTPUTS))
         kernel = self.network.last.output_scale**2 * _products(self.activations) + 1
         for output in outputs:
-            for rows, signals in zip(self.passes.inputs, self.signals(output), strict=True):
+            for rows, signals in zip(self.inputs, self.signals(output), strict=True):
                 kernel += (1 + _products(rows)) * _products(signals) / len(outputs)
         return kernel
 
@@ -92,7 +97,7 @@ class Probe:
         """Return by how much an output changes when every weight of a neuron that fires moves by one to help it."""
         change = sum(
             np.asarray(abs(rows).sum(axis=1)).ravel() * np.asarray(abs(signals).sum(axis=1)).ravel()
-            for rows, signals in zip(self.passes.inputs, self.signals(0), strict=True)
+            for rows, signals in zip(self.inputs, self.signals(0), strict=True)
         )
         return float(np.average(change, weights=sample_weight))
 

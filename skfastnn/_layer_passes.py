@@ -1,16 +1,16 @@
 """Forward and backward through several hidden layers, for the rows of a batch.
 
-What fires in a layer is, sample by sample, the sparse input of the next; and what the loss wants of that input is, pair
-by pair, the signal of what fired. So lists go up as rows, and derivatives come down as lists.
+What fires in a layer, listed neuron by neuron, is the sparse input of the next by feature; and what the loss wants of
+that input is, pair by pair, the signal of what fired. So lists go up as they are, and derivatives come down in their
+order.
 """
 
 import numpy as np
-from scipy.sparse import csr_array
 
+from skfastnn.passes._by_feature import FeatureLists
 from skfastnn.passes._forward import output_of_fired
-from skfastnn.passes._gram import sample_major
 from skfastnn.passes._panel_backward import panel_backward
-from skfastnn.search._contract import Batch, entries
+from skfastnn.search._contract import Batch
 from skfastnn.search._panels import PanelSearch
 
 
@@ -27,7 +27,7 @@ class LayerPasses:
     lists : list of PairLists
         What fired in each layer on the rows of the last forward pass.
     inputs : list
-        Rows that each layer took: those of the batch, then CSR arrays.
+        Rows that each layer took: those of the batch, then `FeatureLists`.
     """
 
     def __init__(self, network, n_threads):
@@ -39,11 +39,10 @@ class LayerPasses:
     def forward(self, fired, rows):
         """Go up from what fired in the first layer; return the unscaled output, ndarray of shape (n_rows, ld_out)."""
         n_rows = rows.shape[0]
-        self.lists, self.inputs, self.places = [fired], [rows], []
+        self.lists, self.inputs = [fired], [rows]
         for engine, layer in zip(self.engines, self.network.layers[1:], strict=True):
-            rows, places = as_rows(self.lists[-1], n_rows, layer.coordinates.scale)
+            rows = as_rows(self.lists[-1], n_rows, layer.coordinates.scale)
             self.inputs.append(rows)
-            self.places.append(places)
             self.lists.append(engine.candidates(Batch(None, rows, None), None))
         last = self.network.last
         buffers = np.empty((self.lists[-1].n_blocks, n_rows, last.ld_out), dtype=last.dtype)
@@ -66,37 +65,22 @@ class LayerPasses:
         errors = [error]
         for level in range(len(self.network.layers) - 1, 0, -1):
             layer, rows = self.network.layers[level], self.inputs[level]
-            indptr, indices, data = entries(rows)
-            buffers = np.empty((self.lists[level].n_blocks, data.size, 1), dtype=layer.dtype)
+            buffers = np.empty((self.lists[level].n_blocks, rows.nnz, 1), dtype=layer.dtype)
             a, b = layer.factors
             panel_backward(
-                self.lists[level], indptr, indices, errors[0], layer.V, layer.base, layer.first, a, layer.second, b,
+                self.lists[level], rows, errors[0], layer.V, layer.base, layer.first, a, layer.second, b,
                 layer.order, buffers, self.n_threads,
             )  # fmt: skip
-            places, n_entries = self.places[level - 1]
-            signals = np.zeros((max(n_entries, 1), 1), dtype=layer.dtype)
-            signals[places, 0] = buffers[0, :, 0] / layer.dtype.type(layer.coordinates.scale)
+            signals = np.zeros((max(rows.nnz, 1), 1), dtype=layer.dtype)
+            np.divide(buffers[0], layer.dtype.type(layer.coordinates.scale), out=signals[: rows.nnz])
             errors.insert(0, signals)
         return errors
 
-    def signals_by_row(self, errors):
-        """Return the signals of every layer below the last by rows, csr_array of shape (n_rows, n_neurons)."""
-        return [
-            csr_array((error[places, 0], rows.indices, rows.indptr), shape=rows.shape)
-            for error, (places, _), rows in zip(errors, self.places, self.inputs[1:], strict=False)
-        ]
-
 
 def as_rows(fired, n_rows, scale):
-    """Return what fired as rows of activations divided by a scale, and where each stands in the lists.
-
-    Returns
-    -------
-    rows : csr_array of shape (n_rows, n_neurons)
-    places : tuple (ndarray of shape (n_pairs,), int)
-        Place of each entry, and how many places there are.
-    """
-    indptr, neurons, places, values = sample_major(fired, n_rows)
-    first, n_entries = fired.places()
-    rows = csr_array((values / values.dtype.type(scale), neurons, indptr), shape=(n_rows, fired.n_neurons))
-    return rows, (first[neurons] + places, n_entries)
+    """Return what fired as rows of activations divided by a scale, `FeatureLists` in the order of the lists."""
+    indptr, rows, values = fired.to_csr()
+    neurons = np.flatnonzero(np.diff(indptr))
+    ends = np.append(indptr[neurons], indptr[-1])
+    shape = (n_rows, fired.n_neurons)
+    return FeatureLists(shape, neurons.astype(np.int32), ends, rows, values / values.dtype.type(scale))

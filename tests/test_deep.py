@@ -22,6 +22,7 @@ from skfastnn._network import Coordinates, Network
 from skfastnn._panel_network import PanelNetwork
 from skfastnn.passes._pairs import PairLists, pairs_above_zero
 from skfastnn.passes._panel_backward import panel_backward
+from skfastnn.search._contract import by_feature
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 SOLVERS = {
@@ -159,29 +160,24 @@ def test_backward_is_that_of_dense_products(dtype, n_outputs, antisymmetric, wit
     pairs = PairLists(m, dtype)
     pairs_above_zero(pairs, np.ascontiguousarray(Z), 1)
     signals = rng.standard_normal((m, n_rows)) * (Z > 0)
-    first, n_entries = pairs.places()
     if n_outputs:
         error = np.zeros((n_rows, network.ld_out), dtype)
         error[:, :n_outputs] = rng.standard_normal((n_rows, n_outputs))
         signals = (network.V[:, :n_outputs] @ error[:, :n_outputs].T) * (Z > 0)
     else:
-        error = np.zeros((n_entries, 1), dtype)
-        for r in range(m):
-            count = np.count_nonzero(Z[r] > 0)
-            error[first[r] : first[r] + count, 0] = signals[r, Z[r] > 0]
-    results = []
+        error = signals[Z > 0][:, None].astype(dtype)
+    results, lists = [], by_feature(rows)
     for n_threads in (1, 2):
         buffers = np.empty((pairs.n_blocks, rows.nnz, 1), dtype)
         panel_backward(
-            pairs, rows.indptr.astype(np.int64), rows.indices.astype(np.int32), error, network.V, network.base,
-            network.first, network.factors[0], network.second, network.factors[1], network.order, buffers, n_threads,
+            pairs, lists, error, network.V, network.base,
+network.first, network.factors[0], network.second, network.factors[1], network.order, buffers, n_threads,
         )  # fmt: skip
         results.append(buffers[0, :, 0].copy())
     assert_array_equal(*results)
     expected = (signals.T @ network.weights(0, m))[rows.nonzero()]
-    # nonzero goes through rows in order, and so do the entries of sorted rows
     tolerance = 1e-3 if dtype == np.float32 else 1e-11
-    got = sparse.csr_array((results[0], rows.indices, rows.indptr), shape=rows.shape).toarray()[rows.nonzero()]
+    got = lists.to_csr(results[0]).toarray()[rows.nonzero()]
     assert_allclose(got, expected, rtol=tolerance, atol=tolerance)
 
 
@@ -189,10 +185,10 @@ def test_arrays_that_do_not_fit_are_refused():
     network = PanelNetwork(Coordinates(np.zeros(5), 1.0, np.zeros(5)), 64, 0, 0.5, False, 0, np.float64)
     pairs = PairLists(64, np.float64)
     pairs_above_zero(pairs, np.ones((64, 2)), 1)
-    indptr, indices = np.array([0, 1, 2], dtype=np.int64), np.array([0, 3], dtype=np.int32)
+    lists = by_feature(sparse.csr_array(([1.0, 1.0], ([0, 1], [0, 3])), shape=(2, 5)))
 
     def call(error, buffers):
-        panel_backward(pairs, indptr, indices, error, network.V, network.base, network.first, 1.0, network.second, 0.0,
+        panel_backward(pairs, lists, error, network.V, network.base, network.first, 1.0, network.second, 0.0,
                        network.order, buffers, 1)  # fmt: skip
 
     with pytest.raises(ValueError, match="per block and entry"):
@@ -285,12 +281,11 @@ def test_passes_hand_signals_down_to_the_pairs_that_fired():
     error = np.zeros((15, network.last.ld_out))
     error[:, :2] = np.random.default_rng(1).standard_normal((15, 2))
     errors = passes.backward(error)
-    derivatives = passes.signals_by_row(errors)
-    indptr, fired_rows, _ = passes.lists[0].to_csr()
-    first, _ = passes.lists[0].places()
-    for r in range(100):
-        mine = errors[0][first[r] : first[r] + indptr[r + 1] - indptr[r], 0]
-        assert_allclose(mine, derivatives[0].toarray()[fired_rows[indptr[r] : indptr[r + 1]], r], rtol=1e-12)
+    first, last = network.layers
+    H = activations(first, rows)
+    Z = H / last.coordinates.scale @ last.weights(0, 90).T + last.c_state[:, 0]
+    expected = ((error @ last.V.T) * (Z > 0)) @ last.weights(0, 90) / last.coordinates.scale
+    assert_allclose(errors[0][:, 0], expected.T[H.T > 0], rtol=1e-9, atol=1e-12)
 
 
 # what users do

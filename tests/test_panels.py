@@ -15,6 +15,7 @@ from helpers import BOTH
 from skfastnn import FastReLUClassifier
 from skfastnn._network import Coordinates, Network
 from skfastnn._panel_network import PANEL, PanelNetwork
+from skfastnn.passes._by_feature import FeatureLists, rows_by_feature
 from skfastnn.passes._gram import gram, gram_rows
 from skfastnn.passes._pairs import PairLists
 from skfastnn.passes._panel_tangent import (
@@ -23,7 +24,7 @@ from skfastnn.passes._panel_tangent import (
     panel_jacobian_transpose_product,
 )
 from skfastnn.passes._panels import PANEL_SIZE, panel_adam_step, panel_forward, panel_sgd_step
-from skfastnn.search._contract import entries
+from skfastnn.search._contract import by_feature, entries
 from skfastnn.solvers._tiled_gram import tiled_gram
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -46,6 +47,7 @@ class Example:
         n_panels = -(-n_neurons // PANEL)
         self.X = sparse.random(n_rows, n_features, 0.1, "csr", dtype=dtype, random_state=rng)
         self.X = sparse.csr_array(self.X)
+        self.lists = by_feature(self.X)
         self.start = rng.standard_normal((n_panels, n_features, n_start)).astype(dtype)
         self.first, self.second, self.mean = rng.standard_normal((3, n_panels, n_features, PANEL)).astype(dtype)
         self.square = self.mean**2
@@ -70,7 +72,8 @@ class Example:
     def fired(self, n_threads=1):
         pairs = PairLists(self.n_neurons, self.dtype)
         panel_forward(
-            pairs, *entries(self.X), self.start, self.first, 0.5, self.second, -2.0, self.order, self.c_state, n_threads
+            pairs, self.lists, self.lists.data, self.start, self.first, 0.5, self.second, -2.0, self.order,
+            self.c_state, n_threads,
         )  # fmt: skip
         return pairs
 
@@ -106,8 +109,8 @@ def test_forward_without_second_numbers_and_start(dtype):
     example = Example(dtype)
     pairs = PairLists(example.n_neurons, dtype)
     panel_forward(
-        pairs, *entries(example.X), example.nothing, example.first, 1.0, example.nothing, 0.0, example.order,
-        example.c_state, 1,
+        pairs, example.lists, example.lists.data, example.nothing, example.first, 1.0, example.nothing, 0.0,
+        example.order, example.c_state, 1,
     )  # fmt: skip
     Z = example.by_neuron(example.first) @ example.X.T.astype(np.float64) + example.c_state[:, :1]
     assert_array_equal(pairs.counts(), (Z > 0).sum(axis=1))
@@ -123,8 +126,9 @@ def test_sgd_step(dtype, frozen):
     c, V, velocity = example.c_state.astype(float), example.V.astype(float), example.first_V.astype(float)
     parameters = {"rate": 0.1, "momentum": 0.8, "nesterov": False, "penalty": 0.3}
     panel_sgd_step(
-        pairs, *entries(example.X), example.error, example.first, -0.2, example.second, 3.0, example.order,
-        example.c_state, example.V, example.first_V[:0] if frozen else example.first_V, example.start_V, parameters, 2,
+        pairs, example.lists, example.lists.data, example.error, example.first, -0.2, example.second, 3.0,
+        example.order, example.c_state, example.V, example.first_V[:0] if frozen else example.first_V,
+        example.start_V, parameters, 2,
     )  # fmt: skip
     close = {"atol": 100 * example.tolerance}
     assert_allclose(example.by_neuron(example.first), first - 0.2 * grad_w, **close)
@@ -151,14 +155,11 @@ def test_adam_step(dtype, n_start):
     V = example.V.astype(float)
     g_v = grad_v + penalty * (V - example.start_V)
     mean_v, square_v = 0.9 * example.first_V + 0.1 * g_v, 0.99 * example.second_V + 0.01 * g_v**2
-    by_feature = example.X.tocsc()
-    present = np.flatnonzero(np.diff(by_feature.indptr)).astype(np.int32)
-    ends = np.concatenate([[0], by_feature.indptr[present + 1]]).astype(np.int64)
     parameters = {"rate": 0.1, "momentum": 0.9, "beta_2": 0.99, "epsilon": 0.01, "penalty": penalty}
     panel_adam_step(
-        pairs, example.X.shape[0], ends, present, by_feature.indices.astype(np.int32), by_feature.data, example.error,
-        start, example.first, example.mean, example.square, example.order, example.c_state, example.V,
-        example.first_V, example.second_V, example.start_V, parameters, 2,
+        pairs, example.lists, example.lists.data, example.error, start, example.first, example.mean,
+        example.square, example.order, example.c_state, example.V, example.first_V, example.second_V, example.start_V,
+        parameters, 2,
     )  # fmt: skip
     new_mean, new_square = 0.9 * mean + 0.1 * g, 0.99 * square + 0.01 * g**2
     moved = w - 0.1 * new_mean / (np.sqrt(new_square) + 0.01)
@@ -201,7 +202,7 @@ def panels_of(example, by_neuron):
 def test_products_with_the_jacobian(dtype, n_neurons):
     example = Example(dtype, n_neurons)
     jacobian, pairs = Jacobian(example), example.fired(n_threads=2)
-    n_rows, rows = example.X.shape[0], (*entries(example.X),)
+    n_rows, rows = example.X.shape[0], (example.lists, example.lists.data)
     buffers = np.full((pairs.n_blocks, n_rows, 16), np.nan, dtype)
     rng = np.random.default_rng(1)
     W, c, V = (rng.standard_normal((n_neurons, k)).astype(dtype) for k in (40, 1, 16))
@@ -221,7 +222,7 @@ def test_products_with_the_jacobian(dtype, n_neurons):
     assert_allclose(change_v, expected_v, **close)
 
     for with_output in (True, False):
-        panel_gram_product(pairs, *rows, 40, example.order, example.V, u, with_output, buffers, 2)
+        panel_gram_product(pairs, *rows, example.order, example.V, u, with_output, buffers, 2)
         expected = jacobian.times(expected_w, expected_c[:, None], with_output * expected_v)
         assert_allclose(buffers[0], expected, rtol=1e4 * example.tolerance, atol=1e4 * example.tolerance)
 
@@ -249,10 +250,10 @@ def test_the_gram_matrix_takes_inner_products_that_are_known(dtype):
 
 def test_arrays_that_do_not_fit_are_refused():
     example = Example(np.float64)
-    with pytest.raises(ValueError, match="panels, order and rows"):
+    with pytest.raises(ValueError, match="panels and order"):
         panel_forward(
-            PairLists(1000, np.float64), *entries(example.X), example.start, example.first, 1.0, example.second, 1.0,
-            example.order, np.zeros((1000, 3)), 1,
+            PairLists(1000, np.float64), example.lists, example.lists.data, example.start, example.first, 1.0,
+            example.second, 1.0, example.order, np.zeros((1000, 3)), 1,
         )  # fmt: skip
 
 
@@ -413,3 +414,44 @@ def test_the_number_of_threads_does_not_matter(solver, monkeypatch):
         models.append(estimator(FastReLUClassifier, solver, hidden_layer_sizes=(1500,)).fit(sparse.csr_array(X), y))
     assert_array_equal(models[0].coefs_[0], models[1].coefs_[0])
     assert models[0].loss_curve_ == models[1].loss_curve_
+
+
+# rows by feature
+
+
+@DTYPES
+def test_rows_by_feature_hold_the_rows_that_were_picked(dtype):
+    X = sparse.random_array((30, 12), density=0.2, rng=np.random.default_rng(0), dtype=dtype).tocsr()
+    index = np.array([4, 4, 29, 0], dtype=np.int32)
+    lists = rows_by_feature(*entries(X), 12, index, 2.0)
+    assert lists.shape == (4, 12)
+    assert lists.nnz == X[index].nnz
+    assert_array_equal(lists.to_csr().toarray(), 2 * X[index].toarray())
+    assert lists.data.dtype == dtype
+    rows = lists.to_csr()
+    assert_array_equal(lists.to_csr(np.arange(lists.nnz)).tocsc().data, np.arange(lists.nnz))
+    assert_array_equal(rows.indices, X[index].indices)
+
+
+def test_rows_without_entries_by_feature():
+    lists = by_feature(sparse.csr_array((3, 5)))
+    assert (lists.shape, lists.nnz) == ((3, 5), 0)
+    assert_array_equal(lists.to_csr().toarray(), np.zeros((3, 5)))
+
+
+@pytest.mark.parametrize(
+    ("features", "ends", "rows", "data"),
+    [
+        ([1, 5], [0, 1, 2], [0, 1], [1, 1]),  # no such feature
+        ([2, 1], [0, 1, 2], [0, 1], [1, 1]),  # not ascending
+        ([0, 1], [0, 2, 1], [0, 1], [1, 1]),
+        ([0, 1], [0, 1], [0, 1], [1, 1]),
+        ([0, 1], [0, 1, 3], [0, 1], [1, 1]),
+        ([0, 1], [0, 1, 2], [0, 3], [1, 1]),  # no such row
+        ([0, 1], [0, 1, 2], [0, -1], [1, 1]),
+        ([0, 1], [0, 1, 2], [0, 1], [1]),
+    ],
+)
+def test_entries_that_are_none_are_refused(features, ends, rows, data):
+    with pytest.raises(ValueError, match="entries of a matrix of shape"):
+        FeatureLists((3, 5), np.int32(features), np.int64(ends), np.int32(rows), np.float64(data))

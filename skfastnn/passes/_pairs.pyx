@@ -3,9 +3,10 @@
 # Layout      Neurons are cut into a fixed number of blocks of equal size; a block owns one growable buffer of rows and
 #             one of values, and neuron r owns `count[r]` consecutive entries of it from `start[r]`. Rows are positions
 #             in the current batch, not in the data set. Lists of candidates have no values.
-# Invariants  Rows of a list are ascending. The partition into blocks depends on the number of neurons alone. Threads
-#             take whole blocks, and what a block holds does not depend on which thread filled it: this is what makes
-#             results independent of the number of threads. Entries of a block behind `used` are free.
+# Invariants  Rows of a list are ascending. Lists with values leave no gaps: their pairs are numbered through. The
+#             partition into blocks depends on the number of neurons alone. Threads take whole blocks, and what a block
+#             holds does not depend on which thread filled it: this is what makes results independent of the number of
+#             threads. Entries of a block behind `used` are free.
 # Cost        4 + itemsize bytes a pair; buffers grow by half and are kept from batch to batch.
 # Threads     A block is written by one thread at a time. `reserve` is called without the GIL; it returns -1 when
 #             memory is short, which the caller reports after its parallel loop.
@@ -94,30 +95,12 @@ cdef class PairLists:
         return 0
 
     cdef Py_ssize_t n_before(self, Py_ssize_t block) noexcept nogil:
-        """Return the number of entries of the blocks before one, free places included."""
+        """Return the number of entries of the blocks before one."""
         cdef Py_ssize_t b
         cdef Py_ssize_t n = 0
         for b in range(block):
             n += self.blocks[b].used
         return n
-
-    def places(self):
-        """Return where numbers that belong to the entries of each list start, and how many there are in all.
-
-        Returns
-        -------
-        first : ndarray of shape (n_neurons,), int64
-        n : int
-            Entries of all blocks.
-        """
-        first = np.empty(self.n_neurons, dtype=np.int64)
-        cdef int64_t[::1] view = first
-        cdef Py_ssize_t r
-        for r in range(self.n_neurons):
-            view[r] = self.start[r]
-        for r in range(1, self.n_blocks):
-            first[r * self.block_size:(r + 1) * self.block_size] += self.n_before(r)
-        return first, self.n_before(self.n_blocks)
 
     def copy_from(self, PairLists other):
         """Take over the lists of another object of the same shape and dtype."""

@@ -1,11 +1,11 @@
 from numpy import ndarray
 
+from skfastnn.passes._by_feature import FeatureLists
 from skfastnn.passes._pairs import PairLists
 
 def panel_backward(
     pairs: PairLists,
-    indptr: ndarray,
-    indices: ndarray,
+    X: FeatureLists,
     error: ndarray,
     V: ndarray,
     start: ndarray,

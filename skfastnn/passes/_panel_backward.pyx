@@ -13,27 +13,27 @@
 
 from cython cimport floating
 from cython.parallel cimport prange
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport int32_t, uint8_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
+from skfastnn.passes._by_feature cimport FeatureLists, feature_entries
 from skfastnn.passes._pairs cimport PairLists, sum_over_blocks
-from skfastnn.passes._panels cimport Layout, layout_of, sparse_rows, spread_signals
+from skfastnn.passes._panels cimport Layout, layout_of, spread_signals
 
 cdef extern from "panel_kernels.h":
     int PANEL
     void panel_backward_f32(
-        sparse_rows, const float*, const uint8_t*, const float*, int, const float*, float, const float*, float,
+        feature_entries, const float*, const float*, int, const float*, float, const float*, float,
         float*) noexcept nogil
     void panel_backward_f64(
-        sparse_rows, const double*, const uint8_t*, const double*, int, const double*, double, const double*, double,
+        feature_entries, const double*, const double*, int, const double*, double, const double*, double,
         double*) noexcept nogil
 
 
 def panel_backward(
     PairLists pairs,                        # IN    fired pairs and their activations
-    const int64_t[::1] indptr,              # IN    (n_rows + 1,)
-    const int32_t[::1] indices,             # IN    (n_entries,)
+    FeatureLists X,                         # IN    rows (n_rows, n_features)
     const floating[:, ::1] error,           # IN    (n_rows, ld_out); without outputs (n_entries of pairs, 1), signals
     const floating[:, ::1] V,               # IN    (n_neurons, ld_out)
     const floating[:, :, ::1] start,        # IN    (n_panels, n_features, 32 or 64), or (0, 0, 0)
@@ -48,8 +48,8 @@ def panel_backward(
     """Compute the derivatives of the loss by the entries of the rows."""
     cdef Py_ssize_t block
     cdef int status = 0
-    cdef Layout layout = layout_of(pairs, indptr, indices, first.shape[0], first.shape[1], start.shape[2], order)
-    cdef Py_ssize_t n_entries = indptr[layout.X.n_rows]
+    cdef Layout layout = layout_of(pairs, X, X.nnz, first.shape[0], first.shape[1], start.shape[2], order)
+    cdef Py_ssize_t n_entries = X.nnz
     cdef const floating* start_start = &start[0, 0, 0] if start.shape[0] else NULL
     cdef const floating* second_start = &second[0, 0, 0] if second.shape[0] else NULL
     if buffers.shape[0] < pairs.n_blocks or buffers.shape[1] != n_entries or buffers.shape[2] != 1:
@@ -97,11 +97,9 @@ cdef int _backward_block(
         start_p = start + p * layout.n_features * layout.n_start if start != NULL else NULL
         second_p = second + p * size if second != NULL else NULL
         if floating is float:
-            panel_backward_f32(layout.X, scratch, used, start_p, layout.n_start, first + p * size, a, second_p, b,
-                               derivative)
+            panel_backward_f32(layout.X, scratch, start_p, layout.n_start, first + p * size, a, second_p, b, derivative)
         else:
-            panel_backward_f64(layout.X, scratch, used, start_p, layout.n_start, first + p * size, a, second_p, b,
-                               derivative)
+            panel_backward_f64(layout.X, scratch, start_p, layout.n_start, first + p * size, a, second_p, b, derivative)
     free(scratch)
     free(used)
     return 0

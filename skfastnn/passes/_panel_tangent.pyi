@@ -1,14 +1,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from skfastnn.passes._by_feature import FeatureLists
 from skfastnn.passes._pairs import PairLists
 
 def panel_gram_product(
     pairs: PairLists,
-    indptr: NDArray[np.int64],
-    indices: NDArray[np.int32],
+    X: FeatureLists,
     data: NDArray[np.floating],
-    n_features: int,
     order: NDArray[np.int32],
     V: NDArray[np.floating],
     u: NDArray[np.floating],
@@ -18,8 +17,7 @@ def panel_gram_product(
 ) -> None: ...
 def panel_jacobian_product(
     pairs: PairLists,
-    indptr: NDArray[np.int64],
-    indices: NDArray[np.int32],
+    X: FeatureLists,
     data: NDArray[np.floating],
     order: NDArray[np.int32],
     V: NDArray[np.floating],
@@ -31,8 +29,7 @@ def panel_jacobian_product(
 ) -> None: ...
 def panel_jacobian_transpose_product(
     pairs: PairLists,
-    indptr: NDArray[np.int64],
-    indices: NDArray[np.int32],
+    X: FeatureLists,
     data: NDArray[np.floating],
     order: NDArray[np.int32],
     V: NDArray[np.floating],

@@ -12,12 +12,13 @@
 
 from cython cimport floating
 from cython.parallel cimport prange
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport int32_t, uint8_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
+from skfastnn.passes._by_feature cimport FeatureLists, feature_entries
 from skfastnn.passes._pairs cimport PairLists, sum_over_blocks
-from skfastnn.passes._panels cimport PANEL, Layout, layout_of, sparse_rows, spread_signals
+from skfastnn.passes._panels cimport PANEL, Layout, layout_of, spread_signals
 
 cdef extern from "tangent_kernels.h":
     void changed_output_f32(
@@ -29,15 +30,15 @@ cdef extern from "tangent_kernels.h":
 
 cdef extern from "panel_kernels.h":
     void panel_forward_f32(
-        sparse_rows, const float*, const float*, int, const float*, float, const float*, float, const float*,
+        feature_entries, const float*, const float*, int, const float*, float, const float*, float, const float*,
         float*) noexcept nogil
     void panel_forward_f64(
-        sparse_rows, const double*, const double*, int, const double*, double, const double*, double, const double*,
+        feature_entries, const double*, const double*, int, const double*, double, const double*, double, const double*,
         double*) noexcept nogil
     void panel_add_f32(
-        sparse_rows, const float*, const float*, const uint8_t*, float*, float, float*, float) noexcept nogil
+        feature_entries, const float*, const float*, const uint8_t*, float*, float, float*, float) noexcept nogil
     void panel_add_f64(
-        sparse_rows, const double*, const double*, const uint8_t*, double*, double, double*, double) noexcept nogil
+        feature_entries, const double*, const double*, const uint8_t*, double*, double, double*, double) noexcept nogil
 
 # what a thread works in, one allocation
 cdef struct Scratch:
@@ -51,10 +52,8 @@ cdef struct Scratch:
 
 def panel_gram_product(
     PairLists pairs,                        # IN    firing pairs with activations
-    const int64_t[::1] indptr,              # IN    (n_rows + 1,)
-    const int32_t[::1] indices,             # IN    (n_entries,)
-    const floating[::1] data,               # IN    (n_entries,)
-    Py_ssize_t n_features,
+    FeatureLists X,                         # IN    rows (n_rows, n_features)
+    const floating[::1] data,               # IN    (n_entries,) X.data
     const int32_t[::1] order,               # IN    (64,) neuron of a column
     const floating[:, ::1] V,               # IN    (n_neurons, ld_out)
     const floating[:, ::1] u,               # IN    (n_rows, ld_out)
@@ -66,7 +65,7 @@ def panel_gram_product(
     cdef Py_ssize_t block
     cdef int status = 0
     cdef Py_ssize_t n_panels = (pairs.n_neurons + PANEL - 1) // PANEL
-    cdef Layout layout = layout_of(pairs, indptr, indices, n_panels, n_features, 0, order)
+    cdef Layout layout = layout_of(pairs, X, data.shape[0], n_panels, X.shape[1], 0, order)
     cdef const floating* data_start = &data[0] if data.shape[0] else NULL
     _check(pairs, sizeof(floating), layout.X.n_rows, V.shape[0], V.shape[1], buffers.shape[0], buffers.shape[1],
            buffers.shape[2])
@@ -82,9 +81,8 @@ def panel_gram_product(
 
 def panel_jacobian_product(
     PairLists pairs,                        # IN    firing pairs with activations
-    const int64_t[::1] indptr,              # IN    (n_rows + 1,)
-    const int32_t[::1] indices,             # IN    (n_entries,)
-    const floating[::1] data,               # IN    (n_entries,)
+    FeatureLists X,                         # IN    rows (n_rows, n_features)
+    const floating[::1] data,               # IN    (n_entries,) X.data
     const int32_t[::1] order,               # IN    (64,) neuron of a column
     const floating[:, ::1] V,               # IN    (n_neurons, ld_out)
     const floating[:, :, ::1] change_w,     # IN    (n_panels, n_features, 64)
@@ -96,7 +94,7 @@ def panel_jacobian_product(
     """Compute ``J d``, the change of the output to first order, without the factor s."""
     cdef Py_ssize_t block
     cdef int status = 0
-    cdef Layout layout = layout_of(pairs, indptr, indices, change_w.shape[0], change_w.shape[1], 0, order)
+    cdef Layout layout = layout_of(pairs, X, data.shape[0], change_w.shape[0], change_w.shape[1], 0, order)
     cdef const floating* data_start = &data[0] if data.shape[0] else NULL
     _check(pairs, sizeof(floating), layout.X.n_rows, V.shape[0], V.shape[1], buffers.shape[0], buffers.shape[1],
            buffers.shape[2])
@@ -111,9 +109,8 @@ def panel_jacobian_product(
 
 def panel_jacobian_transpose_product(
     PairLists pairs,                        # IN    firing pairs with activations
-    const int64_t[::1] indptr,              # IN    (n_rows + 1,)
-    const int32_t[::1] indices,             # IN    (n_entries,)
-    const floating[::1] data,               # IN    (n_entries,)
+    FeatureLists X,                         # IN    rows (n_rows, n_features)
+    const floating[::1] data,               # IN    (n_entries,) X.data
     const int32_t[::1] order,               # IN    (64,) neuron of a column
     const floating[:, ::1] V,               # IN    (n_neurons, ld_out)
     const floating[:, ::1] u,               # IN    (n_rows, ld_out)
@@ -125,7 +122,7 @@ def panel_jacobian_transpose_product(
     """Compute ``J' u`` without the factor s; silent neurons get zeros."""
     cdef Py_ssize_t block
     cdef int status = 0
-    cdef Layout layout = layout_of(pairs, indptr, indices, change_w.shape[0], change_w.shape[1], 0, order)
+    cdef Layout layout = layout_of(pairs, X, data.shape[0], change_w.shape[0], change_w.shape[1], 0, order)
     cdef const floating* data_start = &data[0] if data.shape[0] else NULL
     _check(pairs, sizeof(floating), layout.X.n_rows, V.shape[0], V.shape[1], pairs.n_blocks, u.shape[0], u.shape[1])
     _check_changes(V.shape[0], V.shape[1], change_c.shape[0], change_v.shape[0], change_v.shape[1])

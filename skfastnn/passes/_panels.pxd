@@ -1,25 +1,21 @@
 from cython cimport floating
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport int32_t, uint8_t
 
+from skfastnn.passes._by_feature cimport FeatureLists, feature_entries
 from skfastnn.passes._pairs cimport PairLists
 
 cdef extern from "panel_kernels.h":
     int PANEL
-    ctypedef struct sparse_rows:
-        const int64_t* indptr
-        const int32_t* indices
-        Py_ssize_t n_rows
 
 # what the passes share: the rows, the panels, and how columns and neurons go together
 cdef struct Layout:
-    sparse_rows X
+    feature_entries X
     Py_ssize_t n_features
     int n_start
     const int32_t* order
 
 cdef Layout layout_of(
-    PairLists pairs, const int64_t[::1] indptr, const int32_t[::1] indices, n_panels, n_features, n_start,
-    const int32_t[::1] order,
+    PairLists pairs, FeatureLists X, n_numbers, n_panels, n_features, n_start, const int32_t[::1] order,
 ) except *
 
 cdef floating spread_signals(

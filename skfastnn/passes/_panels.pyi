@@ -1,14 +1,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from skfastnn.passes._by_feature import FeatureLists
 from skfastnn.passes._pairs import PairLists
 
 PANEL_SIZE: int
 
 def panel_forward(
     pairs: PairLists,
-    indptr: NDArray[np.int64],
-    indices: NDArray[np.int32],
+    X: FeatureLists,
     data: NDArray[np.floating],
     start: NDArray[np.floating],
     first: NDArray[np.floating],
@@ -21,8 +21,7 @@ def panel_forward(
 ) -> None: ...
 def panel_sgd_step(
     pairs: PairLists,
-    indptr: NDArray[np.int64],
-    indices: NDArray[np.int32],
+    X: FeatureLists,
     data: NDArray[np.floating],
     error: NDArray[np.floating],
     first: NDArray[np.floating],
@@ -39,10 +38,7 @@ def panel_sgd_step(
 ) -> None: ...
 def panel_adam_step(
     pairs: PairLists,
-    n_rows: int,
-    indptr: NDArray[np.int64],
-    features: NDArray[np.int32],
-    rows: NDArray[np.int32],
+    X: FeatureLists,
     data: NDArray[np.floating],
     error: NDArray[np.floating],
     start: NDArray[np.floating],

@@ -1,47 +1,47 @@
 # Passes over sparse rows: pre-activations, and updates of the neurons that fired, panel by panel.
 #
-# Problem     A row of text has a few dozen stored entries among tens of thousands of features. Following them neuron by
-#             neuron is a gather: one number of each cache line that is fetched. So 64 neurons are taken together, whose
-#             weights of a feature lie side by side: an entry costs four or eight vectors, used to the last number. All
-#             pre-activations are then computed, since picking candidates would save vectors only where a feature's
-#             64 neurons are silent together; updates touch the vectors in which a neuron fired.
-# Layout      Weights (n_panels, n_features, 64): a panel is one stretch of memory, of which the features of a batch
-#             fit the second-level cache. Column k of a panel is neuron `order[k]` of its 64: the first neurons of all
-#             antisymmetric pairs, then their twins, so that the start they share, (n_panels, n_features, 32), is added
-#             to either half by whole vectors. Rows as CSR arrays; for Adam, which needs the gradient of a weight over
-#             the batch at once, as the CSR arrays of the transposed batch.
+# Problem     A row of text has a few dozen stored entries among tens of thousands of features; so has a row of
+#             activations. Following them neuron by neuron is a gather: one number of each cache line that is fetched.
+#             So 64 neurons are taken together, whose weights of a feature lie side by side: an entry costs four or
+#             eight vectors, used to the last number. All pre-activations are then computed, since picking candidates
+#             would save vectors only where a feature's 64 neurons are silent together; updates touch the vectors in
+#             which a neuron fired.
+# Layout      Weights (n_panels, n_features, 64). Column k of a panel is neuron `order[k]` of its 64: the first neurons
+#             of all antisymmetric pairs, then their twins, so that the start they share, (n_panels, n_features, 32), is
+#             added to either half by whole vectors. Rows by feature, as in _by_feature.pyx.
 # Invariants  The weights are start + a * first + b * second (see solvers/_sparse_first_order.py). A panel is written by
-#             one thread, row after row: results do not depend on the number of threads.
-# Cost        n_entries * m multiplications forward (twice as many with momentum); backward per entry and vector of
-#             neurons in which one fired. Bound by the memory that the rare features of a batch bring in.
+#             one thread, feature after feature: results do not depend on the number of threads.
+# Cost        n_entries * m multiplications forward and for the update, of vectors in the cache. Bound by the memory of
+#             the weights, which are read once forward, and read and written once for the update.
 # Threads     Blocks of neurons as in _pairs.pyx, dynamic.
 
 from cython cimport floating
 from cython.parallel cimport prange
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport int32_t, uint8_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
+from skfastnn.passes._by_feature cimport FeatureLists
 from skfastnn.passes._pairs cimport PairLists
 from skfastnn.passes._updates cimport rule_of, update_rule
 
 cdef extern from "panel_kernels.h":
     void panel_forward_f32(
-        sparse_rows, const float*, const float*, int, const float*, float, const float*, float, const float*,
+        feature_entries, const float*, const float*, int, const float*, float, const float*, float, const float*,
         float*) noexcept nogil
     void panel_forward_f64(
-        sparse_rows, const double*, const double*, int, const double*, double, const double*, double, const double*,
+        feature_entries, const double*, const double*, int, const double*, double, const double*, double, const double*,
         double*) noexcept nogil
     void panel_add_f32(
-        sparse_rows, const float*, const float*, const uint8_t*, float*, float, float*, float) noexcept nogil
+        feature_entries, const float*, const float*, const uint8_t*, float*, float, float*, float) noexcept nogil
     void panel_add_f64(
-        sparse_rows, const double*, const double*, const uint8_t*, double*, double, double*, double) noexcept nogil
+        feature_entries, const double*, const double*, const uint8_t*, double*, double, double*, double) noexcept nogil
     void panel_adam_f32(
-        sparse_rows, const int32_t*, const float*, const float*, const uint8_t*, const float*, int, float*, float*,
-        float*, const update_rule*) noexcept nogil
+        feature_entries, const float*, const float*, const uint8_t*, const float*, int, float*, float*, float*,
+        const update_rule*) noexcept nogil
     void panel_adam_f64(
-        sparse_rows, const int32_t*, const double*, const double*, const uint8_t*, const double*, int, double*,
-        double*, double*, const update_rule*) noexcept nogil
+        feature_entries, const double*, const double*, const uint8_t*, const double*, int, double*, double*, double*,
+        const update_rule*) noexcept nogil
     float signals_f32(
         const int32_t*, const float*, int32_t, const float*, const float*, Py_ssize_t, float*, float*) noexcept nogil
     double signals_f64(
@@ -64,9 +64,8 @@ PANEL_SIZE = PANEL
 
 def panel_forward(
     PairLists pairs,                        # OUT   rows that fire, and activations
-    const int64_t[::1] indptr,              # IN    (n_rows + 1,)
-    const int32_t[::1] indices,             # IN    (n_entries,)
-    const floating[::1] data,               # IN    (n_entries,)
+    FeatureLists X,                         # IN    rows (n_rows, n_features)
+    const floating[::1] data,               # IN    (n_entries,) X.data
     const floating[:, :, ::1] start,        # IN    (n_panels, n_features, 32 or 64), or (0, 0, 0)
     const floating[:, :, ::1] first,        # IN    (n_panels, n_features, 64)
     floating a,
@@ -79,7 +78,7 @@ def panel_forward(
     """Compute all pre-activations and list those above zero."""
     cdef Py_ssize_t block
     cdef int status = 0
-    cdef Layout layout = layout_of(pairs, indptr, indices, first.shape[0], first.shape[1], start.shape[2], order)
+    cdef Layout layout = layout_of(pairs, X, data.shape[0], first.shape[0], first.shape[1], start.shape[2], order)
     cdef const floating* data_start = &data[0] if data.shape[0] else NULL
     cdef const floating* start_start = &start[0, 0, 0] if start.shape[0] else NULL
     cdef const floating* second_start = &second[0, 0, 0] if second.shape[0] else NULL
@@ -93,15 +92,14 @@ def panel_forward(
 
 
 cdef Layout layout_of(
-    PairLists pairs, const int64_t[::1] indptr, const int32_t[::1] indices, n_panels, n_features, n_start,
-    const int32_t[::1] order,
+    PairLists pairs, FeatureLists X, n_numbers, n_panels, n_features, n_start, const int32_t[::1] order,
 ) except *:
     cdef Layout layout
-    if n_panels * PANEL < pairs.n_neurons or order.shape[0] != PANEL or indptr[indptr.shape[0] - 1] > indices.shape[0]:
-        raise ValueError("panels, order and rows must fit the lists")
-    layout.X.indptr = &indptr[0]
-    layout.X.indices = &indices[0] if indices.shape[0] else NULL
-    layout.X.n_rows = indptr.shape[0] - 1
+    if n_panels * PANEL < pairs.n_neurons or order.shape[0] != PANEL:
+        raise ValueError("panels and order must fit the lists")
+    if n_features != X.shape[1] or n_numbers != X.nnz:
+        raise ValueError("panels and numbers must fit the rows")
+    layout.X = X.lists
     layout.n_features = n_features
     layout.n_start = n_start
     layout.order = &order[0]
@@ -164,9 +162,8 @@ cdef int _emit(PairLists pairs, Py_ssize_t block, Py_ssize_t r, const floating* 
 
 def panel_sgd_step(
     PairLists pairs,                        # IN    fired pairs and their activations
-    const int64_t[::1] indptr,              # IN    (n_rows + 1,)
-    const int32_t[::1] indices,             # IN    (n_entries,)
-    const floating[::1] data,               # IN    (n_entries,)
+    FeatureLists X,                         # IN    rows (n_rows, n_features)
+    const floating[::1] data,               # IN    (n_entries,) X.data
     const floating[:, ::1] error,           # IN    (n_rows, ld_out); without outputs (n_entries, 1), signals
     floating[:, :, ::1] first,              # INOUT (n_panels, n_features, 64)
     floating a,                             # IN    what a gradient of one adds to first
@@ -184,7 +181,7 @@ def panel_sgd_step(
     cdef update_rule rule = rule_of(parameters)
     cdef Py_ssize_t block
     cdef int status = 0
-    cdef Layout layout = layout_of(pairs, indptr, indices, first.shape[0], first.shape[1], 0, order)
+    cdef Layout layout = layout_of(pairs, X, data.shape[0], first.shape[0], first.shape[1], 0, order)
     cdef const floating* data_start = &data[0] if data.shape[0] else NULL
     cdef floating* second_start = &second[0, 0, 0] if second.shape[0] else NULL
     cdef floating* velocity_v = &velocity_V[0, 0] if velocity_V.shape[0] else NULL
@@ -275,11 +272,8 @@ cdef floating spread_signals(
 
 def panel_adam_step(
     PairLists pairs,                        # IN    fired pairs and their activations
-    Py_ssize_t n_rows,
-    const int64_t[::1] indptr,              # IN    (n_present + 1,) the batch by feature: those it has,
-    const int32_t[::1] features,            # IN    (n_present,) which they are,
-    const int32_t[::1] rows,                # IN    (n_entries,) their rows
-    const floating[::1] data,               # IN    (n_entries,) and numbers
+    FeatureLists X,                         # IN    rows (n_rows, n_features)
+    const floating[::1] data,               # IN    (n_entries,) X.data
     const floating[:, ::1] error,           # IN    (n_rows, ld_out); without outputs (n_entries, 1), signals
     const floating[:, :, ::1] start,        # IN    (n_panels, n_features, 32 or 64), or (0, 0, 0): no penalty
     floating[:, :, ::1] weights,            # INOUT (n_panels, n_features, 64)
@@ -298,15 +292,14 @@ def panel_adam_step(
     cdef update_rule rule = rule_of(parameters)
     cdef Py_ssize_t block
     cdef int status = 0
-    cdef Layout layout = layout_of(pairs, indptr, rows, weights.shape[0], weights.shape[1], start.shape[2], order)
+    cdef Layout layout = layout_of(pairs, X, data.shape[0], weights.shape[0], weights.shape[1], start.shape[2], order)
     cdef const floating* data_start = &data[0] if data.shape[0] else NULL
-    cdef const int32_t* features_start = &features[0] if features.shape[0] else NULL
     cdef const floating* start_start = &start[0, 0, 0] if start.shape[0] else NULL
     cdef floating* mean_v = &mean_V[0, 0] if mean_V.shape[0] else NULL
     cdef floating* square_v = &square_V[0, 0] if mean_V.shape[0] else NULL
-    _check(pairs, sizeof(floating), n_rows, error.shape[0], error.shape[1], V.shape[0], V.shape[1])
+    _check(pairs, sizeof(floating), layout.X.n_rows, error.shape[0], error.shape[1], V.shape[0], V.shape[1])
     for block in prange(pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
-        status += _adam_block(pairs, block, layout, n_rows, features_start, data_start, &error[0, 0], V.shape[1],
+        status += _adam_block(pairs, block, layout, data_start, &error[0, 0], V.shape[1],
                               start_start, &weights[0, 0, 0], &mean[0, 0, 0], &square[0, 0, 0], &c_state[0, 0],
                               &V[0, 0], mean_v, square_v, &start_V[0, 0], &rule)
     if status:
@@ -314,13 +307,13 @@ def panel_adam_step(
 
 
 cdef int _adam_block(
-    PairLists pairs, Py_ssize_t block, Layout layout, Py_ssize_t n_rows, const int32_t* features,
-    const floating* data, const floating* error, Py_ssize_t ld_out, const floating* start, floating* weights,
-    floating* mean, floating* square, floating* c_state, floating* V, floating* mean_v, floating* square_v,
-    const floating* start_v, const update_rule* rule,
+    PairLists pairs, Py_ssize_t block, Layout layout, const floating* data, const floating* error, Py_ssize_t ld_out,
+    const floating* start, floating* weights, floating* mean, floating* square, floating* c_state, floating* V,
+    floating* mean_v, floating* square_v, const floating* start_v, const update_rule* rule,
 ) noexcept nogil:
     cdef Py_ssize_t p, k, r
     cdef Py_ssize_t last = min((block + 1) * pairs.block_size, pairs.n_neurons)
+    cdef Py_ssize_t n_rows = layout.X.n_rows
     cdef Py_ssize_t size = layout.n_features * PANEL
     cdef floating grad_c
     cdef floating* mean_vr
@@ -351,10 +344,10 @@ cdef int _adam_block(
                                grad_c, grad_v, rule)
         start_p = start + p * layout.n_features * layout.n_start if start != NULL else NULL
         if floating is float:
-            panel_adam_f32(layout.X, features, data, scratch, used, start_p, layout.n_start, weights + p * size,
+            panel_adam_f32(layout.X, data, scratch, used, start_p, layout.n_start, weights + p * size,
                            mean + p * size, square + p * size, rule)
         else:
-            panel_adam_f64(layout.X, features, data, scratch, used, start_p, layout.n_start, weights + p * size,
+            panel_adam_f64(layout.X, data, scratch, used, start_p, layout.n_start, weights + p * size,
                            mean + p * size, square + p * size, rule)
     free(scratch)
     free(used)

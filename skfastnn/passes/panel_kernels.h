@@ -1,7 +1,9 @@
 /* Vector kernels for a panel of 64 neurons against rows of a sparse matrix.
  *
- * A panel holds 64 numbers per feature, which are consecutive: a stored entry of a row costs a few whole vectors, with
- * no gathering. Compiled as vector_kernels.h is, from which the vector types come.
+ * A panel holds 64 numbers per feature, which are consecutive: a stored entry costs a few whole vectors, with no
+ * gathering. Features are taken one after the other, so that their weights come from memory once, in order, and stay in
+ * registers for all rows that have the feature; what belongs to the rows stays in the caches. Compiled as
+ * vector_kernels.h is, from which the vector types come.
  */
 #ifndef SKFASTNN_PANEL_KERNELS_H
 #define SKFASTNN_PANEL_KERNELS_H
@@ -9,15 +11,16 @@
 #include "vector_kernels.h"
 
 #define PANEL 64
-/* entries ahead of which the weights are asked for: they come from memory in no order that the processor foresees */
+/* features ahead of which the weights are asked for: of few rows, they are far apart in memory */
 #define AHEAD 8
 
-/* rows of a sparse matrix: of its rows, or of its transpose */
+/* rows of a sparse matrix by feature, those that some row has */
 typedef struct {
-    const int64_t *indptr;
-    const int32_t *indices;
-    ptrdiff_t n_rows;
-} sparse_rows;
+    const int32_t *feature;   /* (n_present,) */
+    const int64_t *end;       /* (n_present + 1,) entries of feature[j] are end[j], ..., end[j + 1] - 1 */
+    const int32_t *row;       /* (n_entries,) */
+    ptrdiff_t n_present, n_rows;
+} feature_entries;
 
 #define REAL float
 #define LANES 16

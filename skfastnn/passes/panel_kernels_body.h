@@ -7,10 +7,35 @@
 #define N_VECTORS (PANEL / LANES)
 #define PANEL_BYTES (PANEL * (ptrdiff_t)sizeof(REAL))
 
-/* Pre-activations of a panel: z = intercept + <x, start> + a <x, first> + b <x, second>.
+/* Ask for the weights of a feature that is to come; start and second may be NULL. */
+INLINE void NAME(ask_for)(
+    ptrdiff_t feature, const REAL *start, int n_start, const REAL *first, const REAL *second
+) {
+    prefetch_row(first + feature * PANEL, PANEL_BYTES);
+    if (second)
+        prefetch_row(second + feature * PANEL, PANEL_BYTES);
+    if (start)
+        prefetch_row(start + feature * n_start, n_start * (ptrdiff_t)sizeof(REAL));
+}
+
+/* w = start + a first + b second, for one feature */
+INLINE void NAME(weights_of)(
+    ptrdiff_t feature, const REAL *start, int n_start, const REAL *first, REAL a, const REAL *second, REAL b,
+    VEC *w           /* OUT   (N_VECTORS,) */
+) {
+    for (int v = 0; v < N_VECTORS; v++) {
+        w[v] = a * LOAD(first + feature * PANEL + v * LANES);
+        if (second)
+            w[v] += b * LOAD(second + feature * PANEL + v * LANES);
+        if (start)
+            w[v] += LOAD(start + feature * n_start + v * LANES % n_start);
+    }
+}
+
+/* Pre-activations of a panel: z = intercept + <x, start + a first + b second>.
  * start has n_start columns, 32 where twins share them or 64; start and second may be NULL. */
 VECTOR_CLONES static void NAME(panel_forward)(
-    sparse_rows X,
+    feature_entries X,
     const REAL *data,
     const REAL *start,        /* IN    (n_features, n_start) or NULL */
     int n_start,
@@ -21,115 +46,86 @@ VECTOR_CLONES static void NAME(panel_forward)(
     const REAL *intercept,    /* IN    (64,) */
     REAL *z                   /* OUT   (n_rows, 64) */
 ) {
-    const int64_t end = X.indptr[X.n_rows];
-    for (ptrdiff_t i = 0; i < X.n_rows; i++) {
-        VEC sum[N_VECTORS], shared[N_VECTORS];
-        for (int v = 0; v < N_VECTORS; v++) {
-            sum[v] = LOAD(intercept + v * LANES);
-            shared[v] = (VEC){0};
-        }
-        for (int64_t k = X.indptr[i]; k < X.indptr[i + 1]; k++) {
-            const ptrdiff_t at = (ptrdiff_t)X.indices[k] * PANEL;
-            const REAL ax = a * data[k], bx = b * data[k];
-            if (k + AHEAD < end) {
-                const ptrdiff_t soon = (ptrdiff_t)X.indices[k + AHEAD] * PANEL;
-                prefetch_row(first + soon, PANEL_BYTES);
-                if (second)
-                    prefetch_row(second + soon, PANEL_BYTES);
-            }
-            for (int v = 0; v < N_VECTORS; v++)
-                sum[v] += ax * LOAD(first + at + v * LANES);
-            if (second)
-                for (int v = 0; v < N_VECTORS; v++)
-                    sum[v] += bx * LOAD(second + at + v * LANES);
-            if (start && n_start == PANEL)
-                for (int v = 0; v < N_VECTORS; v++)
-                    shared[v] += data[k] * LOAD(start + at + v * LANES);
-            else if (start)
-                for (int v = 0; v < N_VECTORS / 2; v++)
-                    shared[v] += data[k] * LOAD(start + at / 2 + v * LANES);
-        }
-        if (n_start < PANEL)
-            for (int v = 0; v < N_VECTORS / 2; v++)
-                shared[v + N_VECTORS / 2] = shared[v];
+    for (ptrdiff_t i = 0; i < X.n_rows; i++)
         for (int v = 0; v < N_VECTORS; v++)
-            STORE(z + i * PANEL + v * LANES, sum[v] + shared[v]);
+            STORE(z + i * PANEL + v * LANES, LOAD(intercept + v * LANES));
+    for (ptrdiff_t j = 0; j < X.n_present; j++) {
+        VEC w[N_VECTORS];
+        if (j + AHEAD < X.n_present)
+            NAME(ask_for)(X.feature[j + AHEAD], start, n_start, first, second);
+        NAME(weights_of)(X.feature[j], start, n_start, first, a, second, b, w);
+        for (int64_t k = X.end[j]; k < X.end[j + 1]; k++) {
+            REAL *zi = z + (ptrdiff_t)X.row[k] * PANEL;
+            for (int v = 0; v < N_VECTORS; v++)
+                STORE(zi + v * LANES, LOAD(zi + v * LANES) + data[k] * w[v]);
+        }
     }
 }
 
-/* first += a X' signal, second += b X' signal; only vectors that `used` names for a row hold signals. */
+/* gradient = X' signal for one feature; returns the vectors in which a neuron has a signal, as bits. Vectors without
+ * signals are added too: a branch for each would cost more. */
+INLINE int NAME(gradient_of)(
+    feature_entries X, const REAL *data, ptrdiff_t j, const REAL *signal, const uint8_t *used, VEC *gradient
+) {
+    int touched = 0;
+    for (int v = 0; v < N_VECTORS; v++)
+        gradient[v] = (VEC){0};
+    for (int64_t k = X.end[j]; k < X.end[j + 1]; k++) {
+        const REAL *s = signal + (ptrdiff_t)X.row[k] * PANEL;
+        touched |= used[X.row[k]];
+        for (int v = 0; v < N_VECTORS; v++)
+            gradient[v] += data[k] * LOAD(s + v * LANES);
+    }
+    return touched;
+}
+
+/* first += a X' signal, second += b X' signal; second may be NULL. */
 VECTOR_CLONES static void NAME(panel_add)(
-    sparse_rows X, const REAL *data, const REAL *signal, const uint8_t *used, REAL *first, REAL a, REAL *second,
+    feature_entries X, const REAL *data, const REAL *signal, const uint8_t *used, REAL *first, REAL a, REAL *second,
     REAL b
 ) {
-    const int64_t end = X.indptr[X.n_rows];
-    for (ptrdiff_t i = 0; i < X.n_rows; i++) {
-        VEC s[N_VECTORS];
-        const int mask = used[i];
-        if (mask == 0)
-            continue;
-        for (int v = 0; v < N_VECTORS; v++)
-            s[v] = LOAD(signal + i * PANEL + v * LANES);
-        for (int64_t k = X.indptr[i]; k < X.indptr[i + 1]; k++) {
-            const ptrdiff_t at = (ptrdiff_t)X.indices[k] * PANEL;
-            const REAL ax = a * data[k], bx = b * data[k];
-            if (k + AHEAD < end) {
-                const ptrdiff_t soon = (ptrdiff_t)X.indices[k + AHEAD] * PANEL;
-                prefetch_row(first + soon, PANEL_BYTES);
-                if (second)
-                    prefetch_row(second + soon, PANEL_BYTES);
-            }
-            for (int v = 0; v < N_VECTORS; v++) {
-                if (!(mask >> v & 1))
-                    continue;
-                REAL *p = first + at + v * LANES;
-                STORE(p, LOAD(p) + ax * s[v]);
-                if (second) {
-                    REAL *q = second + at + v * LANES;
-                    STORE(q, LOAD(q) + bx * s[v]);
-                }
+    for (ptrdiff_t j = 0; j < X.n_present; j++) {
+        VEC gradient[N_VECTORS];
+        const ptrdiff_t at = (ptrdiff_t)X.feature[j] * PANEL;
+        if (j + AHEAD < X.n_present)
+            NAME(ask_for)(X.feature[j + AHEAD], NULL, 0, first, second);
+        const int touched = NAME(gradient_of)(X, data, j, signal, used, gradient);
+        for (int v = 0; v < N_VECTORS; v++) {
+            REAL *p = first + at + v * LANES;
+            if (!(touched >> v & 1))
+                continue;
+            STORE(p, LOAD(p) + a * gradient[v]);
+            if (second) {
+                REAL *q = second + at + v * LANES;
+                STORE(q, LOAD(q) + b * gradient[v]);
             }
         }
     }
 }
 
-/* One step of Adam on the weights of a panel whose gradient X' signal is not zero. By_feature is X transposed, without
- * the features that no row has; `feature` names those it has. start may be NULL where there is no penalty. */
+/* One step of Adam on the weights of a panel whose gradient X' signal is not zero. start may be NULL where there is no
+ * penalty. */
 VECTOR_CLONES static void NAME(panel_adam)(
-    sparse_rows by_feature, const int32_t *feature, const REAL *data, const REAL *signal, const uint8_t *used,
-    const REAL *start, int n_start, REAL *weights, REAL *mean, REAL *square, const update_rule *rule
+    feature_entries X, const REAL *data, const REAL *signal, const uint8_t *used, const REAL *start, int n_start,
+    REAL *weights, REAL *mean, REAL *square, const update_rule *rule
 ) {
     const REAL rate = (REAL)rule->rate, b1 = (REAL)rule->momentum, b2 = (REAL)rule->beta_2;
     const REAL c1 = (REAL)(1 - rule->momentum), c2 = (REAL)(1 - rule->beta_2), eps = (REAL)rule->epsilon;
     const REAL penalty = (REAL)rule->penalty;
-    for (ptrdiff_t j = 0; j < by_feature.n_rows; j++) {
+    for (ptrdiff_t j = 0; j < X.n_present; j++) {
         VEC gradient[N_VECTORS];
-        int touched = 0;
-        if (j + AHEAD < by_feature.n_rows) {
-            const ptrdiff_t soon = (ptrdiff_t)feature[j + AHEAD] * PANEL;
-            prefetch_row(weights + soon, PANEL_BYTES);
-            prefetch_row(mean + soon, PANEL_BYTES);
-            prefetch_row(square + soon, PANEL_BYTES);
+        if (j + AHEAD < X.n_present) {
+            NAME(ask_for)(X.feature[j + AHEAD], NULL, 0, weights, mean);
+            prefetch_row(square + (ptrdiff_t)X.feature[j + AHEAD] * PANEL, PANEL_BYTES);
         }
-        for (int v = 0; v < N_VECTORS; v++)
-            gradient[v] = (VEC){0};
-        for (int64_t k = by_feature.indptr[j]; k < by_feature.indptr[j + 1]; k++) {
-            const int32_t i = by_feature.indices[k];
-            const int mask = used[i];
-            touched |= mask;
-            for (int v = 0; v < N_VECTORS; v++)
-                if (mask >> v & 1)
-                    gradient[v] += data[k] * LOAD(signal + (ptrdiff_t)i * PANEL + v * LANES);
-        }
+        const int touched = NAME(gradient_of)(X, data, j, signal, used, gradient);
         for (int v = 0; v < N_VECTORS; v++) {
-            const ptrdiff_t at = (ptrdiff_t)feature[j] * PANEL + v * LANES;
+            const ptrdiff_t feature = X.feature[j], at = feature * PANEL + v * LANES;
             if (!(touched >> v & 1))
                 continue;
             VEC w = LOAD(weights + at), g = gradient[v], m, s, root;
-            if (start) {
-                const ptrdiff_t drawn = n_start == PANEL ? at : (ptrdiff_t)feature[j] * n_start + v * LANES % n_start;
-                g += penalty * (w - LOAD(start + drawn));
-            }
+            if (start)
+                g += penalty * (w - LOAD(start + feature * n_start + v * LANES % n_start));
             m = b1 * LOAD(mean + at) + c1 * g;
             s = b2 * LOAD(square + at) + c2 * (g * g);
             root = s;
@@ -142,41 +138,26 @@ VECTOR_CLONES static void NAME(panel_adam)(
     }
 }
 
-/* derivative += <weights of the entry, signals of its row>, weights as in panel_forward; only vectors that `used` names
- * for a row hold signals. Four entries at a time, whose sums make one vector. */
+/* derivative += <weights of the entry, signals of its row>, weights as in panel_forward. Four entries at a time, whose
+ * sums make one vector. */
 VECTOR_CLONES static void NAME(panel_backward)(
-    sparse_rows X, const REAL *signal, const uint8_t *used, const REAL *start, int n_start, const REAL *first, REAL a,
+    feature_entries X, const REAL *signal, const REAL *start, int n_start, const REAL *first, REAL a,
     const REAL *second, REAL b,
     REAL *derivative          /* INOUT (n_entries,) */
 ) {
-    const int64_t end = X.indptr[X.n_rows];
-    for (ptrdiff_t i = 0; i < X.n_rows; i++) {
-        const int mask = used[i];
-        if (mask == 0)
-            continue;
-        for (int64_t k = X.indptr[i]; k < X.indptr[i + 1]; k += 4) {
-            const int64_t left = X.indptr[i + 1] - k < 4 ? X.indptr[i + 1] - k : 4;
+    for (ptrdiff_t j = 0; j < X.n_present; j++) {
+        VEC w[N_VECTORS];
+        if (j + AHEAD < X.n_present)
+            NAME(ask_for)(X.feature[j + AHEAD], start, n_start, first, second);
+        NAME(weights_of)(X.feature[j], start, n_start, first, a, second, b, w);
+        for (int64_t k = X.end[j]; k < X.end[j + 1]; k += 4) {
+            const int64_t left = X.end[j + 1] - k < 4 ? X.end[j + 1] - k : 4;
             VEC sum[4];
             for (int q = 0; q < 4; q++) {
-                const ptrdiff_t feature = X.indices[k + (q < left ? q : left - 1)], at = feature * PANEL;
-                if (k + q + AHEAD < end) {
-                    const ptrdiff_t soon = (ptrdiff_t)X.indices[k + q + AHEAD] * PANEL;
-                    prefetch_row(first + soon, PANEL_BYTES);
-                    if (second)
-                        prefetch_row(second + soon, PANEL_BYTES);
-                }
-                sum[q] = (VEC){0};
-                for (int v = 0; v < N_VECTORS; v++) {
-                    if (!(mask >> v & 1))
-                        continue;
-                    const VEC s = LOAD(signal + i * PANEL + v * LANES);
-                    VEC w = a * LOAD(first + at + v * LANES);
-                    if (second)
-                        w += b * LOAD(second + at + v * LANES);
-                    if (start)
-                        w += LOAD(start + feature * n_start + v * LANES % n_start);
-                    sum[q] += s * w;
-                }
+                const REAL *s = signal + (ptrdiff_t)X.row[k + (q < left ? q : left - 1)] * PANEL;
+                sum[q] = w[0] * LOAD(s);
+                for (int v = 1; v < N_VECTORS; v++)
+                    sum[q] += w[v] * LOAD(s + v * LANES);
             }
             QUAD sums = NAME(sums4)(sum[0], sum[1], sum[2], sum[3]);
             for (int q = 0; q < left; q++)

@@ -71,7 +71,7 @@ class Probe:
         rng = np.random.default_rng(0)
         n_rows = min(max(batch_size, PROBE_ROWS), MAX_POINTS, rows.n_samples)
         index = np.sort(rng.permutation(rows.n_samples)[:n_rows]).astype(np.int32)
-        self.rows = np.ascontiguousarray(rows.gather(index, *rows.buffers(n_rows))[0][:, :d])
+        self.rows = np.ascontiguousarray(rows.take(index)[:, :d])
         n_neurons = min(network.n_neurons, MAX_POINTS if d <= MAX_FEATURES else PROBE_NEURONS)
         self.neurons = self._neurons(network, n_neurons)
         some = self.neurons[:PROBE_NEURONS]

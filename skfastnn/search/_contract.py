@@ -11,12 +11,18 @@ import numpy as np
 from scipy.sparse import csr_array, issparse
 
 from skfastnn._network import aligned_zeros
+from skfastnn.passes._by_feature import rows_by_feature
 from skfastnn.passes._rows import gather_rows, gather_sparse_rows
 
 
 def entries(X):
     """Return the arrays of a CSR matrix as the passes take them: indptr, indices, data."""
     return X.indptr.astype(np.int64, copy=False), X.indices.astype(np.int32, copy=False), X.data
+
+
+def by_feature(X):
+    """Return a CSR matrix as the passes over panels take it, `FeatureLists`."""
+    return rows_by_feature(*entries(X), X.shape[1], np.arange(X.shape[0], dtype=np.int32), 1.0)
 
 
 def training_rows(X, network, n_threads):
@@ -64,6 +70,10 @@ class TrainingRows:
             gather_sparse_rows(*self.entries, index, mean, inverse_scale, rows, norms, self.n_threads)
         return rows, norms
 
+    def take(self, index):
+        """Return the normalised rows `index` in an array of their own, (n_rows, ld)."""
+        return self.gather(index, *self.buffers(len(index)))[0]
+
 
 class SparseTrainingRows:
     """The rows of sparse training data, which are scaled and never centred; the methods are those of `TrainingRows`.
@@ -76,6 +86,7 @@ class SparseTrainingRows:
 
     def __init__(self, X, coordinates):
         self.X = csr_array(X)
+        self.entries = entries(self.X)
         self.inverse_scale = self.X.dtype.type(1.0 / coordinates.scale)
 
     @property
@@ -87,10 +98,12 @@ class SparseTrainingRows:
         return None, None
 
     def gather(self, index, rows=None, norms=None):
-        """Return the scaled rows `index`, a CSR array, and None: nobody asks for their norms."""
-        rows = self.X[index]
-        rows.data *= self.inverse_scale
-        return rows, None
+        """Return the scaled rows `index` as `FeatureLists`, and None: nobody asks for their norms."""
+        return rows_by_feature(*self.entries, self.X.shape[1], index, self.inverse_scale), None
+
+    def take(self, index):
+        """Return the scaled rows `index` as a CSR array."""
+        return self.X[index] * self.inverse_scale
 
 
 class Batch:
@@ -100,7 +113,7 @@ class Batch:
     ----------
     index : ndarray of shape (n_rows,), int32
         Samples of the batch.
-    rows : ndarray of shape (n_rows, ld), or CSR array of shape (n_rows, n_features)
+    rows : ndarray of shape (n_rows, ld), or FeatureLists of shape (n_rows, n_features)
     norms : ndarray of shape (n_rows,), or None for sparse rows
     """
 

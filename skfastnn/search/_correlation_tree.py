@@ -210,7 +210,7 @@ class CorrelationTreeSearch(SearchEngine):
         """Return orthonormal leading directions of the rows, ndarray of shape (q, ld)."""
         step = -(-self.rows.n_samples // 2000)
         index = np.arange(0, self.rows.n_samples, step, dtype=np.int32)
-        rows, _ = self.rows.gather(index, *self.rows.buffers(index.size))
+        rows = self.rows.take(index)
         q = min(N_DIRECTIONS, *rows.shape)
         _, _, directions = randomized_svd(rows, q, n_iter=2, random_state=0)
         return np.ascontiguousarray(np.linalg.qr(directions.T)[0].T, dtype=self.network.dtype)

@@ -2,7 +2,7 @@
 
 from skfastnn.passes._pairs import PairLists
 from skfastnn.passes._panels import panel_forward
-from skfastnn.search._contract import SearchEngine, entries
+from skfastnn.search._contract import SearchEngine
 
 
 class PanelSearch(SearchEngine):
@@ -18,7 +18,7 @@ class PanelSearch(SearchEngine):
     def candidates(self, batch, solver):
         network, (a, b) = self.network, self.network.factors
         panel_forward(
-            self.pairs, *entries(batch.rows), network.base, network.first, a, network.second, b, network.order,
+            self.pairs, batch.rows, batch.rows.data, network.base, network.first, a, network.second, b, network.order,
             network.c_state, self.n_threads,
         )  # fmt: skip
         n_pairs = network.n_neurons * batch.rows.shape[0]

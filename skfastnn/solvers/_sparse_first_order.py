@@ -10,7 +10,6 @@ import numpy as np
 
 from skfastnn._network import aligned_zeros
 from skfastnn.passes._panels import panel_adam_step, panel_sgd_step
-from skfastnn.search._contract import entries
 from skfastnn.solvers._contract import NothingPending
 from skfastnn.solvers._first_order import FirstOrder
 
@@ -53,7 +52,7 @@ class PanelSGD(NothingPending, FirstOrder):
             self.network.second[...] = arrays["velocity"]
 
     def step(self, pairs, rows, error, intercept_error, rate, penalty):
-        """Take one step; see `MomentumSGD.step`, with sparse rows."""
+        """Take one step; see `MomentumSGD.step`, with rows as `FeatureLists`."""
         network, mu = self.network, self.settings["momentum"]
         nesterov = self.settings["nesterovs_momentum"]
         along, lookahead = (mu, 1.0) if nesterov else (1.0, 0.0)
@@ -72,7 +71,7 @@ class PanelSGD(NothingPending, FirstOrder):
         network.factors = tuple(self.T[0]) if self.n_numbers == 2 else (self.T[0, 0], 0.0)
         change = np.linalg.solve(self.T, -rate * np.array([along + lookahead, 1.0])[: self.n_numbers])
         panel_sgd_step(
-            pairs, *entries(rows), error, network.first, change[0], network.second, change[-1], network.order,
+            pairs, rows, rows.data, error, network.first, change[0], network.second, change[-1], network.order,
             network.c_state, network.V, self.first_V, network.start_V,
             {"rate": rate, "momentum": mu, "nesterov": nesterov, "penalty": penalty}, self.n_threads,
         )  # fmt: skip
@@ -139,7 +138,7 @@ class PanelAdam(NothingPending, FirstOrder):
         super().resume(arrays, n_steps)
 
     def step(self, pairs, rows, error, intercept_error, rate, penalty):
-        """Take one step; see `MomentumSGD.step`, with sparse rows."""
+        """Take one step; see `MomentumSGD.step`, with rows as `FeatureLists`."""
         network = self.network
         if network.base.size:
             network.fold_start(keep=penalty > 0)
@@ -149,15 +148,10 @@ class PanelAdam(NothingPending, FirstOrder):
         epsilon = max(epsilon, float(np.finfo(network.dtype).tiny))
         self.n_steps += 1
         rate *= np.sqrt(1 - b2**self.n_steps) / (1 - b1**self.n_steps)
-        by_feature = rows.tocsc()
-        counts = np.diff(by_feature.indptr)
-        present = np.flatnonzero(counts)
-        ends = np.concatenate([[0], by_feature.indptr[present + 1]])
         panel_adam_step(
-            pairs, rows.shape[0], ends.astype(np.int64), present.astype(np.int32),
-            by_feature.indices.astype(np.int32, copy=False), by_feature.data, error, network.start, network.first,
-            self.mean, self.square, network.order, network.c_state, network.V, self.first_V, self.second_V,
-            network.start_V, {"rate": rate, "momentum": b1, "beta_2": b2, "epsilon": epsilon, "penalty": penalty},
+            pairs, rows, rows.data, error, network.start, network.first, self.mean, self.square, network.order,
+            network.c_state, network.V, self.first_V, self.second_V, network.start_V,
+            {"rate": rate, "momentum": b1, "beta_2": b2, "epsilon": epsilon, "penalty": penalty},
             self.n_threads,
         )  # fmt: skip
         if self.settings["train_output"]:

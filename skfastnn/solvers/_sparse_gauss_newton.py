@@ -7,7 +7,6 @@ from skfastnn.passes._panel_tangent import (
     panel_jacobian_product,
     panel_jacobian_transpose_product,
 )
-from skfastnn.search._contract import entries
 from skfastnn.solvers._gauss_newton import GaussNewton
 
 
@@ -32,22 +31,23 @@ class PanelGaussNewton(GaussNewton):
         return self.rows.nnz * self.network.n_neurons / 8 + self.pairs.total * (4 + self.V.shape[1] / 8)
 
     def _inner_products(self, index, out):
-        out[...] = (self.rows[index] @ self.rows.T).toarray()
+        rows = self.rows.to_csr()
+        out[...] = (rows[index] @ rows.T).toarray()
         return np.zeros((0, 0), dtype=out.dtype)
 
     def _gram_buffers(self, u):
         panel_gram_product(
-            self.pairs, *entries(self.rows), self.rows.shape[1], self.network.order, self.V, self._padded(u),
+            self.pairs, self.rows, self.rows.data, self.network.order, self.V, self._padded(u),
             self.train_output, self.buffers, self.n_threads,
         )  # fmt: skip
 
     def _jacobian_buffers(self, displacement):
         panel_jacobian_product(
-            self.pairs, *entries(self.rows), self.network.order, self.V, displacement.W, displacement.c,
+            self.pairs, self.rows, self.rows.data, self.network.order, self.V, displacement.W, displacement.c,
             displacement.V, self.buffers, self.n_threads,
         )  # fmt: skip
 
     def _transposed_hidden(self, u, out):
         panel_jacobian_transpose_product(
-            self.pairs, *entries(self.rows), self.network.order, self.V, u, out.W, out.c, out.V, self.n_threads
+            self.pairs, self.rows, self.rows.data, self.network.order, self.V, u, out.W, out.c, out.V, self.n_threads
         )  # fmt: skip

@@ -1,0 +1,111 @@
+# Rows of a sparse matrix by feature: which rows have it, and with what number.
+#
+# Problem     Weights of a layer in panels are far more than fit the caches, and what belongs to the rows of a batch is
+#             not. So the passes take one feature after the other, with all its entries. The rows of a batch, picked
+#             from the compressed rows of the data, are turned that way; what fires in a hidden layer, listed neuron by
+#             neuron, is already the next layer's input by feature.
+# Layout      Features that some row has, ascending; for each the rows that have it, ascending where the data were in
+#             canonical form, and their numbers.
+# Invariants  The arrays belong to the object, whose pointers reach into them.
+# Cost        Two passes over the entries of the batch, and one over the counts of all features.
+# Threads     One.
+
+from cython cimport floating
+from libc.stdint cimport int32_t, int64_t
+
+import numpy as np
+from scipy.sparse import csc_array
+
+
+cdef class FeatureLists:
+    """Rows of a sparse matrix by feature.
+
+    Parameters
+    ----------
+    shape : tuple (n_rows, n_features)
+    features : ndarray of shape (n_present,), int32
+        Features that some row has, ascending.
+    ends : ndarray of shape (n_present + 1,), int64
+        Entries of ``features[j]`` are those from ``ends[j]`` to ``ends[j + 1]``.
+    rows : ndarray of shape (n_entries,), int32
+    data : ndarray of shape (n_entries,), float32 or float64
+
+    Raises
+    ------
+    ValueError
+        If the arrays do not describe entries of such a matrix.
+    """
+
+    def __init__(self, shape, const int32_t[::1] features, const int64_t[::1] ends, const int32_t[::1] rows, data):
+        cdef Py_ssize_t n_rows = shape[0], n_features = shape[1]
+        if not _are_entries(n_rows, n_features, features, ends, rows) or data.shape != (rows.shape[0],):
+            raise ValueError("features, ends, rows and data must describe entries of a matrix of shape %s" % (shape,))
+        self.shape = (n_rows, n_features)
+        self.data = data
+        self._features, self._ends, self._rows = features, ends, rows
+        self.lists.feature = &features[0] if features.shape[0] else NULL
+        self.lists.end = &ends[0]
+        self.lists.row = &rows[0] if rows.shape[0] else NULL
+        self.lists.n_present, self.lists.n_rows = features.shape[0], n_rows
+
+    @property
+    def nnz(self):
+        """Number of stored entries."""
+        return self._rows.shape[0]
+
+    def to_csr(self, data=None):
+        """Return the rows as a csr_array, or such with other numbers in their places."""
+        indptr = np.zeros(self.shape[1] + 1, dtype=np.int64)
+        indptr[np.asarray(self._features) + 1] = np.diff(self._ends)
+        data = self.data if data is None else data
+        return csc_array((data, np.asarray(self._rows), np.cumsum(indptr)), shape=self.shape).tocsr()
+
+
+cdef bint _are_entries(
+    Py_ssize_t n_rows, Py_ssize_t n_features, const int32_t[::1] features, const int64_t[::1] ends,
+    const int32_t[::1] rows,
+) noexcept:
+    cdef Py_ssize_t j
+    cdef int32_t last = -1
+    if ends.shape[0] != features.shape[0] + 1 or ends[0] != 0 or ends[features.shape[0]] != rows.shape[0]:
+        return False
+    for j in range(features.shape[0]):
+        if features[j] <= last or ends[j + 1] < ends[j]:
+            return False
+        last = features[j]
+    for j in range(rows.shape[0]):
+        if rows[j] < 0 or rows[j] >= n_rows:
+            return False
+    return last < n_features
+
+
+def rows_by_feature(
+    const int64_t[::1] indptr,          # IN    (n_samples + 1,)
+    const int32_t[::1] indices,         # IN    (n_entries,)
+    const floating[::1] data,           # IN    (n_entries,)
+    Py_ssize_t n_features,
+    const int32_t[::1] index,           # IN    (n_rows,) rows to take
+    floating factor,
+):
+    """Return rows of a CSR matrix, multiplied by a factor, as `FeatureLists`."""
+    cdef Py_ssize_t i
+    cdef int64_t k, to
+    at_array = np.zeros(n_features, dtype=np.int64)
+    cdef int64_t[::1] at = at_array
+    for i in range(index.shape[0]):
+        for k in range(indptr[index[i]], indptr[index[i] + 1]):
+            at[indices[k]] += 1
+    features_array = np.flatnonzero(at_array).astype(np.int32)
+    ends_array = np.concatenate([[0], np.cumsum(at_array[features_array])])
+    rows_array = np.empty(ends_array[-1], dtype=np.int32)
+    data_array = np.empty(ends_array[-1], dtype=np.asarray(data).dtype)
+    at_array[features_array] = ends_array[:-1]
+    cdef int32_t[::1] rows = rows_array
+    cdef floating[::1] numbers = data_array
+    for i in range(index.shape[0]):
+        for k in range(indptr[index[i]], indptr[index[i] + 1]):
+            to = at[indices[k]]
+            rows[to] = <int32_t> i
+            numbers[to] = factor * data[k]
+            at[indices[k]] = to + 1
+    return FeatureLists((index.shape[0], n_features), features_array, ends_array, rows_array, data_array)
