@@ -523,7 +523,7 @@ def test_standing_lists():
     batch = training.batch(np.arange(100))
     visited = [0]
     for _ in range(12):
-        training.step(batch, 1e-4)
+        training.step(batch, 3e-4)
         visited.append(training.engine.counters["visited"])
     assert visited[1] == 640 * 100
     assert 0 < np.diff(visited)[1:].mean() < 0.7 * visited[1]

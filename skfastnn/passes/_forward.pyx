@@ -18,14 +18,17 @@ from libc.string cimport memset
 
 from skfastnn.passes._pairs cimport PairLists, sum_over_blocks
 
-cdef extern from "vector_kernels.h":
-    void prefetch_row(const void*, Py_ssize_t) noexcept nogil
+cdef extern from "forward_kernels.h":
+    int SPARE
     int32_t forward_neuron_f32(
         const float*, const float*, Py_ssize_t, Py_ssize_t, const int32_t*, int32_t, float, const float*, Py_ssize_t,
         float*, int32_t*, float*) noexcept nogil
     int32_t forward_neuron_f64(
         const double*, const double*, Py_ssize_t, Py_ssize_t, const int32_t*, int32_t, double, const double*,
         Py_ssize_t, double*, int32_t*, double*) noexcept nogil
+
+cdef extern from "vector_kernels.h":
+    void prefetch_row(const void*, Py_ssize_t) noexcept nogil
     void whole_weights_f32(
         const float*, const float*, const float*, const float*, float, float, Py_ssize_t, float*) noexcept nogil
     void whole_weights_f64(
@@ -129,7 +132,7 @@ cdef int _forward_block(
         fired.count[r] = 0
         if count == 0:
             continue
-        if fired.reserve(block, count + 1) < 0:
+        if fired.reserve(block, count + SPARE) < 0:
             free(whole)
             return -1
         row = candidates.blocks[block].rows + candidates.start[r]

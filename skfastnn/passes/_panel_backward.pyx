@@ -19,7 +19,7 @@ from libc.string cimport memset
 
 from skfastnn.passes._by_feature cimport FeatureLists, feature_entries
 from skfastnn.passes._pairs cimport PairLists, sum_over_blocks
-from skfastnn.passes._panels cimport Layout, layout_of, spread_signals
+from skfastnn.passes._panels cimport SPARE, Layout, layout_of, spread_signals
 
 cdef extern from "panel_kernels.h":
     int PANEL
@@ -80,7 +80,7 @@ cdef int _backward_block(
     cdef Py_ssize_t n_rows = layout.X.n_rows
     cdef const floating* start_p
     cdef const floating* second_p
-    cdef floating* scratch = <floating*> malloc((n_rows * (PANEL + 1) + ld_out) * sizeof(floating))
+    cdef floating* scratch = <floating*> malloc((n_rows * (PANEL + 1) + SPARE + ld_out) * sizeof(floating))
     cdef uint8_t* used = <uint8_t*> malloc(max(n_rows, 1))
     if scratch == NULL or used == NULL:
         free(scratch)
@@ -93,7 +93,7 @@ cdef int _backward_block(
             r = p * PANEL + layout.order[k]
             if r < last:
                 spread_signals(pairs, block, r, k, error, V + r * ld_out, ld_out, n_rows, scratch, used,
-                               scratch + n_rows * (PANEL + 1))
+                               scratch + n_rows * (PANEL + 1) + SPARE)
         start_p = start + p * layout.n_features * layout.n_start if start != NULL else NULL
         second_p = second + p * size if second != NULL else NULL
         if floating is float:

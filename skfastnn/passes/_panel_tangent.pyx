@@ -18,7 +18,7 @@ from libc.string cimport memset
 
 from skfastnn.passes._by_feature cimport FeatureLists, feature_entries
 from skfastnn.passes._pairs cimport PairLists, sum_over_blocks
-from skfastnn.passes._panels cimport PANEL, Layout, layout_of, spread_signals
+from skfastnn.passes._panels cimport PANEL, SPARE, Layout, layout_of, spread_signals
 
 cdef extern from "tangent_kernels.h":
     void changed_output_f32(
@@ -44,7 +44,7 @@ cdef extern from "panel_kernels.h":
 cdef struct Scratch:
     uint8_t* used                 # (n_rows,) vectors of a row that hold signals
     void* tile                    # (n_rows, 64) signals, then changes of pre-activations
-    void* column                  # (n_rows,) those of one neuron; spread_signals wants it behind the tile
+    void* column                  # (n_rows + SPARE,) those of one neuron; spread_signals wants it behind the tile
     void* change_c                # (64,)
     void* change_v                # (64, ld_out)
     void* change_w                # (n_features, 64)
@@ -149,14 +149,15 @@ cdef int _allocate(
     Scratch* scratch, Py_ssize_t n_rows, Py_ssize_t ld_out, Py_ssize_t n_features, Py_ssize_t itemsize,
 ) noexcept nogil:
     """Return -1 when memory is short."""
-    cdef char* numbers = <char*> malloc((n_rows * (PANEL + 1) + (1 + ld_out + n_features) * PANEL) * itemsize)
+    cdef char* numbers = <char*> malloc(
+        (n_rows * (PANEL + 1) + SPARE + (1 + ld_out + n_features) * PANEL) * itemsize)
     scratch.used = <uint8_t*> malloc(n_rows + 1)
     scratch.tile = numbers
     if numbers == NULL or scratch.used == NULL:
         _free(scratch)
         return -1
     scratch.column = numbers + n_rows * PANEL * itemsize
-    scratch.change_c = <char*> scratch.column + n_rows * itemsize
+    scratch.change_c = <char*> scratch.column + (n_rows + SPARE) * itemsize
     scratch.change_v = <char*> scratch.change_c + PANEL * itemsize
     scratch.change_w = <char*> scratch.change_v + PANEL * ld_out * itemsize
     return 0

@@ -212,9 +212,9 @@ cdef int _sgd_block(
     cdef Py_ssize_t n_rows = layout.X.n_rows
     cdef floating grad_c
     cdef floating* velocity_vr
-    cdef floating* scratch = <floating*> malloc((n_rows * (PANEL + 1) + ld_out) * sizeof(floating))
+    cdef floating* scratch = <floating*> malloc((n_rows * (PANEL + 1) + SPARE + ld_out) * sizeof(floating))
     cdef uint8_t* used = <uint8_t*> malloc(max(n_rows, 1))
-    cdef floating* grad_v = scratch + n_rows * (PANEL + 1)
+    cdef floating* grad_v = scratch + n_rows * (PANEL + 1) + SPARE
     if scratch == NULL or used == NULL:
         free(scratch)
         free(used)
@@ -246,7 +246,7 @@ cdef int _sgd_block(
 cdef floating spread_signals(
     PairLists pairs, Py_ssize_t block, Py_ssize_t r, Py_ssize_t column, const floating* error, const floating* v,
     Py_ssize_t ld_out, Py_ssize_t n_rows,
-    floating* scratch,            # INOUT (n_rows, 64) signals by row, and room for those of one neuron
+    floating* scratch,            # INOUT (n_rows, 64) signals by row; behind it room for one neuron's and SPARE
     uint8_t* used,                # INOUT (n_rows,) vectors of a row that hold signals, as bits
     floating* grad_v,             # OUT   (ld_out,) gradient of the output weights
 ) noexcept nogil:
@@ -319,9 +319,9 @@ cdef int _adam_block(
     cdef floating* mean_vr
     cdef floating* square_vr
     cdef const floating* start_p
-    cdef floating* scratch = <floating*> malloc((n_rows * (PANEL + 1) + ld_out) * sizeof(floating))
+    cdef floating* scratch = <floating*> malloc((n_rows * (PANEL + 1) + SPARE + ld_out) * sizeof(floating))
     cdef uint8_t* used = <uint8_t*> malloc(max(n_rows, 1))
-    cdef floating* grad_v = scratch + n_rows * (PANEL + 1)
+    cdef floating* grad_v = scratch + n_rows * (PANEL + 1) + SPARE
     if scratch == NULL or used == NULL:
         free(scratch)
         free(used)

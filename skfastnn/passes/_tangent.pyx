@@ -23,6 +23,7 @@ from libc.string cimport memset
 from skfastnn.passes._pairs cimport PairLists, sum_over_blocks
 
 cdef extern from "tangent_kernels.h":
+    int SPARE
     void tangent_neuron_f32(
         const float*, Py_ssize_t, Py_ssize_t, const int32_t*, const float*, int32_t, const float*, float,
         const float*, const float*, Py_ssize_t, float*, float*) noexcept nogil
@@ -132,7 +133,7 @@ cdef int _jacobian_block(
     cdef Py_ssize_t last = min((block + 1) * pairs.block_size, pairs.n_neurons)
     cdef const int32_t* row
     cdef const floating* value
-    cdef floating* scratch = <floating*> malloc(n_rows * sizeof(floating))
+    cdef floating* scratch = <floating*> malloc((n_rows + SPARE) * sizeof(floating))
     if scratch == NULL:
         return -1
     memset(output, 0, n_rows * ld_out * sizeof(floating))
@@ -159,7 +160,7 @@ cdef int _transpose_block(
     cdef Py_ssize_t last = min((block + 1) * pairs.block_size, pairs.n_neurons)
     cdef const int32_t* row
     cdef const floating* value
-    cdef floating* scratch = <floating*> malloc(n_rows * sizeof(floating))
+    cdef floating* scratch = <floating*> malloc((n_rows + SPARE) * sizeof(floating))
     if scratch == NULL:
         return -1
     for r in range(block * pairs.block_size, last):
@@ -183,7 +184,7 @@ cdef int _gram_block(
     cdef Py_ssize_t last = min((block + 1) * pairs.block_size, pairs.n_neurons)
     cdef const int32_t* row
     cdef const floating* value
-    cdef floating* scratch = <floating*> malloc((ld + ld_out + n_rows) * sizeof(floating))
+    cdef floating* scratch = <floating*> malloc((ld + ld_out + n_rows + SPARE) * sizeof(floating))
     if scratch == NULL:
         return -1
     memset(output, 0, n_rows * ld_out * sizeof(floating))

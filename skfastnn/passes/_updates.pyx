@@ -26,6 +26,7 @@ from libc.stdlib cimport free, malloc
 from skfastnn.passes._pairs cimport PairLists
 
 cdef extern from "vector_kernels.h":
+    int SPARE
     void prefetch_row(const void*, Py_ssize_t) noexcept nogil
     ctypedef struct touch_f32:
         float displacement, velocity, change
@@ -224,7 +225,7 @@ cdef int _sgd_block(
     cdef const floating* error_r = error
     cdef floating* velocity_vr
     cdef Py_ssize_t before = pairs.n_before(block)
-    cdef floating* scratch = <floating*> malloc((ld + ld_out + n_rows) * sizeof(floating))
+    cdef floating* scratch = <floating*> malloc((ld + ld_out + n_rows + SPARE) * sizeof(floating))
     if scratch == NULL:
         return -1
     for r in range(block * pairs.block_size, last):
@@ -275,7 +276,7 @@ cdef int _adam_block(
     cdef Py_ssize_t before = pairs.n_before(block)
     cdef touch_f32 touch32
     cdef touch_f64 touch64
-    cdef floating* scratch = <floating*> malloc((ld + ld_out + n_rows) * sizeof(floating))
+    cdef floating* scratch = <floating*> malloc((ld + ld_out + n_rows + SPARE) * sizeof(floating))
     if scratch == NULL:
         return -1
     for r in range(block * pairs.block_size, last):

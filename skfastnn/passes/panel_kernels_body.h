@@ -1,7 +1,6 @@
 /* Included by panel_kernels.h once per floating type: REAL, LANES and NAME are set there. */
 
 #define VEC NAME(vec)
-#define QUAD NAME(quad)
 #define LOAD(p) (*(const VEC *)(p))
 #define STORE(p, v) (*(VEC *)(p) = (v))
 #define N_VECTORS (PANEL / LANES)
@@ -138,8 +137,8 @@ VECTOR_CLONES static void NAME(panel_adam)(
     }
 }
 
-/* derivative += <weights of the entry, signals of its row>, weights as in panel_forward. Four entries at a time, whose
- * sums make one vector. */
+/* derivative += <weights of the entry, signals of its row>, weights as in panel_forward. As many entries at a
+ * time as make one vector of sums. */
 VECTOR_CLONES static void NAME(panel_backward)(
     feature_entries X, const REAL *signal, const REAL *start, int n_start, const REAL *first, REAL a,
     const REAL *second, REAL b,
@@ -150,16 +149,21 @@ VECTOR_CLONES static void NAME(panel_backward)(
         if (j + AHEAD < X.n_present)
             NAME(ask_for)(X.feature[j + AHEAD], start, n_start, first, second);
         NAME(weights_of)(X.feature[j], start, n_start, first, a, second, b, w);
-        for (int64_t k = X.end[j]; k < X.end[j + 1]; k += 4) {
-            const int64_t left = X.end[j + 1] - k < 4 ? X.end[j + 1] - k : 4;
-            VEC sum[4];
-            for (int q = 0; q < 4; q++) {
-                const REAL *s = signal + (ptrdiff_t)X.row[k + (q < left ? q : left - 1)] * PANEL;
-                sum[q] = w[0] * LOAD(s);
-                for (int v = 1; v < N_VECTORS; v++)
-                    sum[q] += w[v] * LOAD(s + v * LANES);
+        for (int64_t k = X.end[j]; k < X.end[j + 1]; k += LANES) {
+            const int left = X.end[j + 1] - k < LANES ? (int)(X.end[j + 1] - k) : LANES;
+            VEC fold[LANES / 4], sum[4];
+            for (int g = 0; g < LANES; g += 4) {
+                for (int q = 0; q < 4; q++) {
+                    sum[q] = (VEC){0};
+                    if (g < left) {
+                        const REAL *s = signal + (ptrdiff_t)X.row[k + (g + q < left ? g + q : left - 1)] * PANEL;
+                        for (int v = 0; v < N_VECTORS; v++)
+                            sum[q] += w[v] * LOAD(s + v * LANES);
+                    }
+                }
+                fold[g / 4] = NAME(fold4)(sum[0], sum[1], sum[2], sum[3]);
             }
-            QUAD sums = NAME(sums4)(sum[0], sum[1], sum[2], sum[3]);
+            const VEC sums = NAME(sums_of_folds)(fold);
             for (int q = 0; q < left; q++)
                 derivative[k + q] += sums[q];
         }
@@ -167,7 +171,6 @@ VECTOR_CLONES static void NAME(panel_backward)(
 }
 
 #undef VEC
-#undef QUAD
 #undef LOAD
 #undef STORE
 #undef N_VECTORS

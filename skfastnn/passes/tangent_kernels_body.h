@@ -1,7 +1,6 @@
 /* Included by tangent_kernels.h once per floating type: REAL, LANES and NAME are set there. */
 
 #define VEC NAME(vec)
-#define QUAD NAME(quad)
 #define LOAD(p) (*(const VEC *)(p))
 #define STORE(p, v) (*(VEC *)(p) = (v))
 
@@ -25,17 +24,12 @@ INLINE void NAME(add_change)(
 INLINE void NAME(tangent_output)(
     const REAL *X, ptrdiff_t ld_x, ptrdiff_t n, const int32_t *row, const REAL *value, int32_t count,
     const REAL *change_w, REAL change_c, const REAL *v, const REAL *change_v, ptrdiff_t ld_out,
-    REAL *change,             /* OUT   (count,) change of the pre-activations */
+    REAL *change,             /* OUT   (count,), and SPARE more, change of the pre-activations */
     REAL *output              /* INOUT (n_rows, ld_out) */
 ) {
-    for (int32_t i = 0; i < count; i += 4) {
-        int32_t left = count - i < 4 ? count - i : 4;
-        const REAL *x[4];
-        for (int q = 0; q < 4; q++)
-            x[q] = X + row[i + (q < left ? q : left - 1)] * ld_x;
-        QUAD z = NAME(dot4)(change_w, x[0], x[1], x[2], x[3], n) + change_c;
-        for (int q = 0; q < left; q++)
-            change[i + q] = z[q];
+    for (int32_t i = 0; i < count; i += LANES) {
+        const int32_t left = count - i < LANES ? count - i : LANES;
+        STORE(change + i, NAME(dots)(change_w, X, ld_x, n, row + i, left) + change_c);
     }
     NAME(add_change)(row, change, value, count, v, change_v, ld_out, output);
 }
@@ -59,7 +53,7 @@ VECTOR_CLONES static void NAME(tangent_neuron)(
     NAME(tangent_output)(X, ld_x, n, row, value, count, change_w, change_c, v, change_v, ld_out, scratch, output);
 }
 
-/* J' u for one neuron; scratch (count,). Returns the part of the intercept. */
+/* J' u for one neuron; scratch (count + SPARE,). Returns the part of the intercept. */
 VECTOR_CLONES static REAL NAME(cotangent_neuron)(
     const REAL *X, ptrdiff_t ld_x, ptrdiff_t n, const int32_t *row, const REAL *value, int32_t count, const REAL *u,
     const REAL *v, ptrdiff_t ld_out, REAL *scratch, REAL *change_w, REAL *change_v
@@ -67,7 +61,7 @@ VECTOR_CLONES static REAL NAME(cotangent_neuron)(
     return NAME(gradient)(X, ld_x, n, row, value, count, u, v, ld_out, scratch, change_w, change_v);
 }
 
-/* J J' u for one neuron: what J' u gives stays in scratch (n + ld_out + count,), which the caches hold. */
+/* J J' u for one neuron: what J' u gives stays in scratch (n + ld_out + count + SPARE,), which the caches hold. */
 VECTOR_CLONES static void NAME(gram_neuron)(
     const REAL *X, ptrdiff_t ld_x, ptrdiff_t n, const int32_t *row, const REAL *value, int32_t count, const REAL *u,
     const REAL *v, ptrdiff_t ld_out, int with_output, REAL *scratch, REAL *output
@@ -81,6 +75,5 @@ VECTOR_CLONES static void NAME(gram_neuron)(
 }
 
 #undef VEC
-#undef QUAD
 #undef LOAD
 #undef STORE

@@ -22,10 +22,13 @@
 #define INLINE static inline __attribute__((always_inline))
 
 #if defined(__clang__) || __GNUC__ >= 12
-#define SHUFFLE4(a, b, i, j, k, l, MASK) __builtin_shufflevector(a, b, i, j, k, l)
+#define SHUFFLE(a, b, MASK, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 #else
-#define SHUFFLE4(a, b, i, j, k, l, MASK) __builtin_shuffle(a, b, (MASK){i, j, k, l})
+#define SHUFFLE(a, b, MASK, ...) __builtin_shuffle(a, b, (MASK){__VA_ARGS__})
 #endif
+
+/* Numbers that kernels may write behind the last one of a list: the rest of a vector. */
+#define SPARE 16
 
 /* Ask for a row of weights that the next neuron needs while this one computes: rows come from memory once per batch,
  * and the processor does not look that far ahead by itself. */
@@ -48,21 +51,21 @@ typedef struct {
 #define REAL float
 #define LANES 16
 #define NAME(x) x##_f32
-#define MASK4 int32_t
+#define LANE_BITS int32_t
 #include "vector_kernels_body.h"
 #undef REAL
 #undef LANES
 #undef NAME
-#undef MASK4
+#undef LANE_BITS
 
 #define REAL double
 #define LANES 8
 #define NAME(x) x##_f64
-#define MASK4 int64_t
+#define LANE_BITS int64_t
 #include "vector_kernels_body.h"
 #undef REAL
 #undef LANES
 #undef NAME
-#undef MASK4
+#undef LANE_BITS
 
 #endif

@@ -1,45 +1,69 @@
-/* Included by vector_kernels.h once per floating type: REAL, LANES, NAME and MASK4 are set there. */
+/* Included by vector_kernels.h once per floating type: REAL, LANES, NAME and LANE_BITS are set there. */
 
 typedef REAL NAME(vec) __attribute__((vector_size(64), aligned(sizeof(REAL)), may_alias));
-typedef REAL NAME(quad) __attribute__((vector_size(4 * sizeof(REAL)), aligned(sizeof(REAL)), may_alias));
-typedef MASK4 NAME(mask) __attribute__((vector_size(4 * sizeof(REAL))));
-typedef MASK4 NAME(bits) __attribute__((vector_size(64)));
+typedef LANE_BITS NAME(bits) __attribute__((vector_size(64)));
 #define VEC NAME(vec)
-#define QUAD NAME(quad)
+#define BITS NAME(bits)
 #define LOAD(p) (*(const VEC *)(p))
 #define STORE(p, v) (*(VEC *)(p) = (v))
 
-/* four lanes whose sum is the sum of all lanes */
-INLINE QUAD NAME(fold)(VEC a) {
-    union { VEC v; QUAD q[LANES / 4]; } u = {a};
+/* Sums of as many vectors as a vector has lanes are a transposition with additions on the way, in two stages: `fold4`
+ * of four vectors each, and `sums_of_folds`, which needs LANES / 4 of those. */
 #if LANES == 16
-    return (u.q[0] + u.q[1]) + (u.q[2] + u.q[3]);
-#else
-    return u.q[0] + u.q[1];
-#endif
+INLINE VEC NAME(fold4)(VEC a0, VEC a1, VEC a2, VEC a3) {
+    VEC p = SHUFFLE(a0, a1, BITS, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29)
+        + SHUFFLE(a0, a1, BITS, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31);
+    VEC q = SHUFFLE(a2, a3, BITS, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29)
+        + SHUFFLE(a2, a3, BITS, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31);
+    return SHUFFLE(p, q, BITS, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29)
+        + SHUFFLE(p, q, BITS, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
 }
 
-/* the sums of four vectors, as one quad: a 4 x 4 transposition with additions on the way */
-INLINE QUAD NAME(sums4)(VEC a0, VEC a1, VEC a2, VEC a3) {
-    QUAD s0 = NAME(fold)(a0), s1 = NAME(fold)(a1), s2 = NAME(fold)(a2), s3 = NAME(fold)(a3);
-    QUAD p = SHUFFLE4(s0, s1, 0, 4, 1, 5, NAME(mask)) + SHUFFLE4(s0, s1, 2, 6, 3, 7, NAME(mask));
-    QUAD q = SHUFFLE4(s2, s3, 0, 4, 1, 5, NAME(mask)) + SHUFFLE4(s2, s3, 2, 6, 3, 7, NAME(mask));
-    return SHUFFLE4(p, q, 0, 1, 4, 5, NAME(mask)) + SHUFFLE4(p, q, 2, 3, 6, 7, NAME(mask));
+INLINE VEC NAME(sums_of_folds)(const VEC *fold) {
+    VEC p = SHUFFLE(fold[0], fold[1], BITS, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23)
+        + SHUFFLE(fold[0], fold[1], BITS, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
+    VEC q = SHUFFLE(fold[2], fold[3], BITS, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23)
+        + SHUFFLE(fold[2], fold[3], BITS, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
+    return SHUFFLE(p, q, BITS, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27)
+        + SHUFFLE(p, q, BITS, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
 }
+#else
+INLINE VEC NAME(fold4)(VEC a0, VEC a1, VEC a2, VEC a3) {
+    VEC p = SHUFFLE(a0, a1, BITS, 0, 8, 2, 10, 4, 12, 6, 14) + SHUFFLE(a0, a1, BITS, 1, 9, 3, 11, 5, 13, 7, 15);
+    VEC q = SHUFFLE(a2, a3, BITS, 0, 8, 2, 10, 4, 12, 6, 14) + SHUFFLE(a2, a3, BITS, 1, 9, 3, 11, 5, 13, 7, 15);
+    return SHUFFLE(p, q, BITS, 0, 1, 2, 3, 8, 9, 10, 11) + SHUFFLE(p, q, BITS, 4, 5, 6, 7, 12, 13, 14, 15);
+}
+
+INLINE VEC NAME(sums_of_folds)(const VEC *fold) {
+    return SHUFFLE(fold[0], fold[1], BITS, 0, 1, 4, 5, 8, 9, 12, 13)
+        + SHUFFLE(fold[0], fold[1], BITS, 2, 3, 6, 7, 10, 11, 14, 15);
+}
+#endif
 
 INLINE REAL NAME(sum)(VEC a) {
-    QUAD q = NAME(fold)(a);
-    return (q[0] + q[1]) + (q[2] + q[3]);
+    const VEC zero = {0};
+    VEC fold[LANES / 4] = {NAME(fold4)(a, zero, zero, zero)};
+    return NAME(sums_of_folds)(fold)[0];
 }
 
 /* lane by lane: `yes` where the condition is not zero, else `no` */
 INLINE VEC NAME(where)(VEC condition, VEC yes, VEC no) {
-    NAME(bits) mask = (NAME(bits))(condition != (VEC){0});
-    return (VEC)(((NAME(bits))yes & mask) | ((NAME(bits))no & ~mask));
+    BITS mask = (BITS)(condition != (VEC){0});
+    return (VEC)(((BITS)yes & mask) | ((BITS)no & ~mask));
 }
 
-/* inner products of w with four rows; four because w is then loaded once for four multiplications */
-INLINE QUAD NAME(dot4)(const REAL *w, const REAL *x0, const REAL *x1, const REAL *x2, const REAL *x3, ptrdiff_t n) {
+/* the first `left` lanes of a vector, zero behind */
+INLINE VEC NAME(first_lanes)(VEC a, int32_t left) {
+#if LANES == 16
+    const BITS lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+#else
+    const BITS lane = {0, 1, 2, 3, 4, 5, 6, 7};
+#endif
+    return (VEC)((BITS)a & (BITS)(lane < left));
+}
+
+/* `fold4` of the products of w with four rows: w is loaded once for four multiplications */
+INLINE VEC NAME(products4)(const REAL *w, const REAL *x0, const REAL *x1, const REAL *x2, const REAL *x3, ptrdiff_t n) {
     VEC a0 = {0}, a1 = {0}, a2 = {0}, a3 = {0};
     for (ptrdiff_t j = 0; j < n; j += LANES) {
         VEC v = LOAD(w + j);
@@ -48,7 +72,26 @@ INLINE QUAD NAME(dot4)(const REAL *w, const REAL *x0, const REAL *x1, const REAL
         a2 += v * LOAD(x2 + j);
         a3 += v * LOAD(x3 + j);
     }
-    return NAME(sums4)(a0, a1, a2, a3);
+    return NAME(fold4)(a0, a1, a2, a3);
+}
+
+/* Inner products of w with up to LANES rows of X, one a lane; lanes behind `left` hold anything that rows give. */
+INLINE VEC NAME(dots)(
+    const REAL *w, const REAL *X, ptrdiff_t ld, ptrdiff_t n, const int32_t *row, int32_t left
+) {
+    VEC fold[LANES / 4];
+    for (int g = 0; g < LANES / 4; g++) {
+        const int32_t *r = row + 4 * g, more = left - 4 * g;
+        if (more >= 4)
+            fold[g] = NAME(products4)(w, X + r[0] * ld, X + r[1] * ld, X + r[2] * ld, X + r[3] * ld, n);
+        else if (more > 0) /* a short group repeats its first row: those loads hit the cache */
+            fold[g] = NAME(products4)(
+                w, X + r[0] * ld, X + r[more > 1] * ld, X + r[more > 2 ? 2 : 0] * ld, X + r[0] * ld, n
+            );
+        else
+            fold[g] = (VEC){0};
+    }
+    return NAME(sums_of_folds)(fold);
 }
 
 /* The weights of one neuron where they are now: start + share * (anchor + displacement) + run * velocity. anchor and
@@ -93,41 +136,6 @@ INLINE void NAME(add_output)(
             }
 }
 
-/* Verify the candidates of one neuron and add what fires to the output.
- * The rows on which the neuron fires go to fired_row, in the order they came, and its activations to value, both with
- * room for one more than count. output has stride ld_out; with one output no padding is used. Returns the fired count. */
-VECTOR_CLONES static int32_t NAME(forward_neuron)(
-    const REAL *w,            /* IN    (n,) weights */
-    const REAL *X,            /* IN    rows of the batch, ld_x apart */
-    ptrdiff_t ld_x,
-    ptrdiff_t n,
-    const int32_t *row,       /* IN    (count,) candidates */
-    int32_t count,
-    REAL c,                   /* intercept */
-    const REAL *v,            /* IN    (ld_out,) output weights of the neuron */
-    ptrdiff_t ld_out,
-    REAL *output,             /* INOUT (n_rows, ld_out) */
-    int32_t *fired_row,       /* OUT   (count + 1,) */
-    REAL *value               /* OUT   (count + 1,) */
-) {
-    int32_t fired = 0;
-    for (int32_t i = 0; i < count; i += 4) {
-        int32_t left = count - i < 4 ? count - i : 4;
-        int32_t r[4];
-        QUAD z;
-        for (int q = 0; q < 4; q++)          /* a short group repeats its last row: those loads hit the cache */
-            r[q] = row[i + (q < left ? q : left - 1)];
-        z = NAME(dot4)(w, X + r[0] * ld_x, X + r[1] * ld_x, X + r[2] * ld_x, X + r[3] * ld_x, n) + c;
-        for (int q = 0; q < left; q++) {     /* written always, counted when it fires: no branch to mispredict */
-            fired_row[fired] = r[q];
-            value[fired] = z[q];
-            fired += z[q] > 0;
-        }
-    }
-    NAME(add_output)(fired_row, value, fired, v, ld_out, output);
-    return fired;
-}
-
 /* The pairs of one neuron are verified already: only the output is added. */
 VECTOR_CLONES static void NAME(output_neuron)(
     const int32_t *row, const REAL *value, int32_t count, const REAL *v, ptrdiff_t ld_out, REAL *output
@@ -135,19 +143,28 @@ VECTOR_CLONES static void NAME(output_neuron)(
     NAME(add_output)(row, value, count, v, ld_out, output);
 }
 
-/* sum = sum_i weight[i] * rows[row[i]], a strip of n_vectors vectors held in registers */
+/* sum = sum_i weight[i] * rows[row[i]], a strip of n_vectors vectors held in registers, n_chains times: an addition
+ * waits for the one before it */
 INLINE void NAME(weighted_strip)(
     const REAL *rows, ptrdiff_t ld, const int32_t *row, const REAL *weight, int32_t count, REAL *sum,
-    const int n_vectors
+    const int n_vectors, const int n_chains
 ) {
     VEC total[8];
-    for (int j = 0; j < n_vectors; j++)
+    for (int j = 0; j < n_chains * n_vectors; j++)
         total[j] = (VEC){0};
-    for (int32_t i = 0; i < count; i++) {
-        const REAL *x = rows + row[i] * ld;
+    int32_t i = 0;
+    for (; i + n_chains <= count; i += n_chains)
+        for (int q = 0; q < n_chains; q++) {
+            const REAL *x = rows + row[i + q] * ld;
+            for (int j = 0; j < n_vectors; j++)
+                total[q * n_vectors + j] += weight[i + q] * LOAD(x + j * LANES);
+        }
+    for (; i < count; i++)
         for (int j = 0; j < n_vectors; j++)
-            total[j] += weight[i] * LOAD(x + j * LANES);
-    }
+            total[j] += weight[i] * LOAD(rows + row[i] * ld + j * LANES);
+    for (int q = 1; q < n_chains; q++)
+        for (int j = 0; j < n_vectors; j++)
+            total[j] += total[q * n_vectors + j];
     for (int j = 0; j < n_vectors; j++)
         STORE(sum + j * LANES, total[j]);
 }
@@ -157,11 +174,11 @@ INLINE void NAME(weighted_rows)(
 ) {
     ptrdiff_t j = 0;
     for (; j + 8 * LANES <= n; j += 8 * LANES)
-        NAME(weighted_strip)(rows + j, ld, row, weight, count, sum + j, 8);
+        NAME(weighted_strip)(rows + j, ld, row, weight, count, sum + j, 8, 1);
     for (; j + 4 * LANES <= n; j += 4 * LANES)
-        NAME(weighted_strip)(rows + j, ld, row, weight, count, sum + j, 4);
+        NAME(weighted_strip)(rows + j, ld, row, weight, count, sum + j, 4, 2);
     for (; j < n; j += LANES)
-        NAME(weighted_strip)(rows + j, ld, row, weight, count, sum + j, 1);
+        NAME(weighted_strip)(rows + j, ld, row, weight, count, sum + j, 1, 4);
 }
 
 /* Signals of one neuron, the derivatives by its pre-activations on the rows it fired on, and the gradient of its
@@ -169,7 +186,7 @@ INLINE void NAME(weighted_rows)(
  * below another, ld_out is 0 and error (count,) holds the signals. Returns the gradient of the intercept. */
 INLINE REAL NAME(signals)(
     const int32_t *row, const REAL *value, int32_t count, const REAL *error, const REAL *v, ptrdiff_t ld_out,
-    REAL *signal,             /* OUT   (count,) */
+    REAL *signal,             /* OUT   (count,), and SPARE more */
     REAL *grad_v              /* OUT   (ld_out,) */
 ) {
     REAL grad_c = 0;
@@ -185,16 +202,15 @@ INLINE REAL NAME(signals)(
         }
         grad_v[0] = s;
     } else {
-        for (int32_t i = 0; i < count; i += 4) {
-            int32_t left = count - i < 4 ? count - i : 4;
-            const REAL *e[4];
-            for (int q = 0; q < 4; q++)
-                e[q] = error + row[i + (q < left ? q : left - 1)] * ld_out;
-            QUAD g = NAME(dot4)(v, e[0], e[1], e[2], e[3], ld_out);
-            for (int q = 0; q < left; q++)
-                signal[i + q] = g[q];
+        VEC total = {0};
+        for (int32_t i = 0; i < count; i += LANES) {
+            const int32_t left = count - i < LANES ? count - i : LANES;
+            VEC s = NAME(first_lanes)(NAME(dots)(v, error, ld_out, ld_out, row + i, left), left);
+            STORE(signal + i, s);
+            total += s;
         }
         NAME(weighted_rows)(error, ld_out, ld_out, row, value, count, grad_v);
+        return NAME(sum)(total);
     }
     for (int32_t i = 0; i < count; i++)
         grad_c += signal[i];
@@ -202,7 +218,7 @@ INLINE REAL NAME(signals)(
 }
 
 /* Gradient of one neuron from the rows it fired on: weights (n,), output weights (ld_out,), intercept (returned).
- * signal (count,) is scratch. */
+ * signal (count,), and SPARE more, is scratch. */
 INLINE REAL NAME(gradient)(
     const REAL *X, ptrdiff_t ld_x, ptrdiff_t n, const int32_t *row, const REAL *value, int32_t count,
     const REAL *error, const REAL *v, ptrdiff_t ld_out, REAL *signal, REAL *grad_w, REAL *grad_v
@@ -389,6 +405,6 @@ VECTOR_CLONES static void NAME(adam_neuron)(
 }
 
 #undef VEC
-#undef QUAD
+#undef BITS
 #undef LOAD
 #undef STORE

@@ -24,9 +24,9 @@ PROJECTION_PATH = 0.1
 # A neuron is refreshed when the verifications it wasted since its last refresh outnumber the rows by this factor, by
 # which time they have cost about as much as the refresh does: whatever comes, at most twice the cost of knowing it
 # beforehand. Where lists stand, a refresh also costs the lists of 64 neurons.
-WASTE_PER_ROW, WASTE_PER_ROW_STANDING = 1.5, 8.0
+WASTE_PER_ROW, WASTE_PER_ROW_STANDING = 1.5, 16.0
 # Room for lists that stand for several steps: more of it renews fewer and verifies more.
-STANDING_GROWTH, STANDING_SKIN = 1.1, 0.02
+STANDING_GROWTH, STANDING_SKIN = 1.1, 0.04
 # Neurons are refreshed together, so that the rows are normalised once for many.
 MIN_REFRESH = 128
 # Rows and draws of a tile of correlations while leaves are written.
