@@ -52,3 +52,12 @@ def catch_up(
     pending: NDArray[np.float64],
     n_threads: int,
 ) -> None: ...
+def movement_bounds(
+    norms: NDArray[np.float64],
+    anchor_norms: NDArray[np.float64],
+    touched: NDArray[np.int64],
+    step: int,
+    pending: NDArray[np.float64],
+    drift: NDArray[np.float64],
+    unsettled: NDArray[np.float64],
+) -> None: ...

@@ -19,7 +19,7 @@
 
 from cython cimport floating
 from cython.parallel cimport prange
-from libc.math cimport sqrt
+from libc.math cimport fabs, sqrt
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.stdlib cimport free, malloc
 
@@ -158,6 +158,30 @@ def adam_step(
                               &c_state[0, 0], &V[0, 0], mean_v, square_v, &start_V[0, 0], &norms[0, 0], &rule)
     if status:
         raise MemoryError("no memory for the scratch of the update")
+
+
+def movement_bounds(
+    const double[:, ::1] norms,             # IN    (n_neurons, 3)
+    const double[::1] anchor_norms,         # IN    (n_neurons,)
+    const int64_t[::1] touched,             # IN    (n_neurons,)
+    int64_t step,
+    const double[:, ::1] pending,           # IN    (n_delays, 4)
+    double[::1] drift,                      # OUT   (n_neurons,) bounds on the displacement, pending steps included
+    double[::1] unsettled,                  # OUT   (n_neurons,) bounds on the movement of pending steps
+):
+    """Bound how far each neuron is from its reference."""
+    cdef Py_ssize_t r
+    cdef const double* a
+    if step - _earliest(touched) >= pending.shape[0]:
+        raise ValueError("pending must cover the delays of all neurons")
+    if not (norms.shape[0] == anchor_norms.shape[0] == touched.shape[0] == drift.shape[0] == unsettled.shape[0]):
+        raise ValueError("arrays must have an entry per neuron")
+    for r in range(norms.shape[0]):
+        a = &pending[step - touched[r], 0]
+        # the closed form is rounded to the precision of the weights
+        unsettled[r] = (1 + 1e-5) * (
+            fabs(a[1]) * norms[r, 1] + fabs(a[0] - 1) * (norms[r, 0] + anchor_norms[r]))
+        drift[r] = norms[r, 0] + unsettled[r]
 
 
 def catch_up(

@@ -9,6 +9,7 @@ from skfastnn.passes._blas import matmul_nt
 from skfastnn.passes._pairs import PairLists
 from skfastnn.search._contract import SearchEngine
 from skfastnn.search._lazy_tree import GROUP_SIZE, query, write_first_leaves, write_leaves
+from skfastnn.search._tree_bounds import note_waste, renew_standing, set_bounds
 
 # Leaves reach down to this far below the threshold, in standard deviations of the pre-activations; what is above the
 # threshold by 255 steps less this far counts as open.
@@ -86,7 +87,11 @@ class CorrelationTreeSearch(SearchEngine):
     def candidates(self, batch, solver):
         norms = (batch.norms * (1 + 1e-5)).astype(np.float32)
         movement = solver.movement()
-        drift = self._bounds(movement, norms.max())
+        drift = np.empty_like(movement.drift)
+        set_bounds(
+            movement.drift, self.network.c_state, self.foot, self.relative_rounding, self.longest_reference,
+            norms.max(), drift, self.drift, self.threshold,
+        )  # fmt: skip
         projected = self._groups_to_project(drift, norms.max())
         norms_outside, x_inside = norms, np.zeros((norms.size, self.inside.shape[1]), dtype=np.float32)
         if projected.any():
@@ -98,55 +103,34 @@ class CorrelationTreeSearch(SearchEngine):
             wanted = self._renew_standing(batch.index)
             drift, threshold = self.standing_drift, self.standing_threshold
         else:
-            wanted = np.ones(self.n_groups, dtype=bool)
+            wanted = np.ones(self.n_groups, dtype=np.uint8)
             drift, threshold = self.drift, self.threshold
             self.standing_drift[:] = -1
         query(
             self.leaves, self.pairs, batch.index, norms, norms_outside, x_inside, threshold, drift, self.inside,
-            projected.view(np.uint8), wanted.view(np.uint8), self.n_threads,
+            projected.view(np.uint8), wanted, self.n_threads,
         )  # fmt: skip
         self.counters["visited"] += norms.size * int(wanted.sum()) * GROUP_SIZE
-        self.n_candidates = self.pairs.counts()
-        total = int(self.n_candidates.sum())
+        total = self.pairs.total
         self.counters["candidates"] += total
         self.counters["dot_products"] += total
         return self.pairs
 
     def moved(self, fired, solver):
         super().moved(fired, solver)
-        self.waste += self.n_candidates - fired.counts()
         factor = WASTE_PER_ROW_STANDING if self.standing_drift[0] >= 0 else WASTE_PER_ROW
-        due = np.flatnonzero(self.waste > factor * self.rows.n_samples)
+        due = note_waste(self.pairs, fired, self.waste, factor * self.rows.n_samples)
         if due.size >= min(MIN_REFRESH, max(1, self.network.n_neurons // 32)):
             self._refresh(due, solver)
 
     def _renew_standing(self, index):
-        """Widen the bounds of groups that left them; return which groups that are.
-
-        Rows that pass at some drift and threshold pass at a larger drift and a lower threshold too, so a list made
-        with room to spare is a superset for as long as its neurons stay inside.
-        """
+        """Widen the bounds of groups that left them; return which groups that are."""
         if not np.array_equal(index, self.standing_index):
             self.standing_index = index.copy()
             self.standing_drift[:] = -1
-        left = (self.drift > self.standing_drift) | (self.threshold < self.standing_threshold)
-        groups = left.reshape(-1, GROUP_SIZE).any(axis=1)
-        renewed = np.repeat(groups, GROUP_SIZE)
-        self.standing_drift[renewed] = self.drift[renewed] * STANDING_GROWTH + STANDING_SKIN
-        self.standing_threshold[renewed] = self.threshold[renewed] - STANDING_SKIN
-        return groups
-
-    def _bounds(self, movement, largest_norm):
-        """Set thresholds and drifts for the query; return the drifts."""
-        # the rounding of a pre-activation grows with the norms of what is multiplied
-        drift = movement.drift * (1 + 1e-5 + self.relative_rounding)
-        drift += self.relative_rounding * self.longest_reference
-        m = self.network.n_neurons
-        self.drift[:m] = drift * (1 + 1e-6)
-        lowest = -self.network.c_state[:, 0] - self.foot
-        # the comparison is carried out in float32
-        self.threshold[:m] = lowest - 1e-6 * (np.abs(lowest) + drift * largest_norm + 4)
-        return drift
+        return renew_standing(
+            self.drift, self.threshold, self.standing_drift, self.standing_threshold, STANDING_GROWTH, STANDING_SKIN
+        )
 
     def _refresh(self, neurons, solver):
         """Take the present weights of some neurons as their reference and write their leaves anew."""

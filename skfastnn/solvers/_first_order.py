@@ -9,7 +9,7 @@ moments and the weights of a silent neuron stand still.
 import numpy as np
 
 from skfastnn._network import aligned_zeros
-from skfastnn.passes._updates import adam_step, catch_up, sgd_step
+from skfastnn.passes._updates import adam_step, catch_up, movement_bounds, sgd_step
 from skfastnn.solvers._contract import Movement, NothingPending, Solver
 
 # Silent neurons are brought up to date after this many steps at the latest.
@@ -73,15 +73,11 @@ class MomentumSGD(FirstOrder):
 
     def movement(self):
         """Return certified bounds on the movement since the references, as a `Movement`."""
-        norm, velocity = self.norms[:, 0], self.norms[:, 1]
-        late = np.flatnonzero(self.delay)
-        pending = np.zeros_like(norm)
-        if late.size:
-            matrices = self.pending[self.delay[late]]
-            lost = np.abs(matrices[:, 0] - 1)
-            pending[late] = np.abs(matrices[:, 1]) * velocity[late] + lost * (norm[late] + self.anchor_norms[late])
-            pending[late] *= 1 + 1e-5  # the closed form is rounded to the precision of the weights
-        return Movement(norm + pending, pending)
+        movement = Movement(*np.empty((2, self.network.n_neurons)))
+        movement_bounds(
+            self.norms, self.anchor_norms, self.touched, self.n_steps, self.pending, movement.drift, movement.pending
+        )
+        return movement
 
     def catch_up(self, neurons=None):
         """Carry out the pending movement of some neurons, or of all."""
