@@ -233,6 +233,14 @@ typedef struct {
     REAL displacement, velocity, change;
 } NAME(touch);
 
+INLINE void NAME(set_touch)(VEC displacement, VEC velocity, VEC change, NAME(touch) *norms) {
+    VEC fold[LANES / 4] = {NAME(fold4)(displacement, velocity, change, (VEC){0})};
+    VEC sums = NAME(sums_of_folds)(fold);
+    norms->displacement = sums[0];
+    norms->velocity = sums[1];
+    norms->change = sums[2];
+}
+
 /* One step of momentum for n numbers; start may be NULL (the displacement is then the distance from the start).
  * pending, if not NULL, is the 2 x 2 matrix of the silent steps before this one, as in catch_up_neuron. */
 INLINE void NAME(momentum_step)(
@@ -264,9 +272,7 @@ INLINE void NAME(momentum_step)(
         sum_v += vel * vel;
         sum_c += change * change;
     }
-    norms->displacement = NAME(sum)(sum_p);
-    norms->velocity = NAME(sum)(sum_v);
-    norms->change = NAME(sum)(sum_c);
+    NAME(set_touch)(sum_p, sum_v, sum_c, norms);
 }
 
 INLINE void NAME(root)(VEC *a) {
@@ -306,9 +312,7 @@ INLINE void NAME(adam_step)(
         sum_p += u * u;
         sum_c += change * change;
     }
-    norms->displacement = NAME(sum)(sum_p);
-    norms->velocity = 0;
-    norms->change = NAME(sum)(sum_c);
+    NAME(set_touch)(sum_p, (VEC){0}, sum_c, norms);
 }
 
 /* Steps of momentum without gradient but with the penalty, taken at once: the state (distance from the start u,
@@ -332,9 +336,7 @@ VECTOR_CLONES static void NAME(catch_up_neuron)(
         sum_v += new_v * new_v;
         sum_c += (new_p - u) * (new_p - u);
     }
-    norms->displacement = NAME(sum)(sum_p);
-    norms->velocity = NAME(sum)(sum_v);
-    norms->change = NAME(sum)(sum_c);
+    NAME(set_touch)(sum_p, sum_v, sum_c, norms);
 }
 
 /* One step of momentum on the intercept (c: value, velocity) and the output weights of one neuron. They are few, so
