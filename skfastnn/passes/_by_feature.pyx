@@ -88,18 +88,17 @@ def rows_by_feature(
     floating factor,
 ):
     """Return rows of a CSR matrix, multiplied by a factor, as `FeatureLists`."""
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i, n_present
     cdef int64_t k, to
     at_array = np.zeros(n_features, dtype=np.int64)
     cdef int64_t[::1] at = at_array
     for i in range(index.shape[0]):
         for k in range(indptr[index[i]], indptr[index[i] + 1]):
             at[indices[k]] += 1
-    features_array = np.flatnonzero(at_array).astype(np.int32)
-    ends_array = np.concatenate([[0], np.cumsum(at_array[features_array])])
-    rows_array = np.empty(ends_array[-1], dtype=np.int32)
-    data_array = np.empty(ends_array[-1], dtype=np.asarray(data).dtype)
-    at_array[features_array] = ends_array[:-1]
+    features_array, ends_array = np.empty(n_features, dtype=np.int32), np.empty(n_features + 1, dtype=np.int64)
+    n_present = _counts_to_places(at, features_array, ends_array)
+    rows_array = np.empty(ends_array[n_present], dtype=np.int32)
+    data_array = np.empty(ends_array[n_present], dtype=np.asarray(data).dtype)
     cdef int32_t[::1] rows = rows_array
     cdef floating[::1] numbers = data_array
     for i in range(index.shape[0]):
@@ -108,4 +107,22 @@ def rows_by_feature(
             rows[to] = <int32_t> i
             numbers[to] = factor * data[k]
             at[indices[k]] = to + 1
-    return FeatureLists((index.shape[0], n_features), features_array, ends_array, rows_array, data_array)
+    return FeatureLists(
+        (index.shape[0], n_features), features_array[:n_present], ends_array[:n_present + 1], rows_array, data_array
+    )
+
+
+cdef Py_ssize_t _counts_to_places(int64_t[::1] at, int32_t[::1] features, int64_t[::1] ends) noexcept:
+    """Turn counts into first places; list the features that are there, and return how many."""
+    cdef Py_ssize_t j
+    cdef Py_ssize_t n_present = 0
+    cdef int64_t count
+    ends[0] = 0
+    for j in range(at.shape[0]):
+        count = at[j]
+        at[j] = ends[n_present]
+        # written always, counted when there are entries: no branch to mispredict
+        features[n_present] = <int32_t> j
+        ends[n_present + 1] = ends[n_present] + count
+        n_present += count > 0
+    return n_present
