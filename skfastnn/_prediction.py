@@ -14,6 +14,7 @@ from skfastnn._threads import blas_threads, effective_n_threads
 from skfastnn.passes._boxes import LEAF_SIZE, BoxTree, spatial_order
 from skfastnn.passes._dense_output import dense_output
 from skfastnn.passes._reported_output import reported_output
+from skfastnn.passes._sparse_layer import entries_by_feature, sparse_layer
 
 # Rows from which prediction is shared out to threads by ourselves, instead of by the BLAS; and from which a tree pays,
 # whose boxes cost as much as some hundred rows.
@@ -22,6 +23,9 @@ MANY_ROWS = 1_024
 MAX_FEATURES_FOR_TREE, MIN_NEURONS_FOR_TREE = 16, 512
 # Share of the neurons that a row may look at: a look costs about two and a half times what it does in a matrix product.
 MAX_SHARE_FOR_TREE = 0.3
+# Share of activations other than zero up to which products with zeros are left out, and weights from which that pays
+# for turning the activations.
+MAX_SHARE_FOR_SPARSE, MIN_WEIGHTS_FOR_SPARSE = 0.15, 1 << 18
 # Rows on which the share is measured.
 PROBE_ROWS = 200
 
@@ -99,11 +103,22 @@ def _deep_output(X, coefs, intercepts):
     for part in gen_batches(X.shape[0], n_rows):
         H = X[part]
         for W, c in zip(coefs[:-1], intercepts[:-1], strict=True):
-            H = H @ W
-            H += c
-            np.maximum(H, 0, out=H)
+            H = _layer(H, W, c)
         out[part] = H @ coefs[-1] + intercepts[-1]
     return out
+
+
+def _layer(H, W, c):
+    """Return the activations of a layer for what comes from below: data, or activations of which few are not zero."""
+    few = isinstance(H, np.ndarray) and H.dtype == W.dtype and W.size >= MIN_WEIGHTS_FOR_SPARSE
+    if few and np.count_nonzero(H) <= MAX_SHARE_FOR_SPARSE * H.size:
+        out = np.empty((H.shape[0], W.shape[1]), dtype=W.dtype)
+        lists = entries_by_feature(np.ascontiguousarray(H))
+        sparse_layer(lists, lists.data, np.ascontiguousarray(W), np.ascontiguousarray(c), out, effective_n_threads())
+        return out
+    H = H @ W
+    H += c
+    return np.maximum(H, 0, out=H)
 
 
 def _chunks(X):

@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from scipy.special import softmax
 from sklearn import config_context
 
 from helpers import BOTH, SMALL, data_for
 from skfastnn import FastReLUClassifier, _prediction
 from skfastnn.passes._dense_output import dense_output
+from skfastnn.passes._sparse_layer import entries_by_feature, sparse_layer
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
@@ -79,3 +81,52 @@ def test_working_memory_bounds_the_chunks(stored, monkeypatch):
     with config_context(working_memory=0.25):
         assert_allclose(est._raw_output(stored(X)), by_hand(est, X), rtol=1e-9, atol=1e-9)
     assert sizes == [128]  # of 2 kB: 128 neurons, before and after
+
+
+# layers above the first
+
+
+@DTYPES
+@pytest.mark.parametrize("n_neurons", [1, 64, 150])
+@pytest.mark.parametrize("share", [0.0, 0.2, 1.0])
+def test_a_layer_for_sparse_activations(dtype, n_neurons, share):
+    rng = np.random.default_rng(0)
+    H = (rng.standard_normal((37, 20)) * (rng.random((37, 20)) < share)).astype(dtype)
+    W, c = rng.standard_normal((20, n_neurons)).astype(dtype), rng.standard_normal(n_neurons).astype(dtype)
+    lists = entries_by_feature(H)
+    assert_array_equal(lists.to_csr().toarray(), H)
+    results = []
+    for n_threads in (1, 2):
+        results.append(np.full((37, n_neurons), np.nan, dtype))
+        sparse_layer(lists, lists.data, W, c, results[-1], n_threads)
+    assert_array_equal(*results)
+    tolerance = 1e-4 if dtype == np.float32 else 1e-11
+    expected = np.maximum(H.astype(np.float64) @ W + c, 0)
+    assert_allclose(results[0], expected, rtol=tolerance, atol=tolerance)
+
+
+def test_layers_that_do_not_fit_are_refused():
+    lists = entries_by_feature(np.ones((3, 4)))
+    W, c, out = np.zeros((4, 5)), np.zeros(5), np.zeros((3, 5))
+    for arguments in ((np.zeros((3, 5)), c, out), (W, np.zeros(4), out), (W, c, np.zeros((3, 4))), (W, c, out[:2])):
+        with pytest.raises(ValueError, match=r"do not fit|one row per row"):
+            sparse_layer(lists, lists.data, *arguments, 1)
+
+
+@DTYPES
+def test_deep_prediction_does_not_depend_on_how_products_are_made(dtype, monkeypatch):
+    X, y = data_for(FastReLUClassifier, 300, dtype)
+    clf = FastReLUClassifier((130, 70, 64), solver="adam", random_state=0, max_iter=2).fit(X, y)
+    monkeypatch.setattr(_prediction, "MIN_WEIGHTS_FOR_SPARSE", 0)
+    made, calls = [], []
+    monkeypatch.setattr(_prediction, "sparse_layer", lambda *args: (calls.append(args[2].shape), sparse_layer(*args)))
+    for share in (0.0, 1.0):
+        monkeypatch.setattr(_prediction, "MAX_SHARE_FOR_SPARSE", share)
+        made.append(clf.predict_proba(X))
+    assert calls == [W.shape for W in clf.coefs_[:-1]]
+    H = X.astype(np.float64)
+    for W, c in zip(clf.coefs_[:-1], clf.intercepts_[:-1], strict=True):
+        H = np.maximum(H @ W + c, 0)
+    expected = softmax(H @ clf.coefs_[-1] + clf.intercepts_[-1], axis=1)
+    for probabilities in made:
+        assert_allclose(probabilities, expected, rtol=1e-4 if dtype == np.float32 else 1e-10)

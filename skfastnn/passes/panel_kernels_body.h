@@ -8,22 +8,23 @@
 
 /* Ask for the weights of a feature that is to come; start and second may be NULL. */
 INLINE void NAME(ask_for)(
-    ptrdiff_t feature, const REAL *start, int n_start, const REAL *first, const REAL *second
+    ptrdiff_t feature, const REAL *start, int n_start, const REAL *first, ptrdiff_t ld, const REAL *second
 ) {
-    prefetch_row(first + feature * PANEL, PANEL_BYTES);
+    prefetch_row(first + feature * ld, PANEL_BYTES);
     if (second)
         prefetch_row(second + feature * PANEL, PANEL_BYTES);
     if (start)
         prefetch_row(start + feature * n_start, n_start * (ptrdiff_t)sizeof(REAL));
 }
 
-/* w = start + a first + b second, for one feature */
+/* w = start + a first + b second, for one feature; the numbers of a feature in first are ld behind those before */
 INLINE void NAME(weights_of)(
-    ptrdiff_t feature, const REAL *start, int n_start, const REAL *first, REAL a, const REAL *second, REAL b,
+    ptrdiff_t feature, const REAL *start, int n_start, const REAL *first, ptrdiff_t ld, REAL a, const REAL *second,
+    REAL b,
     VEC *w           /* OUT   (N_VECTORS,) */
 ) {
     for (int v = 0; v < N_VECTORS; v++) {
-        w[v] = a * LOAD(first + feature * PANEL + v * LANES);
+        w[v] = a * LOAD(first + feature * ld + v * LANES);
         if (second)
             w[v] += b * LOAD(second + feature * PANEL + v * LANES);
         if (start)
@@ -33,12 +34,13 @@ INLINE void NAME(weights_of)(
 
 /* Pre-activations of a panel: z = intercept + <x, start + a first + b second>.
  * start has n_start columns, 32 where twins share them or 64; start and second may be NULL. */
-VECTOR_CLONES static void NAME(panel_forward)(
+INLINE void NAME(pre_activations)(
     feature_entries X,
     const REAL *data,
     const REAL *start,        /* IN    (n_features, n_start) or NULL */
     int n_start,
-    const REAL *first,        /* IN    (n_features, 64) */
+    const REAL *first,        /* IN    (n_features, 64), rows ld apart */
+    ptrdiff_t ld,
     REAL a,
     const REAL *second,       /* IN    (n_features, 64) or NULL */
     REAL b,
@@ -51,14 +53,28 @@ VECTOR_CLONES static void NAME(panel_forward)(
     for (ptrdiff_t j = 0; j < X.n_present; j++) {
         VEC w[N_VECTORS];
         if (j + AHEAD < X.n_present)
-            NAME(ask_for)(X.feature[j + AHEAD], start, n_start, first, second);
-        NAME(weights_of)(X.feature[j], start, n_start, first, a, second, b, w);
+            NAME(ask_for)(X.feature[j + AHEAD], start, n_start, first, ld, second);
+        NAME(weights_of)(X.feature[j], start, n_start, first, ld, a, second, b, w);
         for (int64_t k = X.end[j]; k < X.end[j + 1]; k++) {
             REAL *zi = z + (ptrdiff_t)X.row[k] * PANEL;
             for (int v = 0; v < N_VECTORS; v++)
                 STORE(zi + v * LANES, LOAD(zi + v * LANES) + data[k] * w[v]);
         }
     }
+}
+
+VECTOR_CLONES static void NAME(panel_forward)(
+    feature_entries X, const REAL *data, const REAL *start, int n_start, const REAL *first, REAL a,
+    const REAL *second, REAL b, const REAL *intercept, REAL *z
+) {
+    NAME(pre_activations)(X, data, start, n_start, first, PANEL, a, second, b, intercept, z);
+}
+
+/* The same for 64 columns of a matrix whose rows are ld apart. */
+VECTOR_CLONES static void NAME(columns_forward)(
+    feature_entries X, const REAL *data, const REAL *W, ptrdiff_t ld, const REAL *intercept, REAL *z
+) {
+    NAME(pre_activations)(X, data, NULL, PANEL, W, ld, 1, NULL, 0, intercept, z);
 }
 
 /* gradient = X' signal for one feature; returns the vectors in which a neuron has a signal, as bits. Vectors without
@@ -87,7 +103,7 @@ VECTOR_CLONES static void NAME(panel_add)(
         VEC gradient[N_VECTORS];
         const ptrdiff_t at = (ptrdiff_t)X.feature[j] * PANEL;
         if (j + AHEAD < X.n_present)
-            NAME(ask_for)(X.feature[j + AHEAD], NULL, 0, first, second);
+            NAME(ask_for)(X.feature[j + AHEAD], NULL, 0, first, PANEL, second);
         const int touched = NAME(gradient_of)(X, data, j, signal, used, gradient);
         for (int v = 0; v < N_VECTORS; v++) {
             REAL *p = first + at + v * LANES;
@@ -114,7 +130,7 @@ VECTOR_CLONES static void NAME(panel_adam)(
     for (ptrdiff_t j = 0; j < X.n_present; j++) {
         VEC gradient[N_VECTORS];
         if (j + AHEAD < X.n_present) {
-            NAME(ask_for)(X.feature[j + AHEAD], NULL, 0, weights, mean);
+            NAME(ask_for)(X.feature[j + AHEAD], NULL, 0, weights, PANEL, mean);
             prefetch_row(square + (ptrdiff_t)X.feature[j + AHEAD] * PANEL, PANEL_BYTES);
         }
         const int touched = NAME(gradient_of)(X, data, j, signal, used, gradient);
@@ -147,8 +163,8 @@ VECTOR_CLONES static void NAME(panel_backward)(
     for (ptrdiff_t j = 0; j < X.n_present; j++) {
         VEC w[N_VECTORS];
         if (j + AHEAD < X.n_present)
-            NAME(ask_for)(X.feature[j + AHEAD], start, n_start, first, second);
-        NAME(weights_of)(X.feature[j], start, n_start, first, a, second, b, w);
+            NAME(ask_for)(X.feature[j + AHEAD], start, n_start, first, PANEL, second);
+        NAME(weights_of)(X.feature[j], start, n_start, first, PANEL, a, second, b, w);
         for (int64_t k = X.end[j]; k < X.end[j + 1]; k += LANES) {
             const int left = X.end[j + 1] - k < LANES ? (int)(X.end[j + 1] - k) : LANES;
             VEC fold[LANES / 4], sum[4];

@@ -1,0 +1,14 @@
+import numpy as np
+from numpy.typing import NDArray
+
+from skfastnn.passes._by_feature import FeatureLists
+
+def entries_by_feature(H: NDArray[np.floating]) -> FeatureLists: ...
+def sparse_layer(
+    H: FeatureLists,
+    data: NDArray[np.floating],
+    W: NDArray[np.floating],
+    c: NDArray[np.floating],
+    out: NDArray[np.floating],
+    n_threads: int,
+) -> None: ...
