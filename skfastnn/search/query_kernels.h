@@ -1,7 +1,8 @@
 /* Comparison of a block of leaves with lazy thresholds: 64 neurons (one cache line of leaves) by 64 rows.
  *
  * A leaf is a byte, the correlation of a row with a reference weight vector, rounded up in steps above the foot of its
- * neuron. Written with the compiler's vector types and compiled for several instruction sets, as vector_kernels.h.
+ * neuron. Written with the compiler's vector types and compiled for several instruction sets, as vector_kernels.h; a
+ * comparison that gives bits has no portable form, so that the comparison is compiled once more with those of AVX-512.
  */
 #ifndef SKFASTNN_QUERY_KERNELS_H
 #define SKFASTNN_QUERY_KERNELS_H
@@ -11,13 +12,17 @@
 #include <string.h>
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__GLIBC__)
+#include <immintrin.h>
+#define HAVE_WIDE 1
 #define QUERY_CLONES __attribute__((unused, target_clones("default", "fma", "avx512f")))
 #else
+#define HAVE_WIDE 0
 #define QUERY_CLONES __attribute__((unused))
 #endif
 
 #define GROUP 64      /* neurons of a group: one cache line of leaves */
 #define WIDTH 16
+#define N_STRIPS (GROUP / WIDTH)
 #define OPEN_LEAF 255 /* a byte of 255 says nothing about the correlation from above */
 
 typedef float query_vec __attribute__((vector_size(64), aligned(4), may_alias));
@@ -47,50 +52,37 @@ static inline void transpose64(uint64_t a[64]) {
             }
 }
 
-/* Which of 64 neurons may fire on which of n_rows <= 64 rows? bits[r] gets bit k when
- *     leaf[k, r] * step + change > threshold[r]      or the leaf is open,
- * change = drift[r] * norm[k] without directions, else <inside[:, r], x_inside[k]> + drift[r] * norm[k], where drift
- * and norm are then those outside the subspace, plus margin[r]. */
-QUERY_CLONES static void query_block(
-    const uint8_t *leaves,       /* IN    first leaf of the group */
-    ptrdiff_t ld_leaves,
-    const int32_t *index,        /* IN    (n_rows,) rows of the leaves */
-    int n_rows,
-    float step,
-    const float *threshold,      /* IN    (64,) */
-    const float *drift,          /* IN    (64,) */
-    const float *norm,           /* IN    (n_rows,) */
-    const float *inside,         /* IN    (n_directions, 64) or NULL */
-    const float *x_inside,       /* IN    (n_rows, n_directions) */
-    int n_directions,
-    uint64_t *bits               /* OUT   (64,) */
+#define WIDE 0
+#define NAME(x) x##_plain
+#include "query_kernels_body.h"
+#undef WIDE
+#undef NAME
+#if HAVE_WIDE
+#pragma GCC push_options
+#pragma GCC target("avx512f")
+#define WIDE 1
+#define NAME(x) x##_wide
+#include "query_kernels_body.h"
+#undef WIDE
+#undef NAME
+#pragma GCC pop_options
+#endif
+
+static inline void query_block(
+    const uint8_t *leaves, ptrdiff_t ld_leaves, const int32_t *index, int n_rows, float step, const float *threshold,
+    const float *drift, const float *norm, const float *inside, const float *x_inside, int n_directions, uint64_t *bits
 ) {
-    int8_t flags[GROUP] __attribute__((aligned(64)));
-    float change[GROUP] __attribute__((aligned(64)));
-    for (int k = 0; k < n_rows; k++) {
-        const uint8_t *leaf = leaves + (ptrdiff_t)index[k] * ld_leaves;
-        __builtin_prefetch(leaf + 2 * GROUP); /* the group after the next: time enough to come */
-        if (inside) {
-            query_vec bound[GROUP / WIDTH];
-            for (int g = 0; g < GROUP / WIDTH; g++)
-                bound[g] = norm[k] * *(const query_vec *)(drift + g * WIDTH);
-            for (int q = 0; q < n_directions; q++) {
-                float x = x_inside[(ptrdiff_t)k * n_directions + q];
-                for (int g = 0; g < GROUP / WIDTH; g++)
-                    bound[g] += x * *(const query_vec *)(inside + q * GROUP + g * WIDTH);
-            }
-            memcpy(change, bound, sizeof(change));
-        } else
-            for (int r = 0; r < GROUP; r++)
-                change[r] = norm[k] * drift[r];
-        /* a plain loop: the compiler's own vectoriser knows the conversions between bytes and floats */
-        for (int r = 0; r < GROUP; r++)
-            flags[r] = ((float)leaf[r] * step + change[r] > threshold[r]) | (leaf[r] == OPEN_LEAF);
-        bits[k] = pack64(flags);
+#if HAVE_WIDE
+    if (__builtin_cpu_supports("avx512f")) {
+        query_block_wide(
+            leaves, ld_leaves, index, n_rows, step, threshold, drift, norm, inside, x_inside, n_directions, bits
+        );
+        return;
     }
-    for (int k = n_rows; k < 64; k++)
-        bits[k] = 0;
-    transpose64(bits);
+#endif
+    query_block_plain(
+        leaves, ld_leaves, index, n_rows, step, threshold, drift, norm, inside, x_inside, n_directions, bits
+    );
 }
 
 /* Leaves of one sample in one group, from the correlations of the group's neurons; pair_shift 1: two neurons share a
