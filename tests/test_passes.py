@@ -8,7 +8,7 @@ from sklearn.utils._testing import create_memmap_backed_data
 from helpers import unit_coordinates
 from skfastnn._network import Network, aligned_zeros, padded_length
 from skfastnn._threads import blas_threads
-from skfastnn.passes._blas import matmul_nt
+from skfastnn.passes._blas import matmul_groups_nt, matmul_nt
 from skfastnn.passes._forward import forward, output_of_fired
 from skfastnn.passes._pairs import PairLists, pairs_above_zero
 from skfastnn.passes._rows import gather_rows
@@ -216,6 +216,24 @@ def test_matmul_nt_without_columns():
 def test_matmul_nt_shapes(B, out):
     with pytest.raises(ValueError, match="shapes do not fit"):
         matmul_nt(np.ones((5, 3)), np.ones(B), np.zeros(out), 1)
+
+
+@DTYPES
+@pytest.mark.parametrize("groups", [[], [0, 2], [1, 2, 3]])  # the last group has two rows
+def test_matmul_groups_nt(groups, dtype):
+    rng = np.random.default_rng(0)
+    A, B = rng.standard_normal((14, 5)).astype(dtype), rng.standard_normal((3, 5)).astype(dtype)
+    out, groups = np.zeros((4 * len(groups), 3), dtype), np.array(groups, dtype=np.int64)
+    with blas_threads(1):
+        matmul_groups_nt(A, groups, 4, B, out, 2)
+    expected = (np.vstack([A, np.zeros((2, 5))]) @ B.T).reshape(4, 4, 3)[groups].reshape(-1, 3)
+    assert_close(out, expected)
+
+
+@pytest.mark.parametrize("groups", [[-1], [4]])
+def test_groups_that_are_not_there_are_refused(groups):
+    with pytest.raises(ValueError, match="no group"):
+        matmul_groups_nt(np.ones((14, 5)), np.int64(groups), 4, np.ones((3, 5)), np.zeros((4, 3)), 1)
 
 
 # lists

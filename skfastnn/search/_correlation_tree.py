@@ -5,7 +5,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils.extmath import randomized_svd
 
 from skfastnn._network import aligned_zeros
-from skfastnn.passes._blas import matmul_nt
+from skfastnn.passes._blas import matmul_groups_nt, matmul_nt
 from skfastnn.passes._pairs import PairLists
 from skfastnn.search._contract import SearchEngine
 from skfastnn.search._lazy_tree import GROUP_SIZE, query, write_first_leaves, write_leaves
@@ -215,12 +215,11 @@ class CorrelationTreeSearch(SearchEngine):
         if stale.any():
             renewed = np.flatnonzero(np.repeat(stale, GROUP_SIZE)[:m])
             solver.catch_up(renewed)
-            part = np.empty((renewed.size, self.directions.shape[0]), dtype=self.network.dtype)
-            matmul_nt(self.network.displacement[renewed], self.directions, part, self.n_threads)
-            self.outside[renewed] = self._rest(drift[renewed], part)
-            by_group = np.zeros((int(stale.sum()) * GROUP_SIZE, part.shape[1]), dtype=np.float32)
-            by_group[: renewed.size] = part
-            self.inside[stale, :-1] = by_group.reshape(-1, GROUP_SIZE, part.shape[1]).transpose(0, 2, 1)
+            groups, n_directions = np.flatnonzero(stale), self.directions.shape[0]
+            part = np.zeros((groups.size * GROUP_SIZE, n_directions), dtype=self.network.dtype)
+            matmul_groups_nt(self.network.displacement, groups, GROUP_SIZE, self.directions, part, self.n_threads)
+            self.outside[renewed] = self._rest(drift[renewed], part[: renewed.size])
+            self.inside[groups, :-1] = part.reshape(-1, GROUP_SIZE, n_directions).transpose(0, 2, 1)
             self.path_at_projection[renewed] = solver.path(renewed)
             since[renewed] = 0
         # rounding, too, goes with the whole norm of a row
