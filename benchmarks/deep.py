@@ -9,7 +9,7 @@ import time
 import numpy as np
 
 from benchmarks.data import load
-from benchmarks.measure import PeakMemory, timed
+from benchmarks.measure import PeakMemory, epoch_seconds, timed
 
 N_REPEATS = 3
 WIDTHS = [1_024 * 2**k for k in range(5)]
@@ -26,23 +26,10 @@ def _fast(width, epochs, batch_size, solver, **settings):
 
 
 def _step(width, batch_size, n_steps, solver):
-    """Return seconds per step, the firing rates, and multiplications per sample in the second layer.
-
-    Epochs are timed inside the fit: allocating gigabytes takes longer than a step.
-    """
-    from skfastnn._fitting import Trainer
-
-    problem, seconds, epoch = load("mnist-4000"), [], Trainer._epoch
-
-    def timed_epoch(trainer, *arguments):
-        took, finite = timed(epoch, trainer, *arguments)
-        seconds.append(took)
-        return finite
-
-    n_rows = n_steps * batch_size
-    Trainer._epoch = timed_epoch
-    model = _fast(width, 4, batch_size, solver).fit(problem.X_train[:n_rows], problem.y_train[:n_rows])
-    Trainer._epoch = epoch
+    """Return seconds per step, the firing rates, and multiplications per sample in the second layer."""
+    problem, n_rows = load("mnist-4000"), n_steps * batch_size
+    fit = _fast(width, 4, batch_size, solver).fit
+    seconds, model = epoch_seconds(fit, problem.X_train[:n_rows], problem.y_train[:n_rows])
     # forward at most once, backward and update only where neurons of the second layer fire
     return np.median(seconds[1:]) / n_steps, model.firing_rate_, model.firing_rate_[0] * width**2
 
