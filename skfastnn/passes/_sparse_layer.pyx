@@ -66,7 +66,7 @@ def sparse_layer(
         np.maximum(c, 0, out=np.asarray(out))
         return
     # the last columns, padded to 64
-    rest_array = np.zeros((d, PANEL), dtype=data_dtype(data))
+    rest_array = np.zeros((d, PANEL), dtype=np.asarray(W).dtype)
     rest_array[:, :m - whole] = W[:, whole:]
     cdef const floating[:, ::1] rest = rest_array
     for first in prange(0, m, PANEL, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
@@ -76,10 +76,6 @@ def sparse_layer(
             status += _columns(H.lists, &data[0], &rest[0, 0], PANEL, &c[first], m - first, &out[0, first], m)
     if status:
         raise MemoryError("no memory for a tile of pre-activations")
-
-
-cdef data_dtype(const floating[::1] data):
-    return np.asarray(data).dtype
 
 
 cdef int _columns(

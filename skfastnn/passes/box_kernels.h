@@ -19,12 +19,11 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__GLIBC__)
-#include <immintrin.h>
-#define HAVE_WIDE 1
+#include "wide.h"
+
+#if HAVE_WIDE
 #define BOX_CLONES __attribute__((unused, target_clones("default", "fma")))
 #else
-#define HAVE_WIDE 0
 #define BOX_CLONES __attribute__((unused))
 #endif
 #ifndef INLINE
@@ -126,39 +125,32 @@ typedef struct {
 #undef ABSOLUTE
 #undef TREE
 
-#if HAVE_WIDE
-#define CALL(kernel, ...) \
-    return __builtin_cpu_supports("avx512f") ? kernel##_wide(__VA_ARGS__) : kernel##_plain(__VA_ARGS__)
-#else
-#define CALL(kernel, ...) return kernel##_plain(__VA_ARGS__)
-#endif
-
 INLINE int32_t points_above_f32(
     const box_tree_f32 *tree, const float *a, float offset, leaf_run *runs, int32_t *position, float *value,
     box_counts *counts
 ) {
-    CALL(points_above_f32, tree, a, offset, runs, position, value, counts);
+    return CALL(points_above_f32, tree, a, offset, runs, position, value, counts);
 }
 
 INLINE int32_t points_above_f64(
     const box_tree_f64 *tree, const double *a, double offset, leaf_run *runs, int32_t *position, double *value,
     box_counts *counts
 ) {
-    CALL(points_above_f64, tree, a, offset, runs, position, value, counts);
+    return CALL(points_above_f64, tree, a, offset, runs, position, value, counts);
 }
 
 INLINE void output_of_row_f32(
     const box_tree_f32 *tree, const float *a, leaf_run *runs, const float *V, int n_outputs, float *scratch,
     float *out, box_counts *counts
 ) {
-    CALL(output_of_row_f32, tree, a, runs, V, n_outputs, scratch, out, counts);
+    return CALL(output_of_row_f32, tree, a, runs, V, n_outputs, scratch, out, counts);
 }
 
 INLINE void output_of_row_f64(
     const box_tree_f64 *tree, const double *a, leaf_run *runs, const double *V, int n_outputs, double *scratch,
     double *out, box_counts *counts
 ) {
-    CALL(output_of_row_f64, tree, a, runs, V, n_outputs, scratch, out, counts);
+    return CALL(output_of_row_f64, tree, a, runs, V, n_outputs, scratch, out, counts);
 }
 
 #endif

@@ -8,13 +8,7 @@
 #define SKFASTNN_FORWARD_KERNELS_H
 
 #include "vector_kernels.h"
-
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__GLIBC__)
-#include <immintrin.h>
-#define HAVE_WIDE 1
-#else
-#define HAVE_WIDE 0
-#endif
+#include "wide.h"
 
 #define REAL float
 #define LANES 16
@@ -60,25 +54,18 @@
 #undef LANES
 #undef TYPED
 
-#if HAVE_WIDE
-#define CALL(kernel, ...) \
-    return __builtin_cpu_supports("avx512f") ? kernel##_wide(__VA_ARGS__) : kernel##_plain(__VA_ARGS__)
-#else
-#define CALL(kernel, ...) return kernel##_plain(__VA_ARGS__)
-#endif
-
 INLINE int32_t forward_neuron_f32(
     const float *w, const float *X, ptrdiff_t ld_x, ptrdiff_t n, const int32_t *row, int32_t count, float c,
     const float *v, ptrdiff_t ld_out, float *output, int32_t *fired_row, float *value
 ) {
-    CALL(forward_neuron_f32, w, X, ld_x, n, row, count, c, v, ld_out, output, fired_row, value);
+    return CALL(forward_neuron_f32, w, X, ld_x, n, row, count, c, v, ld_out, output, fired_row, value);
 }
 
 INLINE int32_t forward_neuron_f64(
     const double *w, const double *X, ptrdiff_t ld_x, ptrdiff_t n, const int32_t *row, int32_t count, double c,
     const double *v, ptrdiff_t ld_out, double *output, int32_t *fired_row, double *value
 ) {
-    CALL(forward_neuron_f64, w, X, ld_x, n, row, count, c, v, ld_out, output, fired_row, value);
+    return CALL(forward_neuron_f64, w, X, ld_x, n, row, count, c, v, ld_out, output, fired_row, value);
 }
 
 #endif

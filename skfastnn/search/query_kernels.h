@@ -11,12 +11,11 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__GLIBC__)
-#include <immintrin.h>
-#define HAVE_WIDE 1
+#include "wide.h"
+
+#if HAVE_WIDE
 #define QUERY_CLONES __attribute__((unused, target_clones("default", "fma", "avx512f")))
 #else
-#define HAVE_WIDE 0
 #define QUERY_CLONES __attribute__((unused))
 #endif
 
@@ -72,16 +71,9 @@ static inline void query_block(
     const uint8_t *leaves, ptrdiff_t ld_leaves, const int32_t *index, int n_rows, float step, const float *threshold,
     const float *drift, const float *norm, const float *inside, const float *x_inside, int n_directions, uint64_t *bits
 ) {
-#if HAVE_WIDE
-    if (__builtin_cpu_supports("avx512f")) {
-        query_block_wide(
-            leaves, ld_leaves, index, n_rows, step, threshold, drift, norm, inside, x_inside, n_directions, bits
-        );
-        return;
-    }
-#endif
-    query_block_plain(
-        leaves, ld_leaves, index, n_rows, step, threshold, drift, norm, inside, x_inside, n_directions, bits
+    CALL(
+        query_block, leaves, ld_leaves, index, n_rows, step, threshold, drift, norm, inside, x_inside, n_directions,
+        bits
     );
 }
 
