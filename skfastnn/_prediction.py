@@ -12,9 +12,10 @@ from sklearn.utils._chunking import get_chunk_n_rows
 
 from skfastnn._threads import blas_threads, effective_n_threads
 from skfastnn.passes._boxes import LEAF_SIZE, BoxTree, spatial_order
+from skfastnn.passes._by_feature import entries_by_feature
 from skfastnn.passes._dense_output import dense_output
 from skfastnn.passes._reported_output import reported_output
-from skfastnn.passes._sparse_layer import entries_by_feature, sparse_layer
+from skfastnn.passes._sparse_layer import sparse_layer
 
 # Rows from which prediction is shared out to threads by ourselves, instead of by the BLAS; and from which a tree pays,
 # whose boxes cost as much as some hundred rows.
@@ -25,7 +26,7 @@ MAX_FEATURES_FOR_TREE, MIN_NEURONS_FOR_TREE = 16, 512
 MAX_SHARE_FOR_TREE = 0.3
 # Share of activations other than zero up to which products with zeros are left out, and weights from which that pays
 # for turning the activations.
-MAX_SHARE_FOR_SPARSE, MIN_WEIGHTS_FOR_SPARSE = 0.15, 1 << 18
+MAX_SHARE_FOR_SPARSE, MIN_WEIGHTS_FOR_SPARSE = 0.15, 1 << 20
 # Rows on which the share is measured.
 PROBE_ROWS = 200
 

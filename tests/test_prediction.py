@@ -9,8 +9,9 @@ from sklearn import config_context
 
 from helpers import BOTH, SMALL, data_for
 from skfastnn import FastReLUClassifier, _prediction
+from skfastnn.passes._by_feature import entries_by_feature
 from skfastnn.passes._dense_output import dense_output
-from skfastnn.passes._sparse_layer import entries_by_feature, sparse_layer
+from skfastnn.passes._sparse_layer import sparse_layer
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 

@@ -2,8 +2,8 @@
 #
 # Problem     Weights of a layer in panels are far more than fit the caches, and what belongs to the rows of a batch is
 #             not. So the passes take one feature after the other, with all its entries. The rows of a batch, picked
-#             from the compressed rows of the data, are turned that way; what fires in a hidden layer, listed neuron by
-#             neuron, is already the next layer's input by feature.
+#             from the compressed rows of the data, are turned that way, and so are dense activations of a fitted
+#             network; what fires in training, listed neuron by neuron, is already the next layer's input by feature.
 # Layout      Features that some row has, ascending; for each the rows that have it, ascending where the data were in
 #             canonical form, and their numbers.
 # Invariants  The arrays belong to the object, whose pointers reach into them.
@@ -126,3 +126,26 @@ cdef Py_ssize_t _counts_to_places(int64_t[::1] at, int32_t[::1] features, int64_
         ends[n_present + 1] = ends[n_present] + count
         n_present += count > 0
     return n_present
+
+
+def entries_by_feature(const floating[:, ::1] H):
+    """Return the entries of a dense matrix other than zero, as `FeatureLists`."""
+    cdef Py_ssize_t i, j
+    at_array = np.zeros(H.shape[1] + 1, dtype=np.int64)
+    cdef int64_t[::1] at = at_array
+    for i in range(H.shape[0]):
+        for j in range(H.shape[1]):
+            at[j + 1] += H[i, j] != 0
+    np.cumsum(at_array, out=at_array)
+    ends = at_array.copy()
+    rows_array = np.empty(ends[-1], dtype=np.int32)
+    data_array = np.empty(ends[-1], dtype=np.asarray(H).dtype)
+    cdef int32_t[::1] rows = rows_array
+    cdef floating[::1] data = data_array
+    for i in range(H.shape[0]):
+        for j in range(H.shape[1]):
+            if H[i, j] != 0:
+                rows[at[j]] = <int32_t> i
+                data[at[j]] = H[i, j]
+                at[j] += 1
+    return FeatureLists(H.shape, np.arange(H.shape[1], dtype=np.int32), ends, rows_array, data_array)

@@ -3,7 +3,6 @@ from numpy.typing import NDArray
 
 from skfastnn.passes._by_feature import FeatureLists
 
-def entries_by_feature(H: NDArray[np.floating]) -> FeatureLists: ...
 def sparse_layer(
     H: FeatureLists,
     data: NDArray[np.floating],

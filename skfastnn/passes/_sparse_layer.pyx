@@ -8,7 +8,6 @@
 
 from cython cimport floating
 from cython.parallel cimport prange
-from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free, malloc
 
 import numpy as np
@@ -21,29 +20,6 @@ cdef extern from "panel_kernels.h":
         feature_entries, const float*, const float*, Py_ssize_t, const float*, float*) noexcept nogil
     void columns_forward_f64(
         feature_entries, const double*, const double*, Py_ssize_t, const double*, double*) noexcept nogil
-
-
-def entries_by_feature(const floating[:, ::1] H):
-    """Return the entries of a dense matrix other than zero, as `FeatureLists`."""
-    cdef Py_ssize_t i, j
-    at_array = np.zeros(H.shape[1] + 1, dtype=np.int64)
-    cdef int64_t[::1] at = at_array
-    for i in range(H.shape[0]):
-        for j in range(H.shape[1]):
-            at[j + 1] += H[i, j] != 0
-    np.cumsum(at_array, out=at_array)
-    ends = at_array.copy()
-    rows_array = np.empty(ends[-1], dtype=np.int32)
-    data_array = np.empty(ends[-1], dtype=np.asarray(H).dtype)
-    cdef int32_t[::1] rows = rows_array
-    cdef floating[::1] data = data_array
-    for i in range(H.shape[0]):
-        for j in range(H.shape[1]):
-            if H[i, j] != 0:
-                rows[at[j]] = <int32_t> i
-                data[at[j]] = H[i, j]
-                at[j] += 1
-    return FeatureLists(H.shape, np.arange(H.shape[1], dtype=np.int32), ends, rows_array, data_array)
 
 
 def sparse_layer(
