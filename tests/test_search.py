@@ -19,7 +19,8 @@ from skfastnn.passes._forward import forward, output_of_fired
 from skfastnn.passes._pairs import PairLists
 from skfastnn.search import _correlation_tree, make_engine
 from skfastnn.search._contract import Batch, TrainingRows
-from skfastnn.search._lazy_tree import GROUP_SIZE, STEP, query, write_first_leaves, write_leaves
+from skfastnn.search._first_leaves import write_first_leaves
+from skfastnn.search._lazy_tree import GROUP_SIZE, STEP, query, write_leaves
 from skfastnn.solvers import make_solver
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -555,7 +556,6 @@ def test_nbytes():
 def check_leaves(leaf, correlation, foot):
     """Leaves round up, by one step and the allowance for rounding at most, and are cut off at both ends."""
     leaf, correlation = leaf.astype(float), correlation.astype(np.float64)
-    assert set(np.unique(leaf)) >= {0, 1, 254, 255}
     above = foot + LEAF_STEP * leaf
     assert np.all((above >= correlation) | (leaf == 255))
     assert np.all((above - 1.01 * LEAF_STEP < correlation) | (leaf == 0))
@@ -580,23 +580,45 @@ def test_write_leaves(dtype, n_threads):
     edges(tile, foot)
     write_leaves(leaves, 13, neurons, tile, foot, n_threads)
     check_leaves(leaves[13:54][:, neurons], tile, foot)
+    assert set(np.unique(leaves[13:54][:, neurons])) >= {0, 1, 254, 255}
     untouched = np.ones((60, 128), dtype=bool)
     untouched[13:54, neurons] = False
     assert_array_equal(leaves[untouched], 77)
 
 
+def padded(rows, dtype):
+    out = np.zeros((rows.shape[0], -(-rows.shape[1] // 16) * 16), dtype=dtype)
+    out[:, : rows.shape[1]] = rows
+    return out
+
+
 @DTYPES
 @pytest.mark.parametrize("pair_shift", [0, 1])
 @pytest.mark.parametrize("n_threads", [1, 2])
-def test_write_first_leaves(dtype, pair_shift, n_threads):
+def test_first_leaves_of_given_correlations(dtype, pair_shift, n_threads):
     rng = np.random.default_rng(0)
-    leaves = np.full((60, 256), 77, dtype=np.uint8)
+    leaves = np.full((60, 192), 77, dtype=np.uint8)
     tile = (2 * rng.standard_normal((41, 128 >> pair_shift))).astype(dtype)
     edges(tile, -0.7)
-    write_first_leaves(leaves, 13, 1, tile, -0.7, pair_shift, n_threads)
-    check_leaves(leaves[13:54, 64:192], np.repeat(tile, 1 + pair_shift, axis=1), -0.7)
-    leaves[13:54, 64:192] = 77
+    # unit vectors pick the correlations from the draws
+    X, start = padded(np.eye(41), dtype), padded(tile.T, dtype)
+    write_first_leaves(leaves, 13, X, start, -0.7, LEAF_STEP, pair_shift, n_threads)
+    check_leaves(leaves[13:54, :128], np.repeat(tile, 1 + pair_shift, axis=1), -0.7)
+    assert set(np.unique(leaves[13:54, :128])) >= {0, 1, 254, 255}
+    leaves[13:54, :128] = 77
     assert_array_equal(leaves, 77)
+
+
+@DTYPES
+@pytest.mark.parametrize("pair_shift", [0, 1])
+@pytest.mark.parametrize(("n_rows", "n_drawn"), [(11, 17), (12, 33), (250, 100)])
+def test_first_leaves(n_rows, n_drawn, pair_shift, dtype):
+    rng = np.random.default_rng(0)
+    X, start = (padded(2 * rng.standard_normal((n, 37)) / 37**0.25, dtype) for n in (n_rows, n_drawn))
+    leaves = np.zeros((n_rows, 256), dtype=np.uint8)
+    write_first_leaves(leaves, 0, X, start, -0.5, LEAF_STEP, pair_shift, 2)
+    correlation = np.repeat(X.astype(float) @ start.T.astype(float), 1 + pair_shift, axis=1)
+    check_leaves(leaves[:, : correlation.shape[1]], correlation, -0.5)
 
 
 def test_write_leaves_shapes():
@@ -604,8 +626,21 @@ def test_write_leaves_shapes():
     for tile, foot in (np.ones((5, 4)), np.ones(3)), (np.ones((5, 3)), np.ones(4)):
         with pytest.raises(ValueError, match="one column per neuron"):
             write_leaves(leaves, 0, neurons, tile, foot, 1)
-    with pytest.raises(ValueError, match="whole groups"):
-        write_first_leaves(leaves, 0, 0, np.ones((5, 63)), 0.0, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("rows", "draws", "first", "message"),
+    [
+        ((5, 16), (64, 32), 0, "the same length"),
+        ((5, 12), (64, 12), 0, "whole vectors"),
+        ((5, 16), (129, 16), 0, "a line per group"),
+        ((5, 16), (64, 16), 1, "a row per sample"),
+        ((5, 16), (64, 16), -1, "a row per sample"),
+    ],
+)
+def test_first_leaves_refuse(rows, draws, first, message):
+    with pytest.raises(ValueError, match=message):
+        write_first_leaves(np.zeros((5, 128), np.uint8), first, np.ones(rows), np.ones(draws), 0.0, LEAF_STEP, 0, 1)
 
 
 class Query:

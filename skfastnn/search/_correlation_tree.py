@@ -8,7 +8,8 @@ from skfastnn._network import aligned_zeros
 from skfastnn.passes._blas import matmul_groups_nt, matmul_nt
 from skfastnn.passes._pairs import PairLists
 from skfastnn.search._contract import SearchEngine
-from skfastnn.search._lazy_tree import GROUP_SIZE, query, write_first_leaves, write_leaves
+from skfastnn.search._first_leaves import write_first_leaves
+from skfastnn.search._lazy_tree import GROUP_SIZE, STEP, query, write_leaves
 from skfastnn.search._tree_bounds import note_waste, renew_standing, set_bounds
 
 # Leaves reach down to this far below the threshold, in standard deviations of the pre-activations; what is above the
@@ -31,7 +32,7 @@ STANDING_GROWTH, STANDING_SKIN = 1.1, 0.04
 # Neurons are refreshed together, so that the rows are normalised once for many.
 MIN_REFRESH = 128
 # Rows and draws of a tile of correlations while leaves are written.
-TILE_ROWS = 1024
+TILE_ROWS = 1020
 TILE_NEURONS = 1024
 
 
@@ -153,20 +154,11 @@ class CorrelationTreeSearch(SearchEngine):
 
     def _write_start(self):
         """INIT: write the leaves of all neurons; antisymmetric pairs share a draw, and its correlations."""
-        network, shift = self.network, self.network.pair_shift
-        # whole groups: the draws behind the last neuron are zero, and nobody asks for their leaves
-        n_drawn = self.n_groups * GROUP_SIZE >> shift
-        foot = self.foot[0]
+        network = self.network
         for first, block in self._tiles():
-            for k in range(0, n_drawn, TILE_NEURONS):
-                W = network.start[k : k + TILE_NEURONS]
-                tile = np.zeros((block.shape[0], min(TILE_NEURONS, n_drawn - k)), dtype=network.dtype)
-                if W.shape[0] == tile.shape[1]:
-                    matmul_nt(block, W, tile, self.n_threads)
-                else:  # the last group is not full
-                    tile[:, : W.shape[0]] = block @ W.T
-                group = (k << shift) // GROUP_SIZE
-                write_first_leaves(self.leaves, first, group, tile, foot, shift, self.n_threads)
+            write_first_leaves(
+                self.leaves, first, block, network.start, self.foot[0], STEP, network.pair_shift, self.n_threads
+            )
         self._note_references(network.start)
         self.counters["dot_products"] += network.start.shape[0] * self.rows.n_samples
 

@@ -6,15 +6,6 @@ from skfastnn.passes._pairs import PairLists
 GROUP_SIZE: int
 STEP: float
 
-def write_first_leaves(
-    leaves: NDArray[np.uint8],
-    first_sample: int,
-    first_group: int,
-    tile: NDArray[np.floating],
-    foot: float,
-    pair_shift: int,
-    n_threads: int,
-) -> None: ...
 def write_leaves(
     leaves: NDArray[np.uint8],
     first_sample: int,

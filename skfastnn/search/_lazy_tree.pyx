@@ -31,7 +31,6 @@ cdef extern from "query_kernels.h":
     void query_block(
         const uint8_t*, Py_ssize_t, const int32_t*, int, float, const float*, const float*, const float*,
         const float*, const float*, int, uint64_t*) noexcept nogil
-    void write_line(const float*, float, float, int, uint8_t*) noexcept nogil
     int lowest_bit(uint64_t) noexcept nogil
     int count_bits(uint64_t) noexcept nogil
 
@@ -39,36 +38,6 @@ GROUP_SIZE = GROUP
 # In standard deviations of a pre-activation; 255 steps cover 3.2 of them.
 STEP = 0.0125
 cdef float C_STEP = STEP
-
-
-def write_first_leaves(
-    uint8_t[:, ::1] leaves,                 # OUT   (n_samples, ld)
-    Py_ssize_t first_sample,
-    Py_ssize_t first_group,
-    const floating[:, ::1] tile,            # IN    (n_rows, n_columns) correlations with the draws
-    double foot,
-    int pair_shift,                         # 1: two neurons share a column
-    int n_threads,
-):
-    """Write the leaves of consecutive samples and groups that share a foot, as at the start; whole groups only."""
-    cdef Py_ssize_t i
-    cdef Py_ssize_t n_groups = (tile.shape[1] << pair_shift) // GROUP
-    if (tile.shape[1] << pair_shift) % GROUP:
-        raise ValueError("tile must hold whole groups of neurons")
-    for i in prange(tile.shape[0], nogil=True, num_threads=n_threads, schedule="static"):
-        _write_first(&leaves[first_sample + i, first_group * GROUP], n_groups, &tile[i, 0], foot, pair_shift)
-
-
-cdef void _write_first(
-    uint8_t* leaf, Py_ssize_t n_groups, const floating* correlation, double foot, int pair_shift,
-) noexcept nogil:
-    cdef Py_ssize_t g, k
-    cdef Py_ssize_t n = GROUP >> pair_shift
-    cdef float line[64]
-    for g in range(n_groups):
-        for k in range(n):
-            line[k] = <float> correlation[g * n + k]
-        write_line(line, <float> foot, 1 / C_STEP, pair_shift, leaf + g * GROUP)
 
 
 def write_leaves(

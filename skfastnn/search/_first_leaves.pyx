@@ -1,0 +1,143 @@
+# INIT of the lazy tree: correlations of every row with every draw, written as leaves at once.
+#
+# Problem     The tree starts with one inner product for each row and draw, of which a byte is kept. Correlations that
+#             go through memory cost as much again as computing them; here those of a block of rows with a group of
+#             neurons never leave the cache.
+# Layout      X (n_rows, ld), start (n_drawn, ld): rows padded to whole vectors. Leaves (n_samples, ld_leaves), a cache
+#             line per row and group of 64 neurons; with pair_shift 1 two neurons share a draw.
+# Invariants  Draws behind the last are zero, and nobody asks for their leaves. Leaves are rounded up; the rounding of
+#             the inner products counts in the query.
+# Cost        n_rows * n_drawn * d multiplications.
+# Threads     groups of neurons, dynamic; a group is packed by the thread that multiplies it.
+
+from cython cimport floating
+from cython.parallel cimport prange
+from libc.stdint cimport uint8_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
+
+from skfastnn.passes._blas cimport gemm_nt_f32, gemm_nt_f64
+
+cdef extern from "query_kernels.h":
+    int GROUP
+    void write_line(const float*, float, float, int, uint8_t*) noexcept nogil
+
+cdef extern from "product_kernels.h":
+    int ROWS_AT_ONCE, PANEL_VECTORS
+    int have_products() nogil
+    void pack_panel_f32(const float*, Py_ssize_t, Py_ssize_t, int, float*) noexcept nogil
+    void pack_panel_f64(const double*, Py_ssize_t, Py_ssize_t, int, double*) noexcept nogil
+    void panel_products_f32(
+        const float*, Py_ssize_t, Py_ssize_t, const float*, float*, Py_ssize_t) noexcept nogil
+    void panel_products_f64(
+        const double*, Py_ssize_t, Py_ssize_t, const double*, double*, Py_ssize_t) noexcept nogil
+
+# Rows of a block: a multiple of those that the kernel takes at once, and enough for the library.
+cdef int BLOCK_ROWS = 120
+
+
+def write_first_leaves(
+    uint8_t[:, ::1] leaves,                 # OUT   (n_samples, ld_leaves)
+    Py_ssize_t first_sample,
+    const floating[:, ::1] X,               # IN    (n_rows, ld) consecutive samples
+    const floating[:, ::1] start,           # IN    (n_drawn, ld)
+    double foot,
+    double step,
+    int pair_shift,                         # 1: two neurons share a draw
+    int n_threads,
+):
+    """Write the leaves of consecutive samples for all groups of neurons, which share a foot at the start.
+
+    Raises
+    ------
+    ValueError
+        If the arrays do not fit each other.
+    MemoryError
+        If there is none for the scratch.
+    """
+    cdef Py_ssize_t g
+    cdef int status = 0
+    cdef Py_ssize_t n_groups = ((start.shape[0] << pair_shift) + GROUP - 1) // GROUP
+    if X.shape[1] != start.shape[1] or X.shape[1] % (64 // sizeof(floating)):
+        raise ValueError("rows and draws must have the same length, of whole vectors")
+    if first_sample < 0 or first_sample + X.shape[0] > leaves.shape[0] or n_groups * GROUP > leaves.shape[1]:
+        raise ValueError("leaves must have a row per sample and a line per group")
+    for g in prange(n_groups, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
+        status += _write_group(&leaves[first_sample, g * GROUP], leaves.shape[1], &X[0, 0], X.shape[0], X.shape[1],
+                               &start[g * (GROUP >> pair_shift), 0],
+                               <int> min(GROUP >> pair_shift, start.shape[0] - g * (GROUP >> pair_shift)), foot,
+                               1 / step, pair_shift)
+    if status:
+        raise MemoryError("no memory for the scratch of the leaves")
+
+
+cdef int _write_group(
+    uint8_t* leaves, Py_ssize_t ld_leaves, const floating* X, Py_ssize_t n_rows, Py_ssize_t ld, const floating* start,
+    int n_drawn, double foot, double steps_per_unit, int pair_shift,
+) noexcept nogil:
+    cdef Py_ssize_t b, i, q, k
+    cdef Py_ssize_t count
+    # the draws of a group, in panels; rows of the last block; correlations of a block
+    cdef Py_ssize_t width = GROUP >> pair_shift
+    cdef floating* scratch = <floating*> malloc(
+        ((width + ROWS_AT_ONCE) * ld + BLOCK_ROWS * GROUP) * sizeof(floating) + 64)
+    cdef float line[64]
+    if scratch == NULL:
+        return -1
+    # vectors of the panels must not cross cache lines
+    cdef floating* panels = <floating*> (((<size_t> scratch) + 63) // 64 * 64)
+    cdef floating* products = panels + width * ld
+    cdef floating* rest = products + BLOCK_ROWS * GROUP
+    cdef bint ours = have_products()
+    if ours:
+        _pack(start, n_drawn, width, ld, panels)
+    for b in range((n_rows + BLOCK_ROWS - 1) // BLOCK_ROWS):
+        i = b * BLOCK_ROWS
+        count = min(BLOCK_ROWS, n_rows - i)
+        if ours:
+            _multiply(X + i * ld, count, ld, panels, width, products, rest)
+        elif floating is float:
+            gemm_nt_f32(<int> count, n_drawn, <int> ld, X + i * ld, <int> ld, start, <int> ld, products, GROUP)
+        else:
+            gemm_nt_f64(<int> count, n_drawn, <int> ld, X + i * ld, <int> ld, start, <int> ld, products, GROUP)
+        for q in range(count):
+            for k in range(width):
+                line[k] = <float> products[q * GROUP + k] if k < n_drawn else 0
+            write_line(line, <float> foot, <float> steps_per_unit, pair_shift, leaves + (i + q) * ld_leaves)
+    free(scratch)
+    return 0
+
+
+cdef void _pack(
+    const floating* start, int n_drawn, Py_ssize_t width, Py_ssize_t ld, floating* panels,
+) noexcept nogil:
+    cdef Py_ssize_t p, k
+    cdef Py_ssize_t panel = PANEL_VECTORS * 64 // sizeof(floating)
+    for p in range(width // panel):
+        k = p * panel
+        if floating is float:
+            pack_panel_f32(start + k * ld, ld, ld, <int> (n_drawn - k), panels + k * ld)
+        else:
+            pack_panel_f64(start + k * ld, ld, ld, <int> (n_drawn - k), panels + k * ld)
+
+
+cdef void _multiply(
+    const floating* X, Py_ssize_t n_rows, Py_ssize_t ld, const floating* panels, Py_ssize_t width,
+    floating* products, floating* rest,
+) noexcept nogil:
+    """Multiply a block of rows with the panels of a group; rows that are too few are copied to have company."""
+    cdef Py_ssize_t b, i, p, k
+    cdef Py_ssize_t panel = PANEL_VECTORS * 64 // sizeof(floating)
+    cdef const floating* rows
+    for b in range((n_rows + ROWS_AT_ONCE - 1) // ROWS_AT_ONCE):
+        i = b * ROWS_AT_ONCE
+        rows = X + i * ld
+        if n_rows - i < ROWS_AT_ONCE:
+            memcpy(rest, rows, (n_rows - i) * ld * sizeof(floating))
+            rows = rest
+        for p in range(width // panel):
+            k = p * panel
+            if floating is float:
+                panel_products_f32(rows, ld, ld, panels + k * ld, products + i * GROUP + k, GROUP)
+            else:
+                panel_products_f64(rows, ld, ld, panels + k * ld, products + i * GROUP + k, GROUP)
