@@ -8,9 +8,10 @@ from sklearn.utils._testing import create_memmap_backed_data
 from helpers import unit_coordinates
 from skfastnn._network import Network, aligned_zeros, padded_length
 from skfastnn._threads import blas_threads
-from skfastnn.passes._blas import matmul_groups_nt, matmul_nt
+from skfastnn.passes._blas import matmul_nt
 from skfastnn.passes._forward import forward, output_of_fired
 from skfastnn.passes._pairs import PairLists, pairs_above_zero
+from skfastnn.passes._products import multiply_groups
 from skfastnn.passes._rows import gather_rows
 from skfastnn.passes._updates import adam_step, catch_up, sgd_step
 from skfastnn.solvers import Adam, MomentumSGD
@@ -219,21 +220,38 @@ def test_matmul_nt_shapes(B, out):
 
 
 @DTYPES
+@pytest.mark.parametrize("size", [4, 13])
 @pytest.mark.parametrize("groups", [[], [0, 2], [1, 2, 3]])  # the last group has two rows
-def test_matmul_groups_nt(groups, dtype):
+@pytest.mark.parametrize("n_directions", [3, 32, 37])
+def test_multiply_groups(n_directions, groups, size, dtype):
     rng = np.random.default_rng(0)
-    A, B = rng.standard_normal((14, 5)).astype(dtype), rng.standard_normal((3, 5)).astype(dtype)
-    out, groups = np.zeros((4 * len(groups), 3), dtype), np.array(groups, dtype=np.int64)
+    n, ld = 3 * size + 2, padded_length(21, dtype)
+    A, B = (rng.standard_normal(shape).astype(dtype) for shape in ((n, ld), (n_directions, ld)))
+    out, groups = np.zeros((size * len(groups), n_directions), dtype), np.array(groups, dtype=np.int64)
     with blas_threads(1):
-        matmul_groups_nt(A, groups, 4, B, out, 2)
-    expected = (np.vstack([A, np.zeros((2, 5))]) @ B.T).reshape(4, 4, 3)[groups].reshape(-1, 3)
-    assert_close(out, expected)
+        multiply_groups(A, groups, size, B, out, 2)
+    padded = np.vstack([A, np.zeros((4 * size - n, ld))])
+    assert_close(out, (padded @ B.T.astype(float)).reshape(4, size, -1)[groups].reshape(-1, n_directions))
 
 
 @pytest.mark.parametrize("groups", [[-1], [4]])
 def test_groups_that_are_not_there_are_refused(groups):
     with pytest.raises(ValueError, match="no group"):
-        matmul_groups_nt(np.ones((14, 5)), np.int64(groups), 4, np.ones((3, 5)), np.zeros((4, 3)), 1)
+        multiply_groups(np.ones((14, 8)), np.int64(groups), 4, np.ones((3, 8)), np.zeros((4, 3)), 1)
+
+
+@pytest.mark.parametrize(
+    ("A", "B", "out", "message"),
+    [
+        ((14, 5), (3, 5), (4, 3), "whole vectors"),
+        ((14, 8), (3, 16), (4, 3), "the same length"),
+        ((14, 8), (3, 8), (5, 3), "a row for each"),
+        ((14, 8), (3, 8), (4, 2), "a column for each"),
+    ],
+)
+def test_multiply_groups_refuses(A, B, out, message):
+    with pytest.raises(ValueError, match=message):
+        multiply_groups(np.ones(A), np.int64([0]), 4, np.ones(B), np.zeros(out), 1)
 
 
 # lists

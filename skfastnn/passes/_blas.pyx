@@ -8,7 +8,6 @@
 
 from cython cimport floating
 from cython.parallel cimport prange
-from libc.stdint cimport int64_t
 from scipy.linalg.cython_blas cimport dgemm, sgemm
 
 cdef int BLOCK_ROWS = 128
@@ -58,27 +57,3 @@ def matmul_nt(
             gemm_nt_f32(rows, r, d, &A[first, 0], d, &B[0, 0], d, &out[first, 0], r)
         else:
             gemm_nt_f64(rows, r, d, &A[first, 0], d, &B[0, 0], d, &out[first, 0], r)
-
-
-def matmul_groups_nt(
-    const floating[:, ::1] A,     # IN    (p, d)
-    const int64_t[::1] groups,    # IN    (n,) which groups of consecutive rows of A
-    Py_ssize_t size,              # IN    of a group; the last of A may have fewer rows
-    const floating[:, ::1] B,     # IN    (r, d)
-    floating[:, ::1] out,         # OUT   (n * size, r)
-    int n_threads,
-):
-    """Compute ``A[group] @ B.T`` for some groups of rows, one below the other; call it as `matmul_nt`."""
-    cdef Py_ssize_t i, first
-    cdef int r = B.shape[0], d = A.shape[1]
-    if B.shape[1] != d or out.shape[0] != groups.shape[0] * size or out.shape[1] != r:
-        raise ValueError("shapes do not fit: %s, %s, %s" % (A.shape, B.shape, out.shape))
-    for i in range(groups.shape[0]):
-        if groups[i] < 0 or groups[i] * size >= A.shape[0]:
-            raise ValueError("A has no group %d" % groups[i])
-    for i in prange(groups.shape[0], nogil=True, num_threads=n_threads, schedule="static"):
-        first = groups[i] * size
-        if floating is float:
-            gemm_nt_f32(min(size, A.shape[0] - first), r, d, &A[first, 0], d, &B[0, 0], d, &out[i * size, 0], r)
-        else:
-            gemm_nt_f64(min(size, A.shape[0] - first), r, d, &A[first, 0], d, &B[0, 0], d, &out[i * size, 0], r)

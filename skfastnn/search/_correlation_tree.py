@@ -5,8 +5,9 @@ from sklearn.utils import gen_batches
 from sklearn.utils.extmath import randomized_svd
 
 from skfastnn._network import aligned_zeros
-from skfastnn.passes._blas import matmul_groups_nt, matmul_nt
+from skfastnn.passes._blas import matmul_nt
 from skfastnn.passes._pairs import PairLists
+from skfastnn.passes._products import multiply_groups
 from skfastnn.search._contract import SearchEngine
 from skfastnn.search._first_leaves import write_first_leaves
 from skfastnn.search._lazy_tree import GROUP_SIZE, STEP, query, write_leaves
@@ -31,6 +32,8 @@ WASTE_PER_ROW, WASTE_PER_ROW_STANDING = 1.5, 16.0
 STANDING_GROWTH, STANDING_SKIN = 1.1, 0.04
 # Neurons are refreshed together, so that the rows are normalised once for many.
 MIN_REFRESH = 128
+# Rows that a thread projects at a time.
+ROWS_TOGETHER = 24
 # Rows and draws of a tile of correlations while leaves are written.
 TILE_ROWS = 1020
 TILE_NEURONS = 1024
@@ -97,7 +100,7 @@ class CorrelationTreeSearch(SearchEngine):
         norms_outside, x_inside = norms, np.zeros((norms.size, self.inside.shape[1]), dtype=np.float32)
         if projected.any():
             self._project(projected, movement, drift, solver)
-            x_inside[:, :-1] = batch.rows @ self.directions.T
+            x_inside[:, :-1] = self._inside(batch.rows)
             x_inside[:, -1] = norms
             norms_outside = self._rest(norms, x_inside[:, :-1])
         if norms.size == self.rows.n_samples and not projected.any():
@@ -209,7 +212,7 @@ class CorrelationTreeSearch(SearchEngine):
             solver.catch_up(renewed)
             groups, n_directions = np.flatnonzero(stale), self.directions.shape[0]
             part = np.zeros((groups.size * GROUP_SIZE, n_directions), dtype=self.network.dtype)
-            matmul_groups_nt(self.network.displacement, groups, GROUP_SIZE, self.directions, part, self.n_threads)
+            multiply_groups(self.network.displacement, groups, GROUP_SIZE, self.directions, part, self.n_threads)
             self.outside[renewed] = self._rest(drift[renewed], part[: renewed.size])
             self.inside[groups, :-1] = part.reshape(-1, GROUP_SIZE, n_directions).transpose(0, 2, 1)
             self.path_at_projection[renewed] = solver.path(renewed)
@@ -218,6 +221,13 @@ class CorrelationTreeSearch(SearchEngine):
         since += self.relative_rounding * (self.longest_reference + since)
         self.inside[:, -1] = (since * (1 + 1e-5)).reshape(-1, GROUP_SIZE)
         self.drift[neurons] = self.outside[neurons]
+
+    def _inside(self, rows):
+        """Return rows in the subspace."""
+        blocks = np.arange(-(-rows.shape[0] // ROWS_TOGETHER))
+        inside = np.zeros((blocks.size * ROWS_TOGETHER, self.directions.shape[0]), dtype=rows.dtype)
+        multiply_groups(rows, blocks, ROWS_TOGETHER, self.directions, inside, self.n_threads)
+        return inside[: rows.shape[0]]
 
     def _rest(self, norms, inside):
         """Return upper bounds on the norms outside the subspace."""

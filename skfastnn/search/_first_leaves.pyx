@@ -14,23 +14,13 @@ from cython cimport floating
 from cython.parallel cimport prange
 from libc.stdint cimport uint8_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy
 
 from skfastnn.passes._blas cimport gemm_nt_f32, gemm_nt_f64
+from skfastnn.passes._products cimport ROWS_AT_ONCE, have_products, multiply_panels, pack_panels
 
 cdef extern from "query_kernels.h":
     int GROUP
     void write_line(const float*, float, float, int, uint8_t*) noexcept nogil
-
-cdef extern from "product_kernels.h":
-    int ROWS_AT_ONCE, PANEL_VECTORS
-    int have_products() nogil
-    void pack_panel_f32(const float*, Py_ssize_t, Py_ssize_t, int, float*) noexcept nogil
-    void pack_panel_f64(const double*, Py_ssize_t, Py_ssize_t, int, double*) noexcept nogil
-    void panel_products_f32(
-        const float*, Py_ssize_t, Py_ssize_t, const float*, float*, Py_ssize_t) noexcept nogil
-    void panel_products_f64(
-        const double*, Py_ssize_t, Py_ssize_t, const double*, double*, Py_ssize_t) noexcept nogil
 
 # Rows of a block: a multiple of those that the kernel takes at once, and enough for the library.
 cdef int BLOCK_ROWS = 120
@@ -90,12 +80,12 @@ cdef int _write_group(
     cdef floating* rest = products + BLOCK_ROWS * GROUP
     cdef bint ours = have_products()
     if ours:
-        _pack(start, n_drawn, width, ld, panels)
+        pack_panels(start, n_drawn, width, ld, panels)
     for b in range((n_rows + BLOCK_ROWS - 1) // BLOCK_ROWS):
         i = b * BLOCK_ROWS
         count = min(BLOCK_ROWS, n_rows - i)
         if ours:
-            _multiply(X + i * ld, count, ld, panels, width, products, rest)
+            multiply_panels(X + i * ld, count, ld, panels, width, products, GROUP, rest)
         elif floating is float:
             gemm_nt_f32(<int> count, n_drawn, <int> ld, X + i * ld, <int> ld, start, <int> ld, products, GROUP)
         else:
@@ -106,38 +96,3 @@ cdef int _write_group(
             write_line(line, <float> foot, <float> steps_per_unit, pair_shift, leaves + (i + q) * ld_leaves)
     free(scratch)
     return 0
-
-
-cdef void _pack(
-    const floating* start, int n_drawn, Py_ssize_t width, Py_ssize_t ld, floating* panels,
-) noexcept nogil:
-    cdef Py_ssize_t p, k
-    cdef Py_ssize_t panel = PANEL_VECTORS * 64 // sizeof(floating)
-    for p in range(width // panel):
-        k = p * panel
-        if floating is float:
-            pack_panel_f32(start + k * ld, ld, ld, <int> (n_drawn - k), panels + k * ld)
-        else:
-            pack_panel_f64(start + k * ld, ld, ld, <int> (n_drawn - k), panels + k * ld)
-
-
-cdef void _multiply(
-    const floating* X, Py_ssize_t n_rows, Py_ssize_t ld, const floating* panels, Py_ssize_t width,
-    floating* products, floating* rest,
-) noexcept nogil:
-    """Multiply a block of rows with the panels of a group; rows that are too few are copied to have company."""
-    cdef Py_ssize_t b, i, p, k
-    cdef Py_ssize_t panel = PANEL_VECTORS * 64 // sizeof(floating)
-    cdef const floating* rows
-    for b in range((n_rows + ROWS_AT_ONCE - 1) // ROWS_AT_ONCE):
-        i = b * ROWS_AT_ONCE
-        rows = X + i * ld
-        if n_rows - i < ROWS_AT_ONCE:
-            memcpy(rest, rows, (n_rows - i) * ld * sizeof(floating))
-            rows = rest
-        for p in range(width // panel):
-            k = p * panel
-            if floating is float:
-                panel_products_f32(rows, ld, ld, panels + k * ld, products + i * GROUP + k, GROUP)
-            else:
-                panel_products_f64(rows, ld, ld, panels + k * ld, products + i * GROUP + k, GROUP)
