@@ -33,3 +33,10 @@ def assert_same_fit(a, b, rtol=0):
 def unit_coordinates(n_features, dtype=np.float64):
     """Coordinates in which rows are what they are."""
     return Coordinates(np.zeros(n_features, dtype), 1.0)
+
+
+def fill_with_positive(pairs, Z):
+    """Fill lists with the positive entries of Z, (n_neurons, n_rows)."""
+    neuron, rows = np.nonzero(Z > 0)
+    indptr = np.searchsorted(neuron, np.arange(Z.shape[0] + 1))
+    pairs.fill(indptr, rows.astype(np.int32), Z[neuron, rows])

@@ -13,14 +13,14 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from threadpoolctl import threadpool_limits
 
-from helpers import BOTH, assert_same_fit, data_for
+from helpers import BOTH, assert_same_fit, data_for, fill_with_positive
 from skfastnn import FastReLUClassifier
 from skfastnn._deep_fitting import Probe
 from skfastnn._deep_network import SPREAD, DeepNetwork, activations
 from skfastnn._layer_passes import LayerPasses
 from skfastnn._network import Coordinates, Network
 from skfastnn._panel_network import PanelNetwork
-from skfastnn.passes._pairs import PairLists, pairs_above_zero
+from skfastnn.passes._pairs import PairLists
 from skfastnn.passes._panel_backward import panel_backward
 from skfastnn.search._contract import by_feature
 
@@ -158,7 +158,7 @@ def test_backward_is_that_of_dense_products(dtype, n_outputs, antisymmetric, wit
     rows = sparse.random_array((n_rows, d), density=0.3, rng=rng, dtype=dtype).tocsr()
     Z = (network.weights(0, m) @ rows.T.toarray()).astype(dtype)
     pairs = PairLists(m, dtype)
-    pairs_above_zero(pairs, np.ascontiguousarray(Z), 1)
+    fill_with_positive(pairs, np.ascontiguousarray(Z))
     signals = rng.standard_normal((m, n_rows)) * (Z > 0)
     if n_outputs:
         error = np.zeros((n_rows, network.ld_out), dtype)
@@ -184,7 +184,7 @@ network.first, network.factors[0], network.second, network.factors[1], network.o
 def test_arrays_that_do_not_fit_are_refused():
     network = PanelNetwork(Coordinates(np.zeros(5), 1.0, np.zeros(5)), 64, 0, 0.5, False, 0, np.float64)
     pairs = PairLists(64, np.float64)
-    pairs_above_zero(pairs, np.ones((64, 2)), 1)
+    fill_with_positive(pairs, np.ones((64, 2)))
     lists = by_feature(sparse.csr_array(([1.0, 1.0], ([0, 1], [0, 3])), shape=(2, 5)))
 
     def call(error, buffers):

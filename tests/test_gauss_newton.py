@@ -12,13 +12,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from sklearn.neural_network import MLPClassifier
 
-from helpers import BOTH, assert_same_fit, data_for, unit_coordinates
+from helpers import BOTH, assert_same_fit, data_for, fill_with_positive, unit_coordinates
 from skfastnn import FastReLUClassifier, FastReLURegressor, _base
 from skfastnn._losses import BinaryLogLoss, Huber, Poisson, SoftmaxLogLoss, SquaredError
 from skfastnn._network import Network, aligned_zeros
 from skfastnn._second_order_fitting import GaussNewtonTrainer
 from skfastnn.passes._gram import gram, gram_rows, sample_major
-from skfastnn.passes._pairs import PairLists, pairs_above_zero
+from skfastnn.passes._pairs import PairLists
 from skfastnn.passes._tangent import gram_product, jacobian_product, jacobian_transpose_product
 from skfastnn.solvers import _gauss_newton, _tiled_gram
 from skfastnn.solvers._gauss_newton import GaussNewton
@@ -46,7 +46,7 @@ class Problem:
         self.X[:, :n_features] = rng.standard_normal((n_rows, n_features)) / np.sqrt(n_features)
         Z = network.weights(0, n_neurons) @ self.X.T + network.c_state[:, :1]
         self.pairs = PairLists(n_neurons, dtype)
-        pairs_above_zero(self.pairs, np.ascontiguousarray(Z), 2)
+        fill_with_positive(self.pairs, np.ascontiguousarray(Z))
         self.H = np.maximum(Z.T, 0).astype(np.float64)
         self.raw = (network.output_scale * self.H @ network.V[:, :n_outputs] + network.v).astype(dtype)
         self.train_output = train_output

@@ -6,10 +6,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.integrate import quad
 from scipy.stats import norm as normal
 
-from helpers import unit_coordinates
+from helpers import fill_with_positive, unit_coordinates
 from skfastnn._network import Coordinates, Network, aligned_zeros, expected_square, padded_length, resolve_threshold
 from skfastnn.passes._forward import forward
-from skfastnn.passes._pairs import PairLists, pairs_above_zero
+from skfastnn.passes._pairs import PairLists
 from skfastnn.search._contract import TrainingRows
 from skfastnn.solvers._step_size import SGD_SHARE, adam_step_size, sgd_step_size, tangent_kernel
 
@@ -155,7 +155,7 @@ def test_output_is_zero_at_the_start(n_neurons, n_outputs, dtype):
     assert_allclose(network.raw_output(rows), 0, atol=atol)
     # the compiled forward pass, on all pairs
     pairs, fired = PairLists(n_neurons, dtype), PairLists(n_neurons, dtype)
-    pairs_above_zero(pairs, np.ones((n_neurons, 20), dtype), 1)
+    fill_with_positive(pairs, np.ones((n_neurons, 20), dtype))
     buffers = np.empty((pairs.n_blocks, 20, network.ld_out), dtype)
     forward(
         pairs, fired, rows, network.displacement, network.start, network.anchor, network.pair_shift, network.anchored,

@@ -5,12 +5,13 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.utils._testing import create_memmap_backed_data
 
-from helpers import unit_coordinates
+from helpers import fill_with_positive, unit_coordinates
 from skfastnn._network import Network, aligned_zeros, padded_length
 from skfastnn._threads import blas_threads
 from skfastnn.passes._blas import matmul_nt
+from skfastnn.passes._dense_forward import dense_forward
 from skfastnn.passes._forward import forward, output_of_fired
-from skfastnn.passes._pairs import PairLists, pairs_above_zero
+from skfastnn.passes._pairs import PairLists
 from skfastnn.passes._products import multiply_groups
 from skfastnn.passes._rows import gather_rows
 from skfastnn.passes._updates import adam_step, catch_up, sgd_step
@@ -58,9 +59,9 @@ def pending_matrices(n, rule):
     return np.hstack([u1, u2, v1, v2])
 
 
-def lists_of(Z, n_threads=1):
+def lists_of(Z):
     pairs = PairLists(Z.shape[0], Z.dtype)
-    pairs_above_zero(pairs, Z, n_threads)
+    fill_with_positive(pairs, Z)
     return pairs
 
 
@@ -259,17 +260,13 @@ def test_multiply_groups_refuses(A, B, out, message):
 
 @DTYPES
 @pytest.mark.parametrize("n_neurons", [1, 64, 65, 130, 1100])
-@pytest.mark.parametrize("n_threads", [1, 2])
-def test_pairs_above_zero(n_neurons, dtype, n_threads):
+def test_lists_with_values(n_neurons, dtype):
     rng = np.random.default_rng(0)
     pairs = PairLists(n_neurons, dtype)
     # lists are reused: long, short, empty, long
     for n_rows, shift in [(70, 0.0), (3, 0.5), (5, -9.0), (80, 0.0)]:
         Z = (rng.standard_normal((n_neurons, n_rows)) + shift).astype(dtype)
-        Z[:, 0] = 0
-        Z[0, -1] = np.nan
-        Z.flags.writeable = False
-        pairs_above_zero(pairs, Z, n_threads)
+        fill_with_positive(pairs, Z)
         indptr, rows, values = pairs.to_csr()
         neuron, expected_rows = np.nonzero(Z > 0)
         assert_array_equal(np.repeat(np.arange(n_neurons), np.diff(indptr)), neuron)
@@ -322,20 +319,68 @@ def test_arrays_that_are_no_lists_are_refused(indptr, rows):
     with pytest.raises(ValueError, match="indptr must"):
         pairs.fill(np.array(indptr), np.array(rows, dtype=np.int32))
     assert pairs.total == 0
-    with pytest.raises(ValueError, match="lists with values"):
-        PairLists(2, np.float32).fill(np.array([0, 1, 1]), np.array([0], dtype=np.int32))
 
 
-def test_pairs_above_zero_refuses():
-    pairs = PairLists(3, np.float32)
-    for Z in np.ones((4, 2), np.float32), np.ones((3, 2), np.float64):
-        with pytest.raises(ValueError, match="one row per neuron"):
-            pairs_above_zero(pairs, Z, 1)
+@pytest.mark.parametrize(
+    ("dtype", "values", "message"),
+    [
+        (np.float32, None, "dtype of the lists"),
+        (np.float32, np.ones(1), "dtype of the lists"),
+        (None, np.ones(1), "dtype of the lists"),
+        (np.float64, np.ones(2), "a value for each"),
+    ],
+)
+def test_values_that_do_not_fit_the_lists_are_refused(dtype, values, message):
+    with pytest.raises(ValueError, match=message):
+        PairLists(2, dtype).fill(np.array([0, 1, 1]), np.array([0], dtype=np.int32), values)
 
 
 def test_lists_too_long_for_memory():
     with pytest.raises(MemoryError, match="neurons"):
         PairLists(1 << 58, np.float32)
+
+
+# dense forward
+
+
+@DTYPES
+@pytest.mark.parametrize("n_rows", [1, 30, 200])
+@pytest.mark.parametrize("n_neurons", [1, 130, 3000])
+def test_dense_forward(n_neurons, n_rows, dtype):
+    rng = np.random.default_rng(0)
+    ld, n_drawn = padded_length(13, dtype), -(-n_neurons // 2)
+    X, displacement, anchor, start = (
+        rng.standard_normal((n, ld)).astype(dtype) for n in (n_rows, n_neurons, n_neurons, n_drawn)
+    )
+    c_state, anchored = rng.standard_normal((n_neurons, 3)).astype(dtype), rng.integers(0, 2, n_neurons, np.uint8)
+    results = []
+    for n_threads in 1, 2:
+        fired = PairLists(n_neurons, dtype)
+        for rows in X[:1], X:  # lists are reused
+            with blas_threads(1):
+                dense_forward(fired, rows, displacement, start, anchor, 1, anchored, c_state, n_threads)
+        results.append(fired.to_csr())
+    W = np.repeat(start, 2, axis=0)[:n_neurons] + displacement + anchored[:, None] * anchor.astype(float)
+    Z = W @ X.T + c_state[:, :1]
+    mask, values = dense_of(fired, n_rows)
+    assert_close(values, np.maximum(Z, 0))
+    assert_array_equal(mask[np.abs(Z) > 1e-4], (Z > 0)[np.abs(Z) > 1e-4])
+    for one, two in zip(*results, strict=True):
+        assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize(
+    ("n_neurons", "dtype", "ld", "message"),
+    [
+        (4, np.float64, 8, "the same neurons"),
+        (3, np.float32, 8, "the same neurons"),
+        (3, np.float64, 16, "the same length"),
+    ],
+)
+def test_dense_forward_refuses(n_neurons, dtype, ld, message):
+    W, c_state, anchored = np.ones((3, 8)), np.ones((3, 3)), np.zeros(3, np.uint8)
+    with pytest.raises(ValueError, match=message):
+        dense_forward(PairLists(n_neurons, dtype), np.ones((2, ld)), W, W, W, 0, anchored, c_state, 1)
 
 
 # forward

@@ -13,7 +13,7 @@
 
 from cython cimport floating
 from cython.parallel cimport prange
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy
 
@@ -118,8 +118,8 @@ cdef class PairLists:
         memcpy(self.start, other.start, self.n_neurons * sizeof(Py_ssize_t))
         memcpy(self.count, other.count, self.n_neurons * sizeof(int32_t))
 
-    def fill(self, const int64_t[::1] indptr, const int32_t[::1] rows):
-        """Set the lists from arrays; they must be lists without values.
+    def fill(self, const int64_t[::1] indptr, const int32_t[::1] rows, values=None):
+        """Set the lists from arrays.
 
         Parameters
         ----------
@@ -127,15 +127,21 @@ cdef class PairLists:
             Where the list of each neuron starts in `rows`, and the end of the last.
         rows : ndarray of shape (indptr[-1],), int32
             Strictly ascending in each list, and not negative.
+        values : ndarray of shape (indptr[-1],) of the dtype of the lists, or None for lists without values
 
         Raises
         ------
         ValueError
-            If the lists have values, or the arrays do not describe lists.
+            If the arrays do not describe lists, or values are missing or of another dtype.
         """
         cdef Py_ssize_t r, b, n_more
+        cdef const uint8_t[::1] bytes_of_values = b""
+        if (values is None) != (self.dtype is None) or (values is not None and values.dtype != self.dtype):
+            raise ValueError("values must be of the dtype of the lists, got %s" % type(values))
         if self.itemsize:
-            raise ValueError("lists with values cannot be filled from rows alone")
+            if values.shape != (rows.shape[0],):
+                raise ValueError("there must be a value for each of %d rows" % rows.shape[0])
+            bytes_of_values = np.ascontiguousarray(values).view(np.uint8)
         if indptr.shape[0] != self.n_neurons + 1:
             raise ValueError("indptr must have %d entries, got %d" % (self.n_neurons + 1, indptr.shape[0]))
         if not _are_lists(indptr, rows):
@@ -149,6 +155,8 @@ cdef class PairLists:
             self.blocks[b].used = n_more
             if n_more:
                 memcpy(self.blocks[b].rows, &rows[indptr[r]], n_more * sizeof(int32_t))
+            if n_more and self.itemsize:
+                memcpy(self.blocks[b].values, &bytes_of_values[indptr[r] * self.itemsize], n_more * self.itemsize)
         for r in range(self.n_neurons):
             self.start[r] = indptr[r] - indptr[r // self.block_size * self.block_size]
             self.count[r] = <int32_t> (indptr[r + 1] - indptr[r])
@@ -207,32 +215,6 @@ cdef class PairLists:
         return indptr, rows, None if self.dtype is None else values
 
 
-def pairs_above_zero(PairLists pairs, const floating[:, ::1] Z, int n_threads, Py_ssize_t first_block=0):
-    """Fill the lists of whole blocks of neurons with the positive entries of a dense matrix.
-
-    Parameters
-    ----------
-    pairs : PairLists
-        Overwritten.
-    Z : ndarray of shape (n, n_rows)
-        Pre-activations, neuron-major, of n neurons from the first of `first_block` on.
-    n_threads : int
-        Number of threads.
-    first_block : int
-    """
-    cdef Py_ssize_t b
-    cdef int status = 0
-    cdef Py_ssize_t first = first_block * pairs.block_size
-    cdef Py_ssize_t last_block = (first + Z.shape[0] + pairs.block_size - 1) // pairs.block_size
-    cdef bint whole = first + Z.shape[0] == min(last_block * pairs.block_size, pairs.n_neurons)
-    if first_block < 0 or last_block > pairs.n_blocks or not whole or pairs.itemsize != sizeof(floating):
-        raise ValueError("Z must have one row per neuron of whole blocks and the dtype of the lists")
-    for b in prange(first_block, last_block, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
-        status += _block_above_zero(pairs, b, &Z[0, 0] - first * Z.shape[1], Z.shape[1])
-    if status:
-        raise MemoryError("no memory for the lists of firing pairs")
-
-
 cdef bint _are_lists(const int64_t[::1] indptr, const int32_t[::1] rows) noexcept nogil:
     cdef Py_ssize_t r
     cdef int64_t at
@@ -259,34 +241,3 @@ cdef sum_over_blocks(floating[:, :, ::1] buffers, Py_ssize_t n_blocks, Py_ssize_
         for b in range(1, n_blocks):
             for j in range(ld):
                 buffers[0, i, j] += buffers[b, i, j]
-
-
-cdef int _block_above_zero(
-    PairLists pairs,              # INOUT
-    Py_ssize_t block,
-    const floating* Z,            # IN    (n_neurons, n_rows)
-    Py_ssize_t n_rows,
-) noexcept nogil:
-    cdef Py_ssize_t r, i
-    cdef Py_ssize_t last = min((block + 1) * pairs.block_size, pairs.n_neurons)
-    cdef int32_t* rows
-    cdef floating* values
-    cdef int32_t kept
-    cdef floating z
-    pairs.blocks[block].used = 0
-    for r in range(block * pairs.block_size, last):
-        if pairs.reserve(block, n_rows) < 0:
-            return -1
-        rows = pairs.blocks[block].rows + pairs.blocks[block].used
-        values = <floating*> pairs.blocks[block].values + pairs.blocks[block].used
-        kept = 0
-        for i in range(n_rows):
-            # written always, counted when positive: no branch to mispredict
-            z = Z[r * n_rows + i]
-            rows[kept] = <int32_t> i
-            values[kept] = z
-            kept += z > 0
-        pairs.start[r] = pairs.blocks[block].used
-        pairs.count[r] = kept
-        pairs.blocks[block].used += kept
-    return 0
