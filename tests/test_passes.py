@@ -432,7 +432,7 @@ def test_output_of_fired(n_outputs, dtype):
     layer = Layer(5, n_outputs, dtype)
     outputs = []
     for n_threads in (1, 2):
-        pairs = lists_of(layer.activations, n_threads)
+        pairs = lists_of(layer.activations)
         # longer buffers than the batch: only its rows are written
         buffers = np.full((pairs.n_blocks + 1, N_ROWS + 2, layer.V.shape[1]), 7, dtype)
         output_of_fired(pairs, N_ROWS, layer.V, buffers, n_threads)

@@ -18,10 +18,12 @@ MAX_POINTS = 20_000
 # Above, hyperplanes cut nearly every box.
 MAX_FEATURES = 16
 
-# a product with all neurons: for each pair, and for each multiplication; then a look at each pair
-DENSE, MULTIPLICATION = 0.9, 0.032
-# a comparison of leaves; a candidate, for each multiplication, which jumps; INIT, for each pair once; a step, in ns
-LEAF, CANDIDATE, JUMPING, LEAF_WRITTEN, STEP = 0.45, 3.0, 0.06, 0.3, 100_000.0
+# a product with all neurons: for each pair, and for each multiplication
+DENSE, MULTIPLICATION = 0.6, 0.028
+# a comparison of leaves; a candidate, for each multiplication, which jumps; a step, in ns
+LEAF, CANDIDATE, JUMPING, STEP = 0.45, 3.0, 0.06, 100_000.0
+# INIT: a leaf, and each multiplication
+LEAF_WRITTEN, MULTIPLIED = 0.3, 0.016
 # candidates for each pair that fires, and for each pair: neurons move
 DRIFTED, DRIFTING = 1.5, 0.01
 # half-spaces: an asking neuron; a group of sixteen boxes or points, and for each feature of it
@@ -97,7 +99,7 @@ def correlation_tree_cost(probe, n_passes):
     """Return the cost of a pair with search="correlation_tree"."""
     candidates = min(1.0, DRIFTED * probe.firing_rate + DRIFTING)
     overhead = STEP / (probe.batch_size * probe.n_neurons)
-    setup = (LEAF_WRITTEN + MULTIPLICATION * probe.ld) / n_passes
+    setup = (LEAF_WRITTEN + MULTIPLIED * probe.ld) / n_passes
     return LEAF + candidates * (CANDIDATE + JUMPING * probe.ld) + overhead + setup
 
 
