@@ -34,7 +34,7 @@ STANDING_GROWTH, STANDING_SKIN = 1.1, 0.04
 MIN_REFRESH = 128
 # Rows that a thread projects at a time.
 ROWS_TOGETHER = 24
-# Rows and draws of a tile of correlations while leaves are written.
+# Rows and neurons handled together while leaves are written; rows, a multiple of those that a product takes at once.
 TILE_ROWS = 1020
 TILE_NEURONS = 1024
 
