@@ -1,4 +1,7 @@
-cdef void gemm_nt_f32(int p, int r, int d, const float* A, int lda, const float* B, int ldb, float* out,
-                      int ldo) noexcept nogil
-cdef void gemm_nt_f64(int p, int r, int d, const double* A, int lda, const double* B, int ldb, double* out,
-                      int ldo) noexcept nogil
+from cython cimport floating
+
+
+cdef void gemm_nt(
+    Py_ssize_t p, Py_ssize_t r, Py_ssize_t d, const floating* A, Py_ssize_t lda, const floating* B, Py_ssize_t ldb,
+    floating* out, Py_ssize_t ldo,
+) noexcept nogil

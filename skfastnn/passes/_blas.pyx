@@ -13,19 +13,19 @@ from scipy.linalg.cython_blas cimport dgemm, sgemm
 cdef int BLOCK_ROWS = 128
 
 
-# BLAS is column-major: out' = B A', and a C-ordered matrix is its transpose there.
-cdef void gemm_nt_f32(int p, int r, int d, const float* A, int lda, const float* B, int ldb, float* out,
-                      int ldo) noexcept nogil:
-    cdef float one = 1, zero = 0
+cdef void gemm_nt(
+    Py_ssize_t p, Py_ssize_t r, Py_ssize_t d, const floating* A, Py_ssize_t lda, const floating* B, Py_ssize_t ldb,
+    floating* out, Py_ssize_t ldo,
+) noexcept nogil:
+    """Compute out = A B' for A (p, d), B (r, d) and out (p, r), in C order with leading dimensions."""
+    # BLAS is column-major: out' = B A', and a C-ordered matrix is its transpose there
+    cdef floating one = 1, zero = 0
     cdef char transposed = b"T", plain = b"N"
-    sgemm(&transposed, &plain, &r, &p, &d, &one, <float*> B, &ldb, <float*> A, &lda, &zero, out, &ldo)
-
-
-cdef void gemm_nt_f64(int p, int r, int d, const double* A, int lda, const double* B, int ldb, double* out,
-                      int ldo) noexcept nogil:
-    cdef double one = 1, zero = 0
-    cdef char transposed = b"T", plain = b"N"
-    dgemm(&transposed, &plain, &r, &p, &d, &one, <double*> B, &ldb, <double*> A, &lda, &zero, out, &ldo)
+    cdef int m = <int> r, n = <int> p, k = <int> d, ld_a = <int> lda, ld_b = <int> ldb, ld_out = <int> ldo
+    if floating is float:
+        sgemm(&transposed, &plain, &m, &n, &k, &one, <float*> B, &ld_b, <float*> A, &ld_a, &zero, out, &ld_out)
+    else:
+        dgemm(&transposed, &plain, &m, &n, &k, &one, <double*> B, &ld_b, <double*> A, &ld_a, &zero, out, &ld_out)
 
 
 def matmul_nt(
@@ -53,7 +53,4 @@ def matmul_nt(
         return
     for first in prange(0, p, BLOCK_ROWS, nogil=True, num_threads=n_threads, schedule="static"):
         rows = min(BLOCK_ROWS, p - <int> first)
-        if floating is float:
-            gemm_nt_f32(rows, r, d, &A[first, 0], d, &B[0, 0], d, &out[first, 0], r)
-        else:
-            gemm_nt_f64(rows, r, d, &A[first, 0], d, &B[0, 0], d, &out[first, 0], r)
+        gemm_nt(rows, r, d, &A[first, 0], d, &B[0, 0], d, &out[first, 0], r)

@@ -14,7 +14,7 @@ from cython.parallel cimport prange
 from libc.stdint cimport int32_t, uint8_t
 from libc.stdlib cimport free, malloc
 
-from skfastnn.passes._blas cimport gemm_nt_f32, gemm_nt_f64
+from skfastnn.passes._blas cimport gemm_nt
 from skfastnn.passes._pairs cimport PairLists
 
 cdef extern from "vector_kernels.h":
@@ -89,10 +89,7 @@ cdef int _block(
             else:
                 whole_weights_f64(start + (r >> pair_shift) * ld, anchor_r, displacement + r * ld, NULL, 1, 0, ld,
                                   W + (r - first) * ld)
-        if floating is float:
-            gemm_nt_f32(<int> (last - first), <int> n_rows, <int> ld, W, <int> ld, X, <int> ld, Z, <int> n_rows)
-        else:
-            gemm_nt_f64(<int> (last - first), <int> n_rows, <int> ld, W, <int> ld, X, <int> ld, Z, <int> n_rows)
+        gemm_nt(last - first, n_rows, ld, W, ld, X, ld, Z, n_rows)
         for r in range(first, last):
             status += _list_positive(fired, block, r, Z + (r - first) * n_rows, n_rows, c_state[3 * r])
     free(W)

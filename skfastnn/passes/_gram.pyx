@@ -21,7 +21,7 @@ from libc.string cimport memset
 
 import numpy as np
 
-from skfastnn.passes._blas cimport gemm_nt_f32, gemm_nt_f64
+from skfastnn.passes._blas cimport gemm_nt
 from skfastnn.passes._pairs cimport PairLists
 
 cdef int BLOCK_ROWS = 64
@@ -174,10 +174,7 @@ cdef int _gram_block(
 cdef void _inner_products(
     const floating* A, Py_ssize_t p, const floating* B, Py_ssize_t r, Py_ssize_t d, floating* out, Py_ssize_t ld_out,
 ) noexcept nogil:
-    if floating is float:
-        gemm_nt_f32(<int> p, <int> r, <int> d, A, <int> d, B, <int> d, out, <int> ld_out)
-    else:
-        gemm_nt_f64(<int> p, <int> r, <int> d, A, <int> d, B, <int> d, out, <int> ld_out)
+    gemm_nt(p, r, d, A, d, B, d, out, ld_out)
 
 
 cdef void _common_firing(

@@ -13,7 +13,7 @@ from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
-from skfastnn.passes._blas cimport gemm_nt_f32, gemm_nt_f64
+from skfastnn.passes._blas cimport gemm_nt
 
 cdef extern from "product_kernels.h":
     void pack_panel_f32(const float*, Py_ssize_t, Py_ssize_t, int, float*) noexcept nogil
@@ -128,10 +128,7 @@ cdef int _multiply_group(
     cdef Py_ssize_t whole = (n_rows + ROWS_AT_ONCE - 1) // ROWS_AT_ONCE * ROWS_AT_ONCE
     cdef floating* products
     if not have_products():
-        if floating is float:
-            gemm_nt_f32(<int> n_rows, <int> r, <int> ld, A, <int> ld, B, <int> ld, out, <int> r)
-        else:
-            gemm_nt_f64(<int> n_rows, <int> r, <int> ld, A, <int> ld, B, <int> ld, out, <int> r)
+        gemm_nt(n_rows, r, ld, A, ld, B, ld, out, r)
         return 0
     products = <floating*> malloc((whole * width + ROWS_AT_ONCE * ld) * sizeof(floating))
     if products == NULL:

@@ -15,7 +15,7 @@ from cython.parallel cimport prange
 from libc.stdint cimport uint8_t
 from libc.stdlib cimport free, malloc
 
-from skfastnn.passes._blas cimport gemm_nt_f32, gemm_nt_f64
+from skfastnn.passes._blas cimport gemm_nt
 from skfastnn.passes._products cimport ROWS_AT_ONCE, have_products, multiply_panels, pack_panels
 
 cdef extern from "query_kernels.h":
@@ -86,10 +86,8 @@ cdef int _write_group(
         count = min(BLOCK_ROWS, n_rows - i)
         if ours:
             multiply_panels(X + i * ld, count, ld, panels, width, products, GROUP, rest)
-        elif floating is float:
-            gemm_nt_f32(<int> count, n_drawn, <int> ld, X + i * ld, <int> ld, start, <int> ld, products, GROUP)
         else:
-            gemm_nt_f64(<int> count, n_drawn, <int> ld, X + i * ld, <int> ld, start, <int> ld, products, GROUP)
+            gemm_nt(count, n_drawn, ld, X + i * ld, ld, start, ld, products, GROUP)
         for q in range(count):
             for k in range(width):
                 line[k] = <float> products[q * GROUP + k] if k < n_drawn else 0
