@@ -27,7 +27,7 @@ def _grid(**values):
 def _fast_classifier(d, **parameters):
     from skfastnn import FastReLUClassifier
 
-    return FastReLUClassifier(solver="gauss_newton", max_iter=10, random_state=0, **parameters)
+    return FastReLUClassifier(random_state=0, **parameters)
 
 
 def _mlp_classifier(d, **parameters):
@@ -51,7 +51,7 @@ def _forest(d):
 def _fast_regressor(d, **parameters):
     from skfastnn import FastReLURegressor
 
-    return FastReLURegressor(solver="gauss_newton", max_iter=10, random_state=0, **parameters)
+    return FastReLURegressor(random_state=0, **parameters)
 
 
 def _mlp_regressor(d, **parameters):
@@ -72,17 +72,31 @@ def _boosting(d, **parameters):
     return HistGradientBoostingRegressor(random_state=0, **parameters)
 
 
+# the features that are drawn, or those that Adam learns; what works in most places first
+_DRAWN = {"solver": ("gauss_newton",), "max_iter": (10,)}
+_LEARNED = {"solver": ("adam_gauss_newton",), "hidden_layer_sizes": ((512,),)}
 CLASSIFIERS = {
-    "skfastnn": (_fast_classifier, _grid(threshold=(0.5, 1.0), alpha=(0.1, 0.01, 1.0, 1e-3, 1e-4))),
+    "skfastnn": (
+        _fast_classifier,
+        _grid(**_DRAWN, threshold=(0.5, 1.0), alpha=(0.1, 0.01, 1.0, 1e-3, 1e-4))
+        + _grid(**_LEARNED, threshold=(0.0,), learning_rate_init=(0.01,), alpha=(0.1, 0.01, 1.0, 1e-3)),
+    ),
     "SVC": (_svc, _grid(C=(1, 10, 0.1, 100, 0.01, 1000), scale=(1, 0.3, 3, 0.1, 10))),
     "forest": (_forest, [{}]),
     "MLP": (_mlp_classifier, _grid(hidden_layer_sizes=((100,), (512,)), alpha=(1e-4, 1e-2, 1.0))),
 }
 REGRESSORS = {
-    "skfastnn": (_fast_regressor, _grid(threshold=(1.0, 0.5), alpha=(1e-2, 1e-1, 1e-3, 1e-4))),
+    "skfastnn": (
+        _fast_regressor,
+        _grid(**_DRAWN, threshold=(1.0, 0.5), alpha=(1e-2, 1e-1, 1e-3, 1e-4))
+        + _grid(**_LEARNED, threshold=(0.0, 0.5), learning_rate_init=(0.1, 0.03, 0.3), alpha=(1e-4, 1e-2)),
+    ),
     "SVR": (_svr, _grid(C=(1, 10, 100, 1000), scale=(1, 0.3, 3, 0.1), epsilon=(0.1, 0.01))),
     "boosting": (_boosting, _grid(learning_rate=(0.1, 0.03), max_leaf_nodes=(31, 8), max_iter=(100, 400))),
-    "MLP": (_mlp_regressor, _grid(hidden_layer_sizes=((100,), (512,)), alpha=(1e-4, 1e-2, 1.0))),
+    "MLP": (
+        _mlp_regressor,
+        _grid(hidden_layer_sizes=((100,), (512,)), alpha=(1e-4, 1e-2, 1.0), learning_rate_init=(1e-3, 1e-2)),
+    ),
 }
 
 

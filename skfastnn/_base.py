@@ -3,6 +3,7 @@
 import warnings
 from abc import ABCMeta, abstractmethod
 from contextlib import contextmanager
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -20,6 +21,7 @@ from skfastnn._fitting import Schedule, Trainer
 from skfastnn._network import Coordinates, Network, check_firing, resolve_thresholds
 from skfastnn._panel_network import PanelNetwork
 from skfastnn._prediction import neuron_order, raw_output
+from skfastnn._refined_fitting import RefiningTrainer
 from skfastnn._row_space import MIN_RATIO, RowSpaceNetwork, row_space
 from skfastnn._second_order_fitting import GaussNewtonTrainer
 from skfastnn._sparse_input import check_indices, without_duplicates
@@ -51,6 +53,8 @@ LARGEST_SPARSE_THRESHOLD = 0.5
 LARGEST_THRESHOLD_OF_FEW_ROWS = 0.0
 # Activations that few neurons pass on resemble each other less from layer to layer, and generalise less.
 LARGEST_DEEP_THRESHOLD = 1.0
+# Solvers that end with, or are, Gauss-Newton.
+SECOND_ORDER = ("gauss_newton", "adam_gauss_newton")
 # How often search="auto" expects to see every row: solvers of first order, if not told to stop before; Gauss-Newton.
 EXPECTED_EPOCHS, FEW_STEPS = 20, 6
 
@@ -61,7 +65,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
     _parameter_constraints: dict = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "threshold": [StrOptions({"auto"}), NOT_NEGATIVE, "array-like"],
-        "solver": [StrOptions({"auto", "adam", "gauss_newton", "sgd"})],
+        "solver": [StrOptions({"auto", "adam", "adam_gauss_newton", "gauss_newton", "sgd"})],
         "search": [StrOptions({"auto", "correlation_tree", "dense", "halfspace", "heavy_pairs"})],
         "alpha": [NOT_NEGATIVE, StrOptions({"loo"})],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -209,14 +213,14 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         rows_as_given = X
         with blas_threads(1):
             network, X = self._make_network(X, target, sample_weight, loss, random_state, first_call, incremental)
-            self.search_ = self._choose_search(X, network, incremental)
+            self.search_ = self._choose_search(X, network, self._first_solver(), incremental)
             target = ((target - network.target_shift) / network.target_scale).astype(X.dtype, copy=False)
             self._choose_step_size(X, target, sample_weight, loss, network, first_call)
             validate = None if held_out is None else self._validator(*held_out)
             n_seen = 0 if first_call else self.t_
             # no name for the solver here: its arrays are freed before the weights are exported
             trainer = self._run(
-                network, self._make_solver(network, first_call, incremental), loss, random_state,
+                network, self._resume_solver(network, first_call, incremental), loss, random_state,
                 (X, target, sample_weight), 1 if incremental else self.max_iter, validate, n_seen,
             )  # fmt: skip
         self._random_state = random_state.get_state(legacy=False)
@@ -328,7 +332,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         coordinates = Coordinates.from_data(X, sample_weight)
         shift, scale = loss.standardisation(target, sample_weight)
         second_order = self.solver_ == "gauss_newton"
-        limit = LARGEST_THRESHOLD if second_order else np.inf
+        limit = LARGEST_THRESHOLD if self.solver_ in SECOND_ORDER else np.inf
         if coordinates.offset is not None:
             limit = LARGEST_SPARSE_THRESHOLD
         if MIN_RATIO * X.shape[0] <= X.shape[1] and not incremental:  # the first rows of a stream are not all
@@ -370,7 +374,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         elif first_call or self._start["rate"][0] != self.solver_:
             n_threads = effective_n_threads()
             curvature = loss.curvature(target, sample_weight) if self.solver_ == "sgd" else None
-            batch_weight = sample_weight.mean() * self._resolved_batch_size(n_samples)
+            batch_weight = sample_weight.mean() * self._batch_size(self._first_solver(), n_samples)
             if self.solver_ == "gauss_newton":
                 self.learning_rate_init_ = 1.0
             elif len(network.layers) > 1:
@@ -390,65 +394,75 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         """Resolve solver="auto", and check that the solver can do what is asked of it."""
         second_order = loss.model(np.zeros((1, target.shape[1])), np.zeros((1, target.shape[1]))) is not None
         solver, deep = self.solver, len(self._widths()) > 1
-        if deep and solver == "gauss_newton":
-            raise ValueError("solver='gauss_newton' trains one hidden layer; use 'adam' or 'sgd' for several.")
+        if incremental and solver == "adam_gauss_newton":
+            solver = "adam"
+        if deep and solver in SECOND_ORDER:
+            raise ValueError(f"solver={solver!r} trains one hidden layer; use 'adam' or 'sgd' for several.")
         if solver == "auto" and not deep:
             small = n_samples <= SMALL_DATA or self.alpha == "loo"
             solver = "gauss_newton" if small and second_order and not incremental else "adam"
         elif solver == "auto":
             solver = "adam"
-        if solver == "gauss_newton" and not second_order:
+        if solver in SECOND_ORDER and not second_order:
             raise ValueError(
-                f"solver='gauss_newton' needs a loss with curvature, which {type(loss).__name__} has not; use 'adam'."
+                f"solver={solver!r} needs a loss with curvature, which {type(loss).__name__} has not; use 'adam'."
             )
-        if solver != "gauss_newton" and self.alpha == "loo":
-            raise ValueError("alpha='loo' is offered by solver='gauss_newton' alone; give alpha as a number.")
+        if solver not in SECOND_ORDER and self.alpha == "loo":
+            raise ValueError(
+                "alpha='loo' is offered by solver='gauss_newton' and 'adam_gauss_newton' alone; give alpha as a number."
+            )
         return solver
 
-    def _choose_search(self, X, network, incremental):
-        """Resolve search="auto"."""
+    def _choose_search(self, X, network, solver, incremental):
+        """Resolve search="auto" for a solver."""
         if self.search != "auto":
             return self.search
         if network.by_panels:
             return "dense"
-        second_order = self.solver_ == "gauss_newton"
+        second_order = solver == "gauss_newton"
         n_passes = 1 if incremental else min(self.max_iter, FEW_STEPS if second_order else EXPECTED_EPOCHS)
         first = network.layers[0]
         rows = training_rows(X, first, effective_n_threads())
-        return choose_engine(rows, first, self._resolved_batch_size(X.shape[0]), n_passes, second_order)
+        return choose_engine(rows, first, self._batch_size(solver, X.shape[0]), n_passes, second_order)
 
-    def _make_solver(self, network, first_call, incremental):
+    def _first_solver(self):
+        """Return the name of the solver that training starts with."""
+        return "adam" if self.solver_ == "adam_gauss_newton" else self.solver_
+
+    def _make_solver(self, name, network):
         names = ("momentum", "nesterovs_momentum", "beta_1", "beta_2", "epsilon", "train_output")
-        solver = make_solver(
-            self.solver_, network, {name: getattr(self, name) for name in names}, effective_n_threads()
-        )  # fmt: skip
+        return make_solver(name, network, {name: getattr(self, name) for name in names}, effective_n_threads())
+
+    def _resume_solver(self, network, first_call, incremental):
+        solver = self._make_solver(self._first_solver(), network)
         if not first_call:
             if incremental:
                 self._restore_solver(solver)
             solver.measure()
         return solver
 
-    def _resolved_batch_size(self, n_samples):
-        if self.solver_ == "gauss_newton" and self.batch_size == "auto":
+    def _batch_size(self, solver, n_samples):
+        if solver == "gauss_newton" and (self.batch_size == "auto" or self.solver_ != solver):
             return n_samples if n_samples <= MAX_FULL_BATCH else AUTO_BATCH
         return int(min(200 if self.batch_size == "auto" else self.batch_size, n_samples))
 
-    def _schedule(self, n_samples):
-        names = ("learning_rate", "power_t", "alpha", "shuffle", "tol", "n_iter_no_change", "verbose")
+    def _schedule(self, solver, n_samples, alpha):
+        names = ("learning_rate", "power_t", "shuffle", "tol", "n_iter_no_change", "verbose")
         settings = {name: getattr(self, name) for name in names}
         return Schedule(
-            learning_rate_init=self.learning_rate_init_, batch_size=self._resolved_batch_size(n_samples), **settings
+            learning_rate_init=self.learning_rate_init_, batch_size=self._batch_size(solver, n_samples), alpha=alpha,
+            **settings,
         )  # fmt: skip
 
     def _run(self, network, solver, loss, random_state, samples, n_epochs, validate, n_seen):
         """Train; without memory for the search structure, train densely. Return the trainer."""
         state, n_steps = random_state.get_state(legacy=False), solver.n_steps
         while True:
-            schedule = self._schedule(samples[0].shape[0])
-            make_trainer = GaussNewtonTrainer if self.solver_ == "gauss_newton" else Trainer
-            if len(network.layers) > 1:
-                make_trainer = DeepTrainer
+            # what Adam does before Gauss-Newton is not penalised: alpha is the ridge of what follows
+            alpha = 0.0 if self.solver_ == "adam_gauss_newton" else self.alpha
+            schedule = self._schedule(self._first_solver(), samples[0].shape[0], alpha)
             engine = make_engine(self.search_, network.layers[0])
+            make_trainer = self._kind_of_trainer(samples[0], len(network.layers), loss, random_state)
             trainer = make_trainer(network, solver, engine, loss, schedule, random_state)
             del engine  # the trainer alone keeps it, and lets it go before the export
             trainer.history.n_samples_seen = n_seen
@@ -468,6 +482,22 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             )
             self.search_ = "dense"
             random_state.set_state(state)
+
+    def _kind_of_trainer(self, X, n_layers, loss, random_state):
+        if n_layers > 1:
+            return DeepTrainer
+        if self.solver_ == "gauss_newton":
+            return GaussNewtonTrainer
+        if self.solver_ != "adam_gauss_newton":
+            return Trainer
+
+        def make_second(network):
+            engine = make_engine(self._choose_search(X, network, "gauss_newton", False), network)
+            solver = self._make_solver("gauss_newton", network)
+            schedule = self._schedule("gauss_newton", X.shape[0], self.alpha)
+            return GaussNewtonTrainer(network, solver, engine, loss, schedule, random_state)
+
+        return partial(RefiningTrainer, make_second=make_second)
 
     def _validator(self, X, y, sample_weight):
         """Return a function that scores a network on held-out rows."""

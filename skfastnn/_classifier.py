@@ -29,16 +29,18 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         Widths of the hidden layers.
     threshold : "auto", float >= 0, or a list of them for the hidden layers, default="auto"
         Shift b of the ReLU in standard deviations of the pre-activations: a neuron fires where its pre-activation
-        exceeds b. "auto" is ``sqrt(0.4 ln m)`` for m neurons, with "gauss_newton" or several hidden layers at most 1,
-        on sparse data at most 0.5, and 0 where there are four times as many features as samples. 0 is the plain ReLU;
-        lower is busier, slower, and often more accurate. Data count as sparse where fewer than 5 % of the numbers are
-        other than zero, whether or not X is a sparse matrix.
-    solver : {"auto", "adam", "gauss_newton", "sgd"}, default="auto"
+        exceeds b. "auto" is ``sqrt(0.4 ln m)`` for m neurons, at most 1 with "gauss_newton", "adam_gauss_newton" or
+        several hidden layers, at most 0.5 on sparse data, and 0 where there are four times as many features as
+        samples. 0 is the plain ReLU; lower is busier, slower, and often more accurate. Data count as sparse where
+        fewer than 5 % of the numbers are other than zero, whether or not X is a sparse matrix.
+    solver : {"auto", "adam", "adam_gauss_newton", "gauss_newton", "sgd"}, default="auto"
         "gauss_newton", for one hidden layer, reaches the accuracy of a kernel machine in a handful of iterations on
-        the whole data. "adam"
-        is lazy: a neuron that does not fire, and its moments, stand still, as in ``torch.optim.SparseAdam``; on sparse
-        data so does a weight of a feature that none of the rows has. "sgd" with momentum is the textbook's. "auto" is
-        "gauss_newton" for up to 5,000 samples and a loss with curvature, and "adam" otherwise, and in `partial_fit`.
+        the whole data. "adam" is lazy: a neuron that does not fire, and its moments, stand still, as in
+        ``torch.optim.SparseAdam``; on sparse data so does a weight of a feature that none of the rows has.
+        "adam_gauss_newton", for one hidden layer, learns features by up to `max_iter` epochs of "adam", then takes up
+        to ten iterations of "gauss_newton" from there. "sgd" with momentum is the textbook's. "auto" is
+        "gauss_newton" for up to 5,000 samples and a loss with curvature, and "adam" otherwise. In `partial_fit`
+        "auto" and "adam_gauss_newton" are "adam".
     search : {"auto", "correlation_tree", "dense", "halfspace", "heavy_pairs"}, default="auto"
         How the neurons that may fire are found. "dense" computes all; "correlation_tree" bounds how far neurons have
         moved; "halfspace" asks boxes of rows, in up to about 16 features; their results agree to rounding. "auto"
@@ -50,12 +52,13 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         sum of the sample weights of the batch. It does not pull the weights to zero: under a fixed threshold that
         would silence the network. With "gauss_newton" it is the ridge in units of the mean diagonal of the tangent
         kernel; try 0.001 to 1 on noisy data, or "loo", which takes the one with the least leave-one-out error of the
-        linearised network (a weighted sample is left out as a whole).
+        linearised network (a weighted sample is left out as a whole). With "adam_gauss_newton" the epochs of Adam are
+        not penalised, and the ridge holds the weights to where they led.
     batch_size : "auto" or int, default="auto"
         "auto" is ``min(200, n_samples)``; n_samples or more is full batch. With "gauss_newton" it is full batch for up
-        to 20,000 samples and 2,000 beyond.
+        to 20,000 samples and 2,000 beyond, with "adam_gauss_newton" whatever the batches of Adam.
     learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
-        Schedule of the step size, as in MLPClassifier, for both solvers.
+        Schedule of the step size, as in MLPClassifier, for "sgd" and "adam".
     learning_rate_init : "auto" or float > 0, default="auto"
         Step size in the normalised coordinates of the network. "auto" takes it from the largest eigenvalue of the
         tangent kernel ("sgd"), or from the width and the rows ("adam").
@@ -105,7 +108,7 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
     loss_ : float
         Loss of the last epoch, without the penalty.
     loss_curve_ : list of float
-        Mean loss of each epoch (of "gauss_newton": after each iteration), without the penalty; goes on in
+        Mean loss of each epoch (of Gauss-Newton: after each iteration), without the penalty; goes on in
         `partial_fit` and with `warm_start`.
     best_loss_ : float or None
     validation_scores_ : list of float or None
@@ -129,7 +132,7 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         Operations of the search in the last call: visited, candidates, fired, refreshed, dot_products; with
         "heavy_pairs" also checked and found, of which `firing_recall_` is the quotient.
     n_iter_ : int
-        Number of epochs of the last call.
+        Number of epochs, and of iterations of Gauss-Newton, of the last call.
     t_ : int
         Number of samples seen in all calls since the network was drawn.
     n_layers_, n_outputs_ : int
@@ -272,7 +275,7 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         return self._label_binarizer.inverse_transform(probability)
 
     def _has_partial_fit(self):
-        return self.solver in ("auto", "adam", "sgd")
+        return self.solver != "gauss_newton"
 
     @available_if(_has_partial_fit)
     def partial_fit(self, X, y, sample_weight=None, classes=None):

@@ -98,7 +98,7 @@ class Trainer:
             for epoch in range(n_epochs):
                 if not self._epoch(y, sample_weight, epoch):
                     break
-                self._record(epoch, validate)
+                self._record(validate)
                 if self._finished():
                     history.converged = True
                     break
@@ -216,11 +216,11 @@ class Trainer:
             return schedule.learning_rate_init / (self.history.n_samples_seen + 1) ** schedule.power_t
         return schedule.rate
 
-    def _record(self, epoch, validate):
+    def _record(self, validate):
         history, schedule = self.history, self.schedule
         loss = history.loss_curve[-1]
         rates = ", ".join(f"{rate:.2%}" for rate in np.atleast_1d(history.firing_curve[-1]))
-        message = f"Iteration {epoch + 1}, loss = {loss:.8f}, fired = {rates}"
+        message = f"Iteration {len(history.loss_curve)}, loss = {loss:.8f}, fired = {rates}"
         if validate is None:
             improved = loss <= history.best_loss - schedule.tol
             history.best_loss = min(history.best_loss, loss)

@@ -317,6 +317,20 @@ class Network:
         self.displacement[neurons] = 0
         self.anchored[neurons] = 1
 
+    def begin_here(self):
+        """Make the present parameters the start, from which displacements and penalties are measured."""
+        self.start_V, self.start_c = self.V.copy(), self.c_state[:, :1].copy()
+        self._begin_hidden_here()
+
+    def _begin_hidden_here(self):
+        start = aligned_zeros(self.displacement.shape, self.dtype)
+        for first in range(0, self.n_neurons, CHUNK_NEURONS):
+            last = min(first + CHUNK_NEURONS, self.n_neurons)
+            start[first:last] = self.weights(first, last)
+        self.start, self.pair_shift = start, 0
+        self.displacement[...] = self.anchor[...] = 0
+        self.anchored[...] = 0
+
     def raw_output(self, rows):
         """Return the output for normalised rows by dense products, ndarray of shape (n_rows, n_outputs)."""
         out = np.zeros((rows.shape[0], self.ld_out), dtype=self.dtype)

@@ -81,6 +81,14 @@ class PanelNetwork(Network):
             neurons = slice(p * PANEL, min((p + 1) * PANEL, self.n_neurons))
             yield p, neurons, self.columns[: neurons.stop - neurons.start]
 
+    def _begin_hidden_here(self):
+        for p in range(self.first.shape[0]):
+            self.first[p] = self.panel(p)
+        self.start = self.base = self.first
+        self.first = aligned_zeros(self.base.shape, self.dtype)
+        self.second = np.zeros((0, 0, 0), dtype=self.dtype)
+        self.factors = 1.0, 0.0
+
     def raw_output(self, rows):
         """Return the output for sparse normalised rows, ndarray of shape (n_rows, n_outputs)."""
         out = np.zeros((rows.shape[0], self.ld_out), dtype=self.dtype)

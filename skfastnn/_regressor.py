@@ -31,8 +31,8 @@ class FastReLURegressor(RegressorMixin, BaseFastReLU):
     threshold, solver, search, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter, shuffle, \
 random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, early_stopping, validation_fraction, beta_1, \
 beta_2, epsilon, n_iter_no_change, init, train_output
-        As in :class:`FastReLUClassifier`; early stopping watches R2. "gauss_newton" takes the losses "squared_error",
-        "poisson" and "huber".
+        As in :class:`FastReLUClassifier`; early stopping watches R2. "gauss_newton" and "adam_gauss_newton" take the
+        losses "squared_error", "poisson" and "huber".
 
     Attributes
     ----------
@@ -109,7 +109,7 @@ n_outputs_, out_activation_, n_features_in_, feature_names_in_
         return r2_score(y, self._make_loss().predict(raw), sample_weight=sample_weight)
 
     def _has_partial_fit(self):
-        return self.solver in ("auto", "adam", "sgd")
+        return self.solver != "gauss_newton"
 
     @available_if(_has_partial_fit)
     def partial_fit(self, X, y, sample_weight=None):

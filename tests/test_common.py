@@ -13,10 +13,12 @@ ESTIMATORS = [
     ),
     FastReLUClassifier(hidden_layer_sizes=256, solver="gauss_newton", search="correlation_tree", alpha=0.1),
     FastReLUClassifier(hidden_layer_sizes=256, solver="sgd", search="halfspace", threshold=0.5),
+    FastReLUClassifier(hidden_layer_sizes=256, solver="adam_gauss_newton", alpha="loo"),
     FastReLUClassifier(hidden_layer_sizes=(128, 96), solver="sgd", threshold=0.5),
     FastReLURegressor(),
     FastReLURegressor(hidden_layer_sizes=(128, 96), solver="adam", alpha=0.1, threshold=[1.0, 0.5]),
     FastReLURegressor(hidden_layer_sizes=256, threshold=0.5, alpha=0.01, search="dense"),
+    FastReLURegressor(hidden_layer_sizes=256, solver="adam_gauss_newton", alpha=0.1),
     FastReLURegressor("huber", hidden_layer_sizes=256, solver="sgd", search="correlation_tree", threshold=1.0),
     FastReLURegressor(hidden_layer_sizes=(257,), solver="adam", search="dense", init="random", alpha=0.1),
 ]

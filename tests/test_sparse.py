@@ -10,7 +10,7 @@ from skfastnn import FastReLUClassifier, FastReLURegressor
 from skfastnn._network import LOW_DENSITY, Coordinates, Network, density
 from skfastnn.search._contract import TrainingRows
 
-SOLVERS = ["sgd", "adam", "gauss_newton"]
+SOLVERS = ["sgd", "adam", "gauss_newton", "adam_gauss_newton"]
 DENSITIES = [0.02, 0.3]
 
 
@@ -62,7 +62,9 @@ STORAGES = [
 def estimator(Estimator, solver, **settings):
     defaults = {"hidden_layer_sizes": (70,), "threshold": 0.5, "max_iter": 6, "batch_size": 25, "random_state": 0}
     if solver == "gauss_newton":
-        defaults.update(batch_size="auto", alpha=0.01)
+        defaults.update(batch_size="auto")
+    if solver in ("gauss_newton", "adam_gauss_newton"):
+        defaults.update(alpha=0.01)
     return Estimator(solver=solver, **{**defaults, **settings})
 
 

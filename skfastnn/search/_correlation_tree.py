@@ -77,7 +77,7 @@ class CorrelationTreeSearch(SearchEngine):
         self.standing_index = np.empty(0, dtype=np.int32)
         self.standing_drift = np.full(padded, -1, dtype=np.float32)
         self.standing_threshold = np.full(padded, np.inf, dtype=np.float32)
-        if network.coordinates.offset is not None:  # feet differ
+        if (self.foot != self.foot[0]).any():
             for part in gen_batches(m, TILE_NEURONS):
                 self._write(np.arange(part.start, part.stop))
         else:

@@ -204,7 +204,8 @@ class GaussNewton(NothingPending, Solver):
             )
         curvature = self.curvature
         scale = curvature.mean_scale
-        # what the quadratic model of the loss draws the output to
+        # What the quadratic model of the loss draws the output to, all of it, wherever the displacement begins: what
+        # is left of it after training has seen the rows that are left out.
         target = raw + curvature.root(curvature.minus_gradient) / scale**2
         with blas_threads(self.n_threads if self.n_rows >= MANY_ROWS else 1):
             return best_ridge(self.kernel, (self.root_share * scale)[:, 0], target, unit)
