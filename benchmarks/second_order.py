@@ -209,6 +209,7 @@ def probabilities(n_threads, names=("cardiotocography-10clases", "statlog-vehicl
     makers = {
         "skfastnn": lambda: FastReLUClassifier(random_state=0),
         "skfastnn, alpha=loo": lambda: FastReLUClassifier(alpha="loo", random_state=0),
+        "adam_gauss_newton, loo": lambda: FastReLUClassifier(solver="adam_gauss_newton", alpha="loo", random_state=0),
         "MLPClassifier": lambda: MLPClassifier(max_iter=1000, random_state=0),
         "MLPClassifier((512,))": lambda: MLPClassifier((512,), max_iter=1000, random_state=0),
     }

@@ -29,8 +29,8 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         Widths of the hidden layers.
     threshold : "auto", float >= 0, or a list of them for the hidden layers, default="auto"
         Shift b of the ReLU in standard deviations of the pre-activations: a neuron fires where its pre-activation
-        exceeds b. "auto" is ``sqrt(0.4 ln m)`` for m neurons, at most 1 with "gauss_newton", "adam_gauss_newton" or
-        several hidden layers, at most 0.5 on sparse data, and 0 where there are four times as many features as
+        exceeds b. "auto" is ``sqrt(0.4 ln m)`` for m neurons, at most 1 with "gauss_newton" or several hidden layers,
+        at most 0.5 on sparse data, and 0 with "adam_gauss_newton" or where there are four times as many features as
         samples. 0 is the plain ReLU; lower is busier, slower, and often more accurate. Data count as sparse where
         fewer than 5 % of the numbers are other than zero, whether or not X is a sparse matrix.
     solver : {"auto", "adam", "adam_gauss_newton", "gauss_newton", "sgd"}, default="auto"
