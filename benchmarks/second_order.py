@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-from benchmarks.measure import timed
+from benchmarks.measure import epoch_seconds, timed
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 KIN8NM, UCI = DATA / "uci_regression.npz", DATA / "uci_classification.npz"
@@ -126,7 +126,7 @@ def dense_iteration(X, Y, width, threshold, alpha, n_cg=60, tolerance=0.03):
 
 
 def kin8nm(n_threads, width=8_192):
-    """kin8nm, 8,192 x 8: seconds to a squared loss of a thousandth of the start, beside L-BFGS."""
+    """kin8nm, 8,192 x 8: seconds to a thousandth of the squared loss at the start, or to that at which L-BFGS stops."""
     import torch
     from sklearn.neural_network import MLPRegressor
 
@@ -137,19 +137,21 @@ def kin8nm(n_threads, width=8_192):
     X, y = (X - X.mean(axis=0)) / X.std(axis=0), (y - y.mean()) / y.std()
     torch.set_num_threads(n_threads)
 
-    def ours():
-        # the automatic stop is at this very loss
-        settings = {"hidden_layer_sizes": width, "solver": "gauss_newton", "alpha": 1e-5, "random_state": 0}
-        model = FastReLURegressor(**settings, search="dense").fit(X, y)
-        return 2 * model.loss_, model.n_iter_
+    # the automatic stop is at this very loss
+    settings = {"hidden_layer_sizes": width, "solver": "gauss_newton", "alpha": 1e-5, "random_state": 0}
+    total, (per_iteration, model) = timed(epoch_seconds, FastReLURegressor(**settings, search="dense").fit, X, y)
+    losses, at = 2 * np.array(model.loss_curve_), total - np.sum(per_iteration) + np.cumsum(per_iteration)
+    print(f"{'skfastnn':14} {total:8.1f} s  loss {losses[-1]:.2e} of the start  {model.n_iter_} iterations", flush=True)
 
     def scikit():
         model = MLPRegressor(hidden_layer_sizes=(width,), solver="lbfgs", alpha=0.0, max_iter=10**6, random_state=0)
         return _descend_with(model, X, y)
 
-    for name, run in (("skfastnn", ours), ("torch L-BFGS", lambda: _torch(X, y, width)), ("MLPRegressor", scikit)):
+    for name, run in (("torch L-BFGS", lambda: _torch(X, y, width)), ("MLPRegressor", scikit)):
         seconds, (loss, steps) = timed(run)
+        ours = at[np.argmax(losses <= max(loss, losses[-1]))]
         print(f"{name:14} {seconds:8.1f} s  loss {loss:.2e} of the start  {steps} iterations", flush=True)
+        print(f"{'':14} skfastnn is there after {ours:.1f} s: {seconds / ours:.1f} x", flush=True)
 
 
 def _descend_with(model, X, y):
