@@ -411,7 +411,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             raise ValueError(
                 f"solver={solver!r} needs a loss with curvature, which {type(loss).__name__} has not; use 'adam'."
             )
-        if solver not in SECOND_ORDER and self.alpha == "loo":
+        if solver not in SECOND_ORDER and self.solver != "adam_gauss_newton" and self.alpha == "loo":
             raise ValueError(
                 "alpha='loo' is offered by solver='gauss_newton' and 'adam_gauss_newton' alone; give alpha as a number."
             )
@@ -462,8 +462,8 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         """Train; without memory for the search structure, train densely. Return the trainer."""
         state, n_steps = random_state.get_state(legacy=False), solver.n_steps
         while True:
-            # what Adam does before Gauss-Newton is not penalised: alpha is the ridge of what follows
-            alpha = 0.0 if self.solver_ == "adam_gauss_newton" else self.alpha
+            # alpha is the ridge of the Gauss-Newton that follows; Adam's epochs, in partial_fit too, have no penalty
+            alpha = 0.0 if self.solver == "adam_gauss_newton" else self.alpha
             schedule = self._schedule(self._first_solver(), samples[0].shape[0], alpha)
             engine = make_engine(self.search_, network.layers[0])
             make_trainer = self._kind_of_trainer(samples[0], len(network.layers), loss, random_state)

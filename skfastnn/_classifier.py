@@ -40,7 +40,7 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         "adam_gauss_newton", for one hidden layer, learns features by up to `max_iter` epochs of "adam", then takes up
         to ten iterations of "gauss_newton" from there. "sgd" with momentum is the textbook's. "auto" is
         "gauss_newton" for up to 5,000 samples and a loss with curvature, and "adam" otherwise. In `partial_fit`
-        "auto" and "adam_gauss_newton" are "adam".
+        "auto" and "adam_gauss_newton" are "adam", the latter without a penalty.
     search : {"auto", "correlation_tree", "dense", "halfspace", "heavy_pairs"}, default="auto"
         How the neurons that may fire are found. "dense" computes all; "correlation_tree" bounds how far neurons have
         moved; "halfspace" asks boxes of rows, in up to about 16 features; their results agree to rounding. "auto"
