@@ -4,18 +4,31 @@
 #             products take less time than arrays that come and go between them, so that a block of neurons goes
 #             through all of it while it is in the cache.
 # Layout      X (n_rows, ld), displacement and anchor (n_neurons, ld), start (n_neurons >> pair_shift, ld): rows
-#             padded to 64 bytes. Lists as in _pairs.pyx, with activations.
+#             padded to 64 bytes. Lists as in _pairs.pyx, with activations. Where the products are ours, X is laid out in
+#             panels once, see product_kernels.h: a few neurons' weights, in the first-level cache, meet the rows of a
+#             panel side by side, and pre-activations come out neuron by neuron, as they are listed.
 # Invariants  Nothing is pending: the solver has caught up.
-# Cost        n_neurons * n_rows * d multiplications, at the speed of the library of linear algebra.
-# Threads     blocks of neurons, dynamic; each has a BLAS of its own.
+# Cost        n_neurons * n_rows * d multiplications, at the speed of the vector units or of the library of linear
+#             algebra.
+# Threads     blocks of neurons, dynamic; each has a BLAS of its own. X in panels is shared.
 
 from cython cimport floating
 from cython.parallel cimport prange
 from libc.stdint cimport int32_t, uint8_t
 from libc.stdlib cimport free, malloc
 
+import numpy as np
+
 from skfastnn.passes._blas cimport gemm_nt
 from skfastnn.passes._pairs cimport PairLists
+from skfastnn.passes._products cimport PANEL_VECTORS, ROWS_AT_ONCE, have_products, multiply_panels, pack_panels
+
+cdef extern from "forward_kernels.h":
+    int SPARE
+    int32_t list_positive_f32(
+        const float*, int32_t, float, const int32_t*, int32_t*, float*) noexcept nogil
+    int32_t list_positive_f64(
+        const double*, int32_t, double, const int32_t*, int32_t*, double*) noexcept nogil
 
 cdef extern from "vector_kernels.h":
     void whole_weights_f32(
@@ -24,8 +37,11 @@ cdef extern from "vector_kernels.h":
         const double*, const double*, const double*, const double*, double, double, Py_ssize_t,
         double*) noexcept nogil
 
-# Neurons of a product: enough for the library, and few enough for the cache.
-cdef int TOGETHER = 128
+cdef enum:
+    # neurons of a product: enough for the library, and few enough for the second-level cache
+    TOGETHER = 128
+    # panels that all of them meet before the next: few enough for that cache as well
+    PANELS_TOGETHER = 2
 
 
 def dense_forward(
@@ -48,29 +64,57 @@ def dense_forward(
     MemoryError
         If there is none for the lists.
     """
-    cdef Py_ssize_t b
+    cdef Py_ssize_t b, p
     cdef int status = 0
+    cdef Py_ssize_t n_rows = X.shape[0], ld = X.shape[1]
+    cdef Py_ssize_t panel = PANEL_VECTORS * 64 // sizeof(floating)
+    cdef Py_ssize_t width = (n_rows + panel - 1) // panel * panel
+    cdef int32_t[::1] index = np.arange(n_rows, dtype=np.int32)
+    cdef floating* scratch = NULL
+    cdef floating* panels = NULL
     if fired.itemsize != sizeof(floating) or not fired.n_neurons == displacement.shape[0] == c_state.shape[0]:
         raise ValueError("lists and weights must be of the same neurons and dtype")
-    if not X.shape[1] == displacement.shape[1] == start.shape[1] == anchor.shape[1]:
+    if not ld == displacement.shape[1] == start.shape[1] == anchor.shape[1]:
         raise ValueError("rows and weights must have the same length")
+    if have_products():
+        scratch = <floating*> malloc(width * ld * sizeof(floating) + 64)
+        if scratch == NULL:
+            raise MemoryError("no memory for the rows in panels")
+        # vectors of the panels must not cross cache lines
+        panels = <floating*> (((<size_t> scratch) + 63) // 64 * 64)
+        for p in prange(width // panel, nogil=True, num_threads=n_threads, schedule="static"):
+            pack_panels(&X[p * panel, 0], n_rows - p * panel, panel, ld, panels + p * panel * ld)
     for b in prange(fired.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
-        status += _block(fired, b, &X[0, 0], X.shape[0], X.shape[1], &displacement[0, 0], &start[0, 0], &anchor[0, 0],
-                         pair_shift, &anchored[0], &c_state[0, 0])
+        status += _block(fired, b, &X[0, 0], panels, width, n_rows, ld, &displacement[0, 0], &start[0, 0],
+                         &anchor[0, 0], pair_shift, &anchored[0], &c_state[0, 0], &index[0])
+    free(scratch)
     if status:
         raise MemoryError("no memory for the lists of firing pairs")
 
 
 cdef int _block(
-    PairLists fired, Py_ssize_t block, const floating* X, Py_ssize_t n_rows, Py_ssize_t ld,
-    const floating* displacement, const floating* start, const floating* anchor, int pair_shift,
-    const uint8_t* anchored, const floating* c_state,
+    PairLists fired,              # OUT
+    Py_ssize_t block,
+    const floating* X,            # IN    (n_rows, ld)
+    const floating* panels,       # IN    the same in panels of `width` rows in all, or NULL
+    Py_ssize_t width,
+    Py_ssize_t n_rows,
+    Py_ssize_t ld,
+    const floating* displacement,
+    const floating* start,
+    const floating* anchor,
+    int pair_shift,
+    const uint8_t* anchored,
+    const floating* c_state,      # IN    (n_neurons, 3)
+    const int32_t* index,         # IN    (n_rows,) 0, 1, 2, ...
 ) noexcept nogil:
-    cdef Py_ssize_t first, last, part, r
+    cdef Py_ssize_t first, last, part, r, p
     cdef Py_ssize_t end = min((block + 1) * fired.block_size, fired.n_neurons)
     cdef Py_ssize_t n_parts = (fired.block_size + TOGETHER - 1) // TOGETHER
-    cdef const floating* anchor_r
-    cdef floating* W = <floating*> malloc(TOGETHER * (ld + n_rows) * sizeof(floating))
+    cdef Py_ssize_t some = PANELS_TOGETHER * PANEL_VECTORS * 64 // sizeof(floating)
+    cdef Py_ssize_t whole = (TOGETHER + ROWS_AT_ONCE - 1) // ROWS_AT_ONCE * ROWS_AT_ONCE
+    # weights, pre-activations, and weights that are too few for a product
+    cdef floating* W = <floating*> malloc((TOGETHER * ld + whole * width + ROWS_AT_ONCE * ld) * sizeof(floating))
     cdef floating* Z = W + TOGETHER * ld
     cdef int status = 0
     if W == NULL:
@@ -82,39 +126,45 @@ cdef int _block(
         if first >= last:
             break
         for r in range(first, last):
-            anchor_r = anchor + r * ld if anchored[r] else NULL
-            if floating is float:
-                whole_weights_f32(start + (r >> pair_shift) * ld, anchor_r, displacement + r * ld, NULL, 1, 0, ld,
-                                  W + (r - first) * ld)
-            else:
-                whole_weights_f64(start + (r >> pair_shift) * ld, anchor_r, displacement + r * ld, NULL, 1, 0, ld,
-                                  W + (r - first) * ld)
-        gemm_nt(last - first, n_rows, ld, W, ld, X, ld, Z, n_rows)
+            _put_together(r, ld, displacement, start, anchor, pair_shift, anchored, W + (r - first) * ld)
+        if panels == NULL:
+            gemm_nt(last - first, n_rows, ld, W, ld, X, ld, Z, width)
+        else:
+            for p in range((width + some - 1) // some):
+                multiply_panels(W, last - first, ld, panels + p * some * ld, min(some, width - p * some),
+                                Z + p * some, width, Z + whole * width)
         for r in range(first, last):
-            status += _list_positive(fired, block, r, Z + (r - first) * n_rows, n_rows, c_state[3 * r])
+            status += _list(fired, block, r, Z + (r - first) * width, n_rows, c_state[3 * r], index)
     free(W)
     return status
 
 
-cdef int _list_positive(
-    PairLists fired, Py_ssize_t block, Py_ssize_t r, const floating* z, Py_ssize_t n_rows, floating c,
+cdef void _put_together(
+    Py_ssize_t r, Py_ssize_t ld, const floating* displacement, const floating* start, const floating* anchor,
+    int pair_shift, const uint8_t* anchored,
+    floating* w,                  # OUT   (ld,) the weights of neuron r
 ) noexcept nogil:
-    cdef Py_ssize_t i
-    cdef int32_t kept = 0
+    cdef const floating* anchor_r = anchor + r * ld if anchored[r] else NULL
+    if floating is float:
+        whole_weights_f32(start + (r >> pair_shift) * ld, anchor_r, displacement + r * ld, NULL, 1, 0, ld, w)
+    else:
+        whole_weights_f64(start + (r >> pair_shift) * ld, anchor_r, displacement + r * ld, NULL, 1, 0, ld, w)
+
+
+cdef int _list(
+    PairLists fired, Py_ssize_t block, Py_ssize_t r, const floating* z, Py_ssize_t n_rows, floating c,
+    const int32_t* index,
+) noexcept nogil:
     cdef int32_t* rows
     cdef floating* values
-    cdef floating activation
-    if fired.reserve(block, n_rows) < 0:
+    if fired.reserve(block, n_rows + SPARE) < 0:
         return -1
     rows = fired.blocks[block].rows + fired.blocks[block].used
     values = <floating*> fired.blocks[block].values + fired.blocks[block].used
-    for i in range(n_rows):
-        # written always, counted when positive: no branch to mispredict
-        activation = z[i] + c
-        rows[kept] = <int32_t> i
-        values[kept] = activation
-        kept += activation > 0
     fired.start[r] = fired.blocks[block].used
-    fired.count[r] = kept
-    fired.blocks[block].used += kept
+    if floating is float:
+        fired.count[r] = list_positive_f32(z, <int32_t> n_rows, c, index, rows, values)
+    else:
+        fired.count[r] = list_positive_f64(z, <int32_t> n_rows, c, index, rows, values)
+    fired.blocks[block].used += fired.count[r]
     return 0

@@ -68,4 +68,16 @@ INLINE int32_t forward_neuron_f64(
     return CALL(forward_neuron_f64, w, X, ld_x, n, row, count, c, v, ld_out, output, fired_row, value);
 }
 
+INLINE int32_t list_positive_f32(
+    const float *z, int32_t count, float c, const int32_t *index, int32_t *fired_row, float *value
+) {
+    return CALL(list_positive_f32, z, count, c, index, fired_row, value);
+}
+
+INLINE int32_t list_positive_f64(
+    const double *z, int32_t count, double c, const int32_t *index, int32_t *fired_row, double *value
+) {
+    return CALL(list_positive_f64, z, count, c, index, fired_row, value);
+}
+
 #endif

@@ -1,6 +1,7 @@
 /* Included by forward_kernels.h for each floating type, plain and wide: REAL, LANES, TYPED, WIDE and NAME are set there. */
 
 #define VEC TYPED(vec)
+#define LOAD(p) (*(const VEC *)(p))
 #if WIDE
 #define ATTRIBUTES __attribute__((unused))
 #else
@@ -33,6 +34,23 @@ INLINE int32_t NAME(keep)(VEC z, const int32_t *row, int32_t left, int32_t *fire
 #endif
 }
 
+/* List the rows on which a neuron fires, of all whose inner products z are known; returns their number. */
+ATTRIBUTES static int32_t NAME(list_positive)(
+    const REAL *z,            /* IN    (count,), readable to whole vectors */
+    int32_t count,
+    REAL c,                   /* intercept */
+    const int32_t *index,     /* IN    (count,) 0, 1, 2, ... */
+    int32_t *fired_row,       /* OUT   (count,), and SPARE more */
+    REAL *value               /* OUT   (count,), and SPARE more */
+) {
+    int32_t fired = 0;
+    for (int32_t i = 0; i < count; i += LANES) {
+        const int32_t left = count - i < LANES ? count - i : LANES;
+        fired += NAME(keep)(LOAD(z + i) + c, index + i, left, fired_row + fired, value + fired);
+    }
+    return fired;
+}
+
 /* Verify the candidates of one neuron and add what fires to the output.
  * The rows on which the neuron fires go to fired_row, in the order they came, and its activations to value. output has
  * stride ld_out; with one output no padding is used. Returns the fired count. */
@@ -61,4 +79,5 @@ ATTRIBUTES static int32_t NAME(forward_neuron)(
 }
 
 #undef VEC
+#undef LOAD
 #undef ATTRIBUTES
