@@ -24,6 +24,11 @@ cdef extern from "product_kernels.h":
         const double*, Py_ssize_t, Py_ssize_t, const double*, double*, Py_ssize_t) noexcept nogil
 
 
+def wide_products():
+    """Return whether this processor has the vectors that the kernels are written for."""
+    return bool(have_products())
+
+
 cdef void pack_panels(
     const floating* W,            # IN    (n_weights, ld)
     Py_ssize_t n_weights,

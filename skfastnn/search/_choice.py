@@ -8,6 +8,7 @@ import numpy as np
 
 from skfastnn.passes._boxes import LEAF_SIZE, BoxTree, spatial_order
 from skfastnn.passes._neuron_points import neuron_points
+from skfastnn.passes._products import wide_products
 from skfastnn.search._halfspace import FEW_ROWS
 from skfastnn.search._halfspace_query import N_SPARE, points_above
 
@@ -18,8 +19,10 @@ MAX_POINTS = 20_000
 # Above, hyperplanes cut nearly every box.
 MAX_FEATURES = 16
 
-# a product with all neurons: for each pair, and for each multiplication
-DENSE, MULTIPLICATION = 0.6, 0.028
+# a product with all neurons: for each pair, and for each multiplication; ours, and the library's
+DENSE, MULTIPLICATION = (0.3, 0.011) if wide_products() else (0.6, 0.028)
+# to list a pair that fires; what a step takes besides
+LISTED, DENSE_STEP = 0.4, 40_000.0
 # a comparison of leaves; a candidate, for each multiplication, which jumps; a step, in ns
 LEAF, CANDIDATE, JUMPING, STEP = 0.45, 3.0, 0.06, 100_000.0
 # INIT: a leaf, and each multiplication
@@ -28,6 +31,8 @@ LEAF_WRITTEN, MULTIPLIED = 0.3, 0.016
 DRIFTED, DRIFTING = 1.5, 0.01
 # half-spaces: an asking neuron; a group of sixteen boxes or points, and for each feature of it
 ASKING, GROUP, BOX_FEATURE, POINT_FEATURE = 8.0, 2.5, 1.0, 0.4
+# what else goes with a pair, and with a feature of it; with a step
+REPORTED, REPORTED_FEATURE, REPORTING_STEP = 0.2, 0.01, 80_000.0
 # rows that ask: boxes around a neuron, for each feature; a pair that fires, which is sorted
 ENCLOSED, SORTED = 1.0, 5.0
 
@@ -64,12 +69,15 @@ class Probe:
         Up to a batch of them.
     neurons : ndarray of shape (m, n_features + 1)
         Weights and intercepts; the first are looked at.
+    n_pairs : int
+        Of a row of a batch and a neuron.
     firing_rate : float
     """
 
     def __init__(self, rows, network, batch_size):
         d = network.n_features
         self.batch_size, self.n_neurons, self.ld, self.n_features = batch_size, network.n_neurons, network.ld, d
+        self.n_pairs = batch_size * network.n_neurons
         rng = np.random.default_rng(0)
         n_rows = min(max(batch_size, PROBE_ROWS), MAX_POINTS, rows.n_samples)
         index = np.sort(rng.permutation(rows.n_samples)[:n_rows]).astype(np.int32)
@@ -92,13 +100,13 @@ class Probe:
 
 def dense_cost(probe):
     """Return the cost of a pair with search="dense"."""
-    return DENSE + MULTIPLICATION * probe.ld
+    return DENSE + MULTIPLICATION * probe.ld + LISTED * probe.firing_rate + DENSE_STEP / probe.n_pairs
 
 
 def correlation_tree_cost(probe, n_passes):
     """Return the cost of a pair with search="correlation_tree"."""
     candidates = min(1.0, DRIFTED * probe.firing_rate + DRIFTING)
-    overhead = STEP / (probe.batch_size * probe.n_neurons)
+    overhead = STEP / probe.n_pairs
     setup = (LEAF_WRITTEN + MULTIPLIED * probe.ld) / n_passes
     return LEAF + candidates * (CANDIDATE + JUMPING * probe.ld) + overhead + setup
 
@@ -106,14 +114,15 @@ def correlation_tree_cost(probe, n_passes):
 def halfspace_cost(probe):
     """Return the cost of a pair with search="halfspace"."""
     d = probe.n_features
+    besides = REPORTED + REPORTED_FEATURE * d + LISTED * probe.firing_rate + REPORTING_STEP / probe.n_pairs
     if probe.batch_size <= FEW_ROWS:
         rows = np.column_stack([probe.rows, np.ones(len(probe.rows), dtype=probe.rows.dtype)])
         n_boxes, n_points = _looked_at(probe.neurons, rows[:PROBE_ROWS], np.zeros(PROBE_ROWS))
         cost = _cost_of_looking(n_boxes, n_points, d + 1) / len(probe.neurons)
-        return cost + ENCLOSED * (d + 1) / probe.batch_size + SORTED * probe.firing_rate
+        return besides + cost + ENCLOSED * (d + 1) / probe.batch_size + SORTED * probe.firing_rate
     some = probe.neurons[:PROBE_NEURONS]
     n_boxes, n_points = _looked_at(probe.rows[: probe.batch_size], np.ascontiguousarray(some[:, :d]), -some[:, d])
-    return (ASKING + _cost_of_looking(n_boxes, n_points, d)) / min(probe.batch_size, len(probe.rows))
+    return besides + (ASKING + _cost_of_looking(n_boxes, n_points, d)) / min(probe.batch_size, len(probe.rows))
 
 
 def _cost_of_looking(n_boxes, n_points, d):
