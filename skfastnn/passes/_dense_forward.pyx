@@ -4,9 +4,9 @@
 #             products take less time than arrays that come and go between them, so that a block of neurons goes
 #             through all of it while it is in the cache.
 # Layout      X (n_rows, ld), displacement and anchor (n_neurons, ld), start (n_neurons >> pair_shift, ld): rows
-#             padded to 64 bytes. Lists as in _pairs.pyx, with activations. Where the products are ours, X is laid out in
-#             panels once, see product_kernels.h: a few neurons' weights, in the first-level cache, meet the rows of a
-#             panel side by side, and pre-activations come out neuron by neuron, as they are listed.
+#             padded to 64 bytes. Lists as in _pairs.pyx, with activations. Where the products are ours, X is laid out
+#             in panels once, see product_kernels.h: a few neurons' weights, in the first-level cache, meet the rows of
+#             a panel side by side, and pre-activations come out neuron by neuron, as they are listed.
 # Invariants  Nothing is pending: the solver has caught up.
 # Cost        n_neurons * n_rows * d multiplications, at the speed of the vector units or of the library of linear
 #             algebra.
