@@ -21,7 +21,7 @@ import numpy as np
 
 from skfastnn.passes._blas cimport gemm_nt
 from skfastnn.passes._pairs cimport PairLists
-from skfastnn.passes._products cimport PANEL_VECTORS, ROWS_AT_ONCE, have_products, multiply_panels, pack_panels
+from skfastnn.passes._products cimport PANEL_VECTORS, ROWS_AT_ONCE, multiply_panels, pack_panels, products_pay
 
 cdef extern from "forward_kernels.h":
     int SPARE
@@ -76,7 +76,7 @@ def dense_forward(
         raise ValueError("lists and weights must be of the same neurons and dtype")
     if not ld == displacement.shape[1] == start.shape[1] == anchor.shape[1]:
         raise ValueError("rows and weights must have the same length")
-    if have_products():
+    if products_pay(ld):
         scratch = <floating*> malloc(width * ld * sizeof(floating) + 64)
         if scratch == NULL:
             raise MemoryError("no memory for the rows in panels")

@@ -1,10 +1,12 @@
 # Output of a fitted network for many dense rows: everything is computed, and nothing but the output is kept.
 #
-# Problem     out = max(X W + c, 0) V + v for the arrays users see. The products are the BLAS's; what can be lost is the
-#             way of the pre-activations to memory and back, thrice, on one core. So a tile of them is made, cut off at
-#             zero and multiplied by its part of V while it lies in the second-level cache.
-# Layout      X (n_rows, d), W (d, m), V (m, k), out (n_rows, k), all in C order. A tile is ROWS x NEURONS.
-# Cost        n_rows * m * (d + k) multiplications, the work of BLAS; W is read once per block of rows.
+# Problem     out = max(X W + c, 0) V + v for the arrays users see. What can be lost is the way of the pre-activations
+#             to memory and back, thrice, on one core. So a tile of them is made, cut off at zero and multiplied by its
+#             part of V while it lies in the second-level cache.
+# Layout      X (n_rows, d), W (d, m), V (m, k), out (n_rows, k), all in C order. A tile is ROWS x NEURONS; where the
+#             products are ours, its part of W is laid out in panels, see product_kernels.h.
+# Cost        n_rows * m * (d + k) multiplications, at the speed of the vector units or of the library of linear
+#             algebra; W is read once per block of rows.
 # Threads     A block of rows belongs to one thread; call it while BLAS is limited to one thread. A row's output does
 #             not depend on the number of threads.
 
@@ -13,9 +15,11 @@ from cython.parallel cimport prange
 from libc.stdlib cimport free, malloc
 from scipy.linalg.cython_blas cimport dgemm, sgemm
 
+from skfastnn.passes._products cimport PANEL_VECTORS, ROWS_AT_ONCE, multiply_panels, pack_columns, products_pay
+
 cdef enum:
-    ROWS = 512
-    NEURONS = 256
+    ROWS = 504  # whole blocks of rows of a product
+    NEURONS = 128  # whole panels
 
 
 def dense_output(
@@ -50,8 +54,15 @@ cdef int _block(
 ) noexcept nogil:
     cdef int b, first, width, i, j
     cdef floating z
-    cdef floating* tile = <floating*> malloc(ROWS * NEURONS * sizeof(floating))
-    if tile == NULL:
+    cdef bint ours = products_pay(d)
+    cdef Py_ssize_t panel = PANEL_VECTORS * 64 // sizeof(floating)
+    # a tile; its part of W; rows that are too few for a product
+    cdef floating* scratch = <floating*> malloc(
+        (ROWS * NEURONS + ours * (NEURONS + ROWS_AT_ONCE) * d) * sizeof(floating) + 64)
+    # vectors of the panels must not cross cache lines
+    cdef floating* tile = <floating*> (((<size_t> scratch) + 63) // 64 * 64)
+    cdef floating* panels = tile + ROWS * NEURONS
+    if scratch == NULL:
         return -1
     for i in range(n_rows):
         for j in range(k):
@@ -59,13 +70,18 @@ cdef int _block(
     for b in range((m + NEURONS - 1) // NEURONS):
         first = b * NEURONS
         width = min(NEURONS, m - first)
-        _gemm(n_rows, width, d, X, d, W + first, m, <floating> 0, tile, width)
+        if ours:
+            pack_columns(W + first, d, m, width, panels)
+            multiply_panels(X, n_rows, d, panels, (width + panel - 1) // panel * panel, tile, NEURONS,
+                            panels + NEURONS * d)
+        else:
+            _gemm(n_rows, width, d, X, d, W + first, m, <floating> 0, tile, NEURONS)
         for i in range(n_rows):
             for j in range(width):
-                z = tile[i * width + j] + c[first + j]
-                tile[i * width + j] = z if z > 0 else 0
-        _gemm(n_rows, k, width, tile, width, V + first * k, k, <floating> 1, out, k)
-    free(tile)
+                z = tile[i * NEURONS + j] + c[first + j]
+                tile[i * NEURONS + j] = z if z > 0 else 0
+        _gemm(n_rows, k, width, tile, NEURONS, V + first * k, k, <floating> 1, out, k)
+    free(scratch)
     return 0
 
 

@@ -11,7 +11,7 @@ from cython cimport floating
 from cython.parallel cimport prange
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from skfastnn.passes._blas cimport gemm_nt
 
@@ -22,6 +22,10 @@ cdef extern from "product_kernels.h":
         const float*, Py_ssize_t, Py_ssize_t, const float*, float*, Py_ssize_t) noexcept nogil
     void panel_products_f64(
         const double*, Py_ssize_t, Py_ssize_t, const double*, double*, Py_ssize_t) noexcept nogil
+
+
+# Numbers in a row beyond which its panels would not stay in the second-level cache.
+cdef Py_ssize_t LONGEST = 2048
 
 
 def wide_products():
@@ -44,6 +48,30 @@ cdef void pack_panels(
             pack_panel_f32(W + k * ld, ld, ld, <int> (n_weights - k), panels + k * ld)
         else:
             pack_panel_f64(W + k * ld, ld, ld, <int> (n_weights - k), panels + k * ld)
+
+
+cdef bint products_pay(Py_ssize_t length) noexcept nogil:
+    """Return whether to multiply rows of this length here; those of longer ones leave the cache, and want blocks."""
+    return have_products() and length <= LONGEST
+
+
+cdef void pack_columns(
+    const floating* W,            # IN    (d, n_columns), rows ld apart
+    Py_ssize_t d,
+    Py_ssize_t ld,
+    Py_ssize_t n_columns,
+    floating* panels,             # OUT   (whole panels of columns * d,); what is behind n_columns is zero
+) noexcept nogil:
+    cdef Py_ssize_t p, k, count
+    cdef Py_ssize_t panel = PANEL_VECTORS * 64 // sizeof(floating)
+    cdef floating* to
+    for p in range((n_columns + panel - 1) // panel):
+        count = min(panel, n_columns - p * panel)
+        for k in range(d):
+            to = panels + (p * d + k) * panel
+            memcpy(to, W + k * ld + p * panel, count * sizeof(floating))
+            if count < panel:
+                memset(to + count, 0, (panel - count) * sizeof(floating))
 
 
 cdef void multiply_panels(
