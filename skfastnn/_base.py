@@ -15,7 +15,16 @@ from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from skfastnn._deep_fitting import DeepTrainer, deep_step_size
+from skfastnn._choices import (
+    batch_size_of,
+    choose_search,
+    choose_solver,
+    first_stage,
+    output_size,
+    step_size,
+    threshold_limit,
+)
+from skfastnn._deep_fitting import DeepTrainer
 from skfastnn._deep_network import CALIBRATION_ROWS, DeepNetwork
 from skfastnn._fitting import Schedule, Trainer
 from skfastnn._network import Coordinates, Network, check_firing, resolve_thresholds
@@ -27,38 +36,14 @@ from skfastnn._second_order_fitting import GaussNewtonTrainer
 from skfastnn._sparse_input import check_indices, without_duplicates
 from skfastnn._threads import blas_threads, effective_n_threads
 from skfastnn.search import make_engine
-from skfastnn.search._choice import choose_engine
 from skfastnn.search._contract import training_rows
 from skfastnn.search._heavy_pairs import warn_if_missed
 from skfastnn.solvers import make_solver
-from skfastnn.solvers._step_size import MAX_PROBE, adam_step_size, sgd_step_size, tangent_kernel
+from skfastnn.solvers._step_size import MAX_PROBE
 
 POSITIVE = Interval(Real, 0, None, closed="neither")
 NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
 BELOW_ONE = Interval(Real, 0, 1, closed="left")
-
-# Rows up to which solver="auto" is Gauss-Newton: its kernel, of rows times rows, is computed in a second or two.
-SMALL_DATA = 5_000
-# Rows that Gauss-Newton takes at once if not told otherwise, and its batches for more of them.
-MAX_FULL_BATCH, AUTO_BATCH = 20_000, 2_000
-# Where Gauss-Newton starts: a busier layer is more accurate on small data and affordable there (digits, 4,096 neurons:
-# 99.2 % at 1.0, 98.6 % at 1.8), and so is a hidden layer that has to move less.
-LARGEST_THRESHOLD, OUTPUT_SIZE = 1.0, 2.0
-# On sparse rows a pre-activation is the sum of a few draws, most of them those of rare words: where few neurons fire it
-# is noise that fires them (R8, 1,024 neurons, Adam: 97.1 % at 0.5, 96.4 % at 1.7).
-LARGEST_SPARSE_THRESHOLD = 0.5
-# Of far fewer rows than features each lies nearly at right angles to the others, and what a neuron learns on a few of
-# them says little about the rest (72 x 7,129 gene expressions, four times
-# five folds: 96.2 % at 0, 87.4 % at 1).
-LARGEST_THRESHOLD_OF_FEW_ROWS = 0.0
-# Activations that few neurons pass on resemble each other less from layer to layer, and generalise less.
-LARGEST_DEEP_THRESHOLD = 1.0
-# Features that are learned on small data want the plain ReLU (statlog-vehicle, log-loss .348 at 0, .451 at 1).
-LARGEST_LEARNED_THRESHOLD = 0.0
-# Solvers that end with, or are, Gauss-Newton.
-SECOND_ORDER = ("gauss_newton", "adam_gauss_newton")
-# How often search="auto" expects to see every row: solvers of first order, if not told to stop before; Gauss-Newton.
-EXPECTED_EPOCHS, FEW_STEPS = 20, 6
 
 
 class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
@@ -211,11 +196,13 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             X, y, sample_weight, held_out = self._hold_out(X, y, sample_weight, random_state)
         target = self._encode_target(y)
         loss = self._make_loss()
-        self.solver_ = self._choose_solver(X.shape[0], target, loss, incremental)
+        self.solver_ = choose_solver(
+            self.solver, self.alpha, X.shape[0], len(self._widths()) > 1, loss, target.shape[1], incremental
+        )
         rows_as_given = X
         with blas_threads(1):
             network, X = self._make_network(X, target, sample_weight, loss, random_state, first_call, incremental)
-            self.search_ = self._choose_search(X, network, self._first_solver(), incremental)
+            self.search_ = self._search_for(first_stage(self.solver_), X, network, incremental)
             target = ((target - network.target_shift) / network.target_scale).astype(X.dtype, copy=False)
             self._choose_step_size(X, target, sample_weight, loss, network, first_call)
             validate = None if held_out is None else self._validator(*held_out)
@@ -333,23 +320,16 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         """Set threshold_; return what determines the network at its start, besides the parameters."""
         coordinates = Coordinates.from_data(X, sample_weight)
         shift, scale = loss.standardisation(target, sample_weight)
-        second_order = self.solver_ == "gauss_newton"
-        limit = LARGEST_THRESHOLD if second_order else np.inf
-        if self.solver_ == "adam_gauss_newton":
-            limit = LARGEST_LEARNED_THRESHOLD
-        if coordinates.offset is not None:
-            limit = min(limit, LARGEST_SPARSE_THRESHOLD)
-        if MIN_RATIO * X.shape[0] <= X.shape[1] and not incremental:  # the first rows of a stream are not all
-            limit = LARGEST_THRESHOLD_OF_FEW_ROWS
-        if len(widths) > 1:
-            limit = min(limit, LARGEST_DEEP_THRESHOLD)
+        # the first rows of a stream are not all
+        few_rows = MIN_RATIO * X.shape[0] <= X.shape[1] and not incremental
+        limit = threshold_limit(self.solver_, coordinates.offset is not None, few_rows, len(widths) > 1)
         thresholds = resolve_thresholds(self.threshold, widths, limit)
         self.threshold_ = thresholds[0] if len(widths) == 1 else thresholds
         return {
             "mean": coordinates.mean, "scale": float(coordinates.scale), "offset": coordinates.offset,
             "target_shift": shift, "target_scale": scale, "antisymmetric": self.init == "antisymmetric",
             "seed": int(random_state.randint(np.iinfo(np.int32).max)), "thresholds": thresholds,
-            "output_size": OUTPUT_SIZE if second_order and self.train_output else 1.0,
+            "output_size": output_size(self.solver_, self.train_output),
         }  # fmt: skip
 
     def _trains_in_panels(self, coordinates):
@@ -376,79 +356,35 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         if self.learning_rate_init != "auto":
             self.learning_rate_init_ = float(self.learning_rate_init)
         elif first_call or self._start["rate"][0] != self.solver_:
-            n_threads = effective_n_threads()
             curvature = loss.curvature(target, sample_weight) if self.solver_ == "sgd" else None
-            batch_weight = sample_weight.mean() * self._batch_size(self._first_solver(), n_samples)
-            if self.solver_ == "gauss_newton":
-                self.learning_rate_init_ = 1.0
-            elif len(network.layers) > 1:
-                self.learning_rate_init_ = deep_step_size(
-                    self.solver_, rows, network, weight, loss, curvature, batch_weight, self.alpha, n_threads
-                )
-            elif self.solver_ == "sgd":
-                kernel = tangent_kernel(rows, network, n_threads)
-                self.learning_rate_init_ = sgd_step_size(kernel, weight, curvature, batch_weight, self.alpha)
-            else:
-                self.learning_rate_init_ = adam_step_size(rows, weight, network, loss.first_change)
+            batch_weight = sample_weight.mean() * self._batch_size(first_stage(self.solver_), n_samples)
+            self.learning_rate_init_ = step_size(
+                self.solver_, network, rows, weight, loss, curvature, batch_weight, self.alpha, effective_n_threads()
+            )
         else:
             self.learning_rate_init_ = self._start["rate"][1]
         self._start = {**self._start, "rate": (self.solver_, self.learning_rate_init_)}
 
-    def _choose_solver(self, n_samples, target, loss, incremental):
-        """Resolve solver="auto", and check that the solver can do what is asked of it."""
-        second_order = loss.model(np.zeros((1, target.shape[1])), np.zeros((1, target.shape[1]))) is not None
-        solver, deep = self.solver, len(self._widths()) > 1
-        if incremental and solver == "adam_gauss_newton":
-            solver = "adam"
-        if deep and solver in SECOND_ORDER:
-            raise ValueError(f"solver={solver!r} trains one hidden layer; use 'adam' or 'sgd' for several.")
-        if solver == "auto" and not deep:
-            small = n_samples <= SMALL_DATA or self.alpha == "loo"
-            solver = "gauss_newton" if small and second_order and not incremental else "adam"
-        elif solver == "auto":
-            solver = "adam"
-        if solver in SECOND_ORDER and not second_order:
-            raise ValueError(
-                f"solver={solver!r} needs a loss with curvature, which {type(loss).__name__} has not; use 'adam'."
-            )
-        if solver not in SECOND_ORDER and self.solver != "adam_gauss_newton" and self.alpha == "loo":
-            raise ValueError(
-                "alpha='loo' is offered by solver='gauss_newton' and 'adam_gauss_newton' alone; give alpha as a number."
-            )
-        return solver
-
-    def _choose_search(self, X, network, solver, incremental):
-        """Resolve search="auto" for a solver."""
-        if self.search != "auto":
-            return self.search
-        if network.by_panels:
-            return "dense"
-        second_order = solver == "gauss_newton"
-        n_passes = 1 if incremental else min(self.max_iter, FEW_STEPS if second_order else EXPECTED_EPOCHS)
-        first = network.layers[0]
-        rows = training_rows(X, first, effective_n_threads())
-        return choose_engine(rows, first, self._batch_size(solver, X.shape[0]), n_passes, second_order)
-
-    def _first_solver(self):
-        """Return the name of the solver that training starts with."""
-        return "adam" if self.solver_ == "adam_gauss_newton" else self.solver_
+    def _search_for(self, stage, X, network, incremental):
+        batch_size = self._batch_size(stage, X.shape[0])
+        return choose_search(
+            self.search, stage, X, network, batch_size, self.max_iter, incremental, effective_n_threads()
+        )
 
     def _make_solver(self, name, network):
         names = ("momentum", "nesterovs_momentum", "beta_1", "beta_2", "epsilon", "train_output")
         return make_solver(name, network, {name: getattr(self, name) for name in names}, effective_n_threads())
 
     def _resume_solver(self, network, first_call, incremental):
-        solver = self._make_solver(self._first_solver(), network)
+        solver = self._make_solver(first_stage(self.solver_), network)
         if not first_call:
             if incremental:
                 self._restore_solver(solver)
             solver.measure()
         return solver
 
-    def _batch_size(self, solver, n_samples):
-        if solver == "gauss_newton" and (self.batch_size == "auto" or self.solver_ != solver):
-            return n_samples if n_samples <= MAX_FULL_BATCH else AUTO_BATCH
-        return int(min(200 if self.batch_size == "auto" else self.batch_size, n_samples))
+    def _batch_size(self, stage, n_samples):
+        return batch_size_of(stage, self.solver_, self.batch_size, n_samples)
 
     def _schedule(self, solver, n_samples, alpha):
         names = ("learning_rate", "power_t", "shuffle", "tol", "n_iter_no_change", "verbose")
@@ -464,7 +400,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         while True:
             # alpha is the ridge of the Gauss-Newton that follows; Adam's epochs, in partial_fit too, have no penalty
             alpha = 0.0 if self.solver == "adam_gauss_newton" else self.alpha
-            schedule = self._schedule(self._first_solver(), samples[0].shape[0], alpha)
+            schedule = self._schedule(first_stage(self.solver_), samples[0].shape[0], alpha)
             engine = make_engine(self.search_, network.layers[0])
             make_trainer = self._kind_of_trainer(samples[0], len(network.layers), loss, random_state)
             trainer = make_trainer(network, solver, engine, loss, schedule, random_state)
@@ -496,7 +432,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             return Trainer
 
         def make_second(network):
-            engine = make_engine(self._choose_search(X, network, "gauss_newton", False), network)
+            engine = make_engine(self._search_for("gauss_newton", X, network, False), network)
             solver = self._make_solver("gauss_newton", network)
             schedule = self._schedule("gauss_newton", X.shape[0], self.alpha)
             return GaussNewtonTrainer(network, solver, engine, loss, schedule, random_state)
