@@ -1,18 +1,23 @@
 """Compiled kernels against plain NumPy, and the solvers' lazy bookkeeping against dense textbook steps."""
 
+import platform
+from pathlib import Path
+
 import numpy as np
 import pytest
+from numpy._core._multiarray_umath import __cpu_features__
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.utils._testing import create_memmap_backed_data
 
 from helpers import fill_with_positive, unit_coordinates
 from skfastnn._network import Network, aligned_zeros, padded_length
 from skfastnn._threads import blas_threads
+from skfastnn.passes import _products
 from skfastnn.passes._blas import matmul_nt
 from skfastnn.passes._dense_forward import dense_forward
 from skfastnn.passes._forward import forward, output_of_fired
 from skfastnn.passes._pairs import PairLists
-from skfastnn.passes._products import multiply_groups
+from skfastnn.passes._products import multiply_groups, wide_products
 from skfastnn.passes._rows import gather_rows
 from skfastnn.passes._updates import adam_step, catch_up, sgd_step
 from skfastnn.solvers import Adam, MomentumSGD
@@ -255,6 +260,13 @@ def test_multiply_groups_refuses(A, B, out, message):
         multiply_groups(np.ones(A), np.int64([0]), 4, np.ones(B), np.zeros(out), 1)
 
 
+def test_wide_products_are_for_processors_that_have_the_vectors():
+    # the kernels are compiled by GCC alone, with glibc; NumPy asks the processor as they do, under an emulator too
+    gcc = b"clang version" not in Path(_products.__file__).read_bytes()
+    compiled = gcc and platform.machine() == "x86_64" and platform.libc_ver()[0] == "glibc"
+    assert wide_products() is (compiled and __cpu_features__["AVX512F"])
+
+
 # lists
 
 
@@ -347,8 +359,18 @@ def test_lists_too_long_for_memory():
 @pytest.mark.parametrize("n_rows", [1, 30, 200])
 @pytest.mark.parametrize("n_neurons", [1, 130, 3000])
 def test_dense_forward(n_neurons, n_rows, dtype):
+    check_dense_forward(n_neurons, n_rows, 13, dtype)
+
+
+@DTYPES
+@pytest.mark.parametrize("n_features", [2048, 2049])  # the longest rows of our own products; rows left to the BLAS
+def test_dense_forward_of_long_rows(n_features, dtype):
+    check_dense_forward(130, 30, n_features, dtype)
+
+
+def check_dense_forward(n_neurons, n_rows, n_features, dtype):
     rng = np.random.default_rng(0)
-    ld, n_drawn = padded_length(13, dtype), -(-n_neurons // 2)
+    ld, n_drawn = padded_length(n_features, dtype), -(-n_neurons // 2)
     X, displacement, anchor, start = (
         rng.standard_normal((n, ld)).astype(dtype) for n in (n_rows, n_neurons, n_neurons, n_drawn)
     )

@@ -9,6 +9,7 @@ from sklearn import config_context
 
 from helpers import BOTH, SMALL, data_for
 from skfastnn import FastReLUClassifier, _prediction
+from skfastnn._threads import blas_threads
 from skfastnn.passes._by_feature import entries_by_feature
 from skfastnn.passes._dense_output import dense_output
 from skfastnn.passes._sparse_layer import sparse_layer
@@ -31,6 +32,21 @@ def test_dense_output(dtype, n_rows, n_neurons, n_threads):
     c, v = rng.standard_normal(n_neurons).astype(dtype), rng.standard_normal(3).astype(dtype)
     out = np.full((n_rows, 3), np.nan, dtype)
     dense_output(X, W, c, V, v, out, n_threads)
+    expected = np.maximum(X.astype(np.float64) @ W + c, 0) @ V + v
+    tolerance = 1e-4 if dtype == np.float32 else 1e-11
+    assert_allclose(out, expected, rtol=tolerance, atol=tolerance)
+
+
+@DTYPES
+@pytest.mark.parametrize("n_features", [2048, 2049])  # the longest rows of our own products; rows left to the BLAS
+def test_dense_output_of_long_rows(dtype, n_features):
+    rng = np.random.default_rng(0)
+    X, W, V = (rng.standard_normal(shape).astype(dtype) for shape in ((20, n_features), (n_features, 150), (150, 3)))
+    W /= np.sqrt(dtype(n_features))
+    c, v = rng.standard_normal(150).astype(dtype), rng.standard_normal(3).astype(dtype)
+    out = np.full((20, 3), np.nan, dtype)
+    with blas_threads(1):
+        dense_output(X, W, c, V, v, out, 2)
     expected = np.maximum(X.astype(np.float64) @ W + c, 0) @ V + v
     tolerance = 1e-4 if dtype == np.float32 else 1e-11
     assert_allclose(out, expected, rtol=tolerance, atol=tolerance)

@@ -1,9 +1,13 @@
-# Products of the search: rows with the weights of a group of neurons, and weights with a few directions.
+# Products of the search and of the dense passes: rows with the weights of a group of neurons, weights with a few
+# directions, tiles of all rows with all weights.
 #
 # Problem     The tree needs inner products of everything with little: all rows with 64 neurons, a group of neurons with
 #             32 directions. Libraries of linear algebra are made for large matrices, and do not know every processor.
-# Layout      Rows padded to whole vectors. The smaller side is packed in panels, see product_kernels.h; `width` is its
-#             size in whole panels.
+#             Where everything meets everything, `_dense_forward.pyx` packs the rows of a batch and `_dense_output.pyx`
+#             a part of the weights, whose columns are the neurons (`pack_columns`). They ask `products_pay`, and leave
+#             rows beyond LONGEST to the BLAS; `wide_products` tells the choice of an engine what to expect.
+# Layout      Rows padded to whole vectors, except with `pack_columns`, which takes any. The smaller side is packed in
+#             panels, see product_kernels.h; `width` is its size in whole panels.
 # Cost        A multiplication a number; packing copies the smaller side once.
 # Threads     `multiply_groups`: groups. The others are called from the threads of their callers.
 
