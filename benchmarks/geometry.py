@@ -5,7 +5,7 @@ import numpy as np
 from benchmarks.measure import PeakMemory, timed
 
 N_REPEATS = 3
-ENGINES = ("dense", "correlation_tree", "halfspace")
+ENGINES = ("dense", "quantized", "correlation_tree", "halfspace")
 SIZES = [2**k for k in range(12, 21, 2)]
 
 

@@ -53,7 +53,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "threshold": [StrOptions({"auto"}), NOT_NEGATIVE, "array-like"],
         "solver": [StrOptions({"auto", "adam", "adam_gauss_newton", "gauss_newton", "sgd"})],
-        "search": [StrOptions({"auto", "correlation_tree", "dense", "halfspace", "heavy_pairs"})],
+        "search": [StrOptions({"auto", "correlation_tree", "dense", "halfspace", "heavy_pairs", "quantized"})],
         "alpha": [NOT_NEGATIVE, StrOptions({"loo"})],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],

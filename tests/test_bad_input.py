@@ -206,7 +206,7 @@ def test_threshold_at_which_nothing_fires(Estimator, threshold, solver, rate):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("search", ["correlation_tree", "dense", "halfspace", "heavy_pairs"])
+@pytest.mark.parametrize("search", ["correlation_tree", "dense", "halfspace", "heavy_pairs", "quantized"])
 @pytest.mark.parametrize("Estimator", [FastReLUClassifier, FastReLURegressor])
 def test_divergence_stops_with_finite_weights(Estimator, dtype, search):
     X, y = data_for(Estimator)

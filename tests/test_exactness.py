@@ -16,7 +16,7 @@ SOLVERS = {
     "adam": {"solver": "adam"},
 }
 EVERY_SOLVER = pytest.mark.parametrize("solver", SOLVERS)
-EVERY_ENGINE = pytest.mark.parametrize("search", ["correlation_tree", "halfspace"])
+EVERY_ENGINE = pytest.mark.parametrize("search", ["correlation_tree", "halfspace", "quantized"])
 
 
 def digits(dtype=np.float64):
@@ -44,7 +44,7 @@ def fit_both(X, y, Estimator=FastReLUClassifier, search="correlation_tree", **se
 
 
 def assert_same_training(tree, dense):
-    assert tree.search_ in ("correlation_tree", "halfspace")
+    assert tree.search_ in ("correlation_tree", "halfspace", "quantized")
     assert dense.search_ == "dense"
     assert tree.search_counters_["fired"] > 0
     if tree.coefs_[0].dtype == np.float64:
@@ -281,7 +281,7 @@ def train_densely(X, Y, output_scale, start, rate, n_epochs, batch_size, alpha, 
 
 
 @EVERY_SOLVER
-@pytest.mark.parametrize("search", ["correlation_tree", "dense", "halfspace"])
+@pytest.mark.parametrize("search", ["correlation_tree", "dense", "halfspace", "quantized"])
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize(("batch_size", "n_epochs", "alpha"), [(400, 10, 0.5), (5, 3, 0.05)])
 def test_numpy(solver, search, n_classes, batch_size, n_epochs, alpha):

@@ -380,6 +380,7 @@ def slow_products(monkeypatch):
     """What is chosen does not depend on the processor that runs the tests."""
     monkeypatch.setattr("skfastnn.search._choice.DENSE", 0.6)
     monkeypatch.setattr("skfastnn.search._choice.MULTIPLICATION", 0.028)
+    monkeypatch.setattr("skfastnn.search._choice.byte_products", lambda: False)
 
 
 @pytest.mark.usefixtures("slow_products")
@@ -413,7 +414,7 @@ def test_the_choice_needs_few_rows_and_few_neurons():
     for n_rows, n_neurons, n_features in ((1, 1, 1), (3, 2, 2), (2, 70, 5)):
         X = np.arange(float(n_rows * n_features)).reshape(n_rows, n_features)
         settings = {"hidden_layer_sizes": n_neurons, "threshold": 0.0, "init": "random"}
-        assert chosen(X, **settings) in ("halfspace", "dense", "correlation_tree")
+        assert chosen(X, **settings) in ("halfspace", "dense", "correlation_tree", "quantized")
 
 
 @pytest.mark.usefixtures("slow_products")

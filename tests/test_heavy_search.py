@@ -303,7 +303,7 @@ def test_data_with_nothing_to_project():
 
 
 @BOTH
-@pytest.mark.parametrize("search", ["auto", "correlation_tree", "dense", "halfspace"])
+@pytest.mark.parametrize("search", ["auto", "correlation_tree", "dense", "halfspace", "quantized"])
 def test_exact_engines_miss_nothing(Estimator, search):
     X, y = data_for(Estimator)
     est = Estimator(**{**COMMON, "search": search}, solver="adam").fit(X, y)

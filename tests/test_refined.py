@@ -126,7 +126,7 @@ def test_beginning_elsewhere_keeps_the_network(share):
 
 @BOTH
 @pytest.mark.usefixtures("solved_to_the_end")
-@pytest.mark.parametrize("search", ["correlation_tree", "halfspace"])
+@pytest.mark.parametrize("search", ["correlation_tree", "halfspace", "quantized"])
 def test_engines_agree(Estimator, search):
     X, y = data_for(Estimator)
     expected = refined(Estimator, search="dense", alpha=0.1).fit(X, y)

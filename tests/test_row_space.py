@@ -65,7 +65,7 @@ def test_the_start_is_that_in_all_features(antisymmetric, n_neurons):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @BOTH
 @pytest.mark.parametrize("solver", ["sgd", "gauss_newton"])
-@pytest.mark.parametrize("search", ["correlation_tree", "dense", "halfspace"])
+@pytest.mark.parametrize("search", ["correlation_tree", "dense", "halfspace", "quantized"])
 @pytest.mark.parametrize("rank", [None, 3])
 def test_predictions_are_those_of_training_in_all_features(Estimator, solver, search, rank, in_all_features):
     X, y = genes(rank=rank)

@@ -71,7 +71,7 @@ def estimator(Estimator, solver, **settings):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @BOTH
 @pytest.mark.parametrize("solver", SOLVERS)
-@pytest.mark.parametrize("search", ["correlation_tree", "dense", "halfspace"])
+@pytest.mark.parametrize("search", ["correlation_tree", "dense", "halfspace", "quantized"])
 @pytest.mark.parametrize("share", DENSITIES)
 def test_sparse_and_dense_give_the_same_model(Estimator, solver, search, share):
     X, y = words(share=share)

@@ -206,7 +206,7 @@ def test_output_layer_can_be_frozen():
 
 @BOTH
 @SOLVERS
-@pytest.mark.parametrize("search", ["correlation_tree", "dense", "halfspace", "heavy_pairs"])
+@pytest.mark.parametrize("search", ["correlation_tree", "dense", "halfspace", "heavy_pairs", "quantized"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_threads_do_not_change_a_bit(Estimator, solver, search, dtype, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")  # also on a machine with one core

@@ -126,7 +126,7 @@ cdef int _block(
         if first >= last:
             break
         for r in range(first, last):
-            _put_together(r, ld, displacement, start, anchor, pair_shift, anchored, W + (r - first) * ld)
+            put_together(r, ld, displacement, start, anchor, pair_shift, anchored, W + (r - first) * ld)
         if panels == NULL:
             gemm_nt(last - first, n_rows, ld, W, ld, X, ld, Z, width)
         else:
@@ -139,7 +139,7 @@ cdef int _block(
     return status
 
 
-cdef void _put_together(
+cdef void put_together(
     Py_ssize_t r, Py_ssize_t ld, const floating* displacement, const floating* start, const floating* anchor,
     int pair_shift, const uint8_t* anchored,
     floating* w,                  # OUT   (ld,) the weights of neuron r

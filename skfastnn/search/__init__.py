@@ -11,8 +11,12 @@ from skfastnn.search._halfspace import HalfspaceSearch
 from skfastnn.search._halfspace_tree import HalfspaceTree
 from skfastnn.search._heavy_pairs import HeavyPairsSearch
 from skfastnn.search._panels import PanelSearch
+from skfastnn.search._quantized import QuantizedSearch
 
-ENGINES = {engine.name: engine for engine in (CorrelationTreeSearch, DenseSearch, HalfspaceSearch, HeavyPairsSearch)}
+ENGINES = {
+    engine.name: engine
+    for engine in (CorrelationTreeSearch, DenseSearch, HalfspaceSearch, HeavyPairsSearch, QuantizedSearch)
+}
 PANEL_ENGINES = {engine.name: engine for engine in (PanelSearch,)}
 
 __all__ = ["CorrelationDTree", "CorrelationWTree", "HalfspaceTree", "make_engine"]

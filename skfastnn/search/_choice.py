@@ -9,8 +9,11 @@ import numpy as np
 from skfastnn.passes._boxes import LEAF_SIZE, BoxTree, spatial_order
 from skfastnn.passes._neuron_points import neuron_points
 from skfastnn.passes._products import wide_products
+from skfastnn.passes._quantized_forward import MAX_FEATURES as MAX_BYTES
+from skfastnn.passes._quantized_forward import byte_products
 from skfastnn.search._halfspace import FEW_ROWS
 from skfastnn.search._halfspace_query import N_SPARE, points_above
+from skfastnn.search._quantized import choose_grid
 
 # Neurons and rows that are looked at to know the firing rate and how many boxes hyperplanes cut.
 PROBE_NEURONS, PROBE_ROWS = 64, 256
@@ -27,8 +30,14 @@ LISTED, DENSE_STEP = 0.4, 40_000.0
 LEAF, CANDIDATE, JUMPING, STEP = 0.45, 3.0, 0.06, 100_000.0
 # INIT: a leaf, and each multiplication
 LEAF_WRITTEN, MULTIPLIED = 0.3, 0.016
-# candidates for each pair that fires, and for each pair: neurons move
-DRIFTED, DRIFTING = 1.5, 0.01
+# candidates of a tree for each pair, besides those that fire: neurons move
+DRIFTING = 0.01
+# bytes: a pair, and for each feature; to write weights, for each feature; rows, the same; a pair that passes, and for
+# each feature; a step
+BYTES, BYTE, WEIGHT_WRITTEN, ROW_WRITTEN = 0.55, 0.0025, 0.3, 1.7
+PASSED, PASSED_FEATURE, BYTES_STEP = 6.0, 0.035, 60_000.0
+# pairs that pass for each that does at the start: weights grow
+GROWN = 1.3
 # half-spaces: an asking neuron; a group of sixteen boxes or points, and for each feature of it
 ASKING, GROUP, BOX_FEATURE, POINT_FEATURE = 8.0, 2.5, 1.0, 0.4
 # what else goes with a pair, and with a feature of it; with a step
@@ -37,7 +46,7 @@ REPORTED, REPORTED_FEATURE, REPORTING_STEP = 0.2, 0.01, 80_000.0
 ENCLOSED, SORTED = 1.0, 5.0
 
 
-def choose_engine(rows, network, batch_size, n_passes, moves_far):
+def choose_engine(rows, network, batch_size, n_passes, drifted):
     """Return the name of the engine that is expected to be the fastest.
 
     Parameters
@@ -48,13 +57,16 @@ def choose_engine(rows, network, batch_size, n_passes, moves_far):
     batch_size : int
     n_passes : int
         How often every row is expected to be seen.
-    moves_far : bool
-        Whether weights move too far at a step for bounds on their movement.
+    drifted : float
+        Candidates that bounds on the movement of the weights let through, for each pair that fires at the start;
+        infinity where weights move too far at a step for such bounds.
     """
     probe = Probe(rows, network, batch_size)
-    costs = {"dense": dense_cost(probe), "correlation_tree": correlation_tree_cost(probe, n_passes)}
-    if moves_far:
-        del costs["correlation_tree"]
+    costs = {"dense": dense_cost(probe)}
+    if np.isfinite(drifted):
+        costs["correlation_tree"] = correlation_tree_cost(probe, n_passes, drifted)
+    if byte_products() and network.n_features <= MAX_BYTES:
+        costs["quantized"] = quantized_cost(probe, n_passes)
     if network.n_features <= MAX_FEATURES:
         costs["halfspace"] = halfspace_cost(probe)
     return min(costs, key=costs.get)
@@ -72,6 +84,8 @@ class Probe:
     n_pairs : int
         Of a row of a batch and a neuron.
     firing_rate : float
+    passing_rate : float
+        Share of the pairs that bounds from bytes let pass.
     """
 
     def __init__(self, rows, network, batch_size):
@@ -81,11 +95,15 @@ class Probe:
         rng = np.random.default_rng(0)
         n_rows = min(max(batch_size, PROBE_ROWS), MAX_POINTS, rows.n_samples)
         index = np.sort(rng.permutation(rows.n_samples)[:n_rows]).astype(np.int32)
-        self.rows = np.ascontiguousarray(rows.take(index)[:, :d])
+        padded = rows.take(index)
+        self.rows = np.ascontiguousarray(padded[:, :d])
         n_neurons = min(network.n_neurons, MAX_POINTS if d <= MAX_FEATURES else PROBE_NEURONS)
         self.neurons = self._neurons(network, n_neurons)
         some = self.neurons[:PROBE_NEURONS]
-        self.firing_rate = float(np.mean(self.rows[:PROBE_ROWS] @ some[:, :d].T + some[:, d] > 0))
+        pre_activations = self.rows[:PROBE_ROWS] @ some[:, :d].T + some[:, d]
+        self.firing_rate = float(np.mean(pre_activations > 0))
+        hidden = choose_grid(padded[:PROBE_ROWS], network, 1)[0] if d <= MAX_BYTES else np.inf
+        self.passing_rate = float(np.mean(pre_activations > -hidden))
 
     @staticmethod
     def _neurons(network, n):
@@ -103,12 +121,19 @@ def dense_cost(probe):
     return DENSE + MULTIPLICATION * probe.ld + LISTED * probe.firing_rate + DENSE_STEP / probe.n_pairs
 
 
-def correlation_tree_cost(probe, n_passes):
+def correlation_tree_cost(probe, n_passes, drifted):
     """Return the cost of a pair with search="correlation_tree"."""
-    candidates = min(1.0, DRIFTED * probe.firing_rate + DRIFTING)
+    candidates = min(1.0, drifted * probe.firing_rate + DRIFTING)
     overhead = STEP / probe.n_pairs
     setup = (LEAF_WRITTEN + MULTIPLIED * probe.ld) / n_passes
     return LEAF + candidates * (CANDIDATE + JUMPING * probe.ld) + overhead + setup
+
+
+def quantized_cost(probe, n_passes):
+    """Return the cost of a pair with search="quantized"."""
+    written = WEIGHT_WRITTEN / probe.batch_size + ROW_WRITTEN / (probe.n_neurons * n_passes)
+    passed = min(1.0, GROWN * probe.passing_rate) * (PASSED + PASSED_FEATURE * probe.ld)
+    return BYTES + (BYTE + written) * probe.ld + passed + BYTES_STEP / probe.n_pairs
 
 
 def halfspace_cost(probe):

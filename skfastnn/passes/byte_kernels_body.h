@@ -1,0 +1,222 @@
+/* Included by byte_kernels.h once per floating type: REAL, LANES, NAME and MAGIC are set there. */
+
+typedef int8_t NAME(signed_bytes) __attribute__((vector_size(LANES), aligned(1), may_alias));
+typedef uint8_t NAME(unsigned_bytes) __attribute__((vector_size(LANES), aligned(1), may_alias));
+typedef int32_t NAME(ints) __attribute__((vector_size(4 * LANES)));
+#define VEC NAME(vec)
+#define BITS NAME(bits)
+#define LOAD(p) (*(const VEC *)(p))
+
+/* lane by lane */
+INLINE VEC NAME(larger)(VEC a, VEC b) {
+    const BITS mask = (BITS)(a > b);
+    return (VEC)(((BITS)a & mask) | ((BITS)b & ~mask));
+}
+
+INLINE VEC NAME(absolute)(VEC a) {
+    return (VEC)((BITS)a & ~(BITS)(-(VEC){0}));
+}
+
+INLINE REAL NAME(largest)(VEC a) {
+    REAL most = a[0];
+    for (int q = 1; q < LANES; q++)
+        most = a[q] > most ? a[q] : most;
+    return most;
+}
+
+/* to whole numbers, which no conversion does: adding the magic number leaves no bits for the rest */
+INLINE VEC NAME(whole)(VEC a) {
+    return (a + (REAL)MAGIC) - (REAL)MAGIC;
+}
+
+/* what one pass over weights learns: sums that wait for themselves take longer than the weights, so there are two */
+typedef struct {
+    VEC most, square, shifted;
+} NAME(weight_sums);
+
+INLINE void NAME(measure)(NAME(weight_sums) *of, VEC w, VEC shift) {
+    of->most = NAME(larger)(of->most, NAME(absolute)(w));
+    of->square += w * w;
+    of->shifted += w * shift;
+}
+
+/* one vector of weights in bytes; returns what rounding takes from them */
+INLINE VEC NAME(round_weights)(VEC w, VEC step, VEC inverse, int8_t *code, NAME(ints) *sum) {
+    const VEC b = NAME(whole)(inverse * w);
+    const NAME(ints) number = __builtin_convertvector(b, NAME(ints));
+    *sum += number;
+    *(NAME(signed_bytes) *)code = __builtin_convertvector(number, NAME(signed_bytes));
+    return w - step * b;
+}
+
+/* Write weights in bytes. */
+VECTOR_CLONES static void NAME(weights_to_bytes)(
+    const REAL *w,            /* IN    (n,) */
+    const REAL *shift,        /* IN    (n,) what was added to the rows */
+    ptrdiff_t n,              /* whole vectors */
+    REAL c,                   /* intercept */
+    int zero,                 /* code of a zero in the rows */
+    int8_t *code,             /* OUT   (n,) */
+    byte_neuron *known        /* OUT */
+) {
+    NAME(weight_sums) even = {{0}, {0}, {0}}, odd = even;
+    ptrdiff_t j = 0;
+    for (; j + 2 * LANES <= n; j += 2 * LANES) {
+        NAME(measure)(&even, LOAD(w + j), LOAD(shift + j));
+        NAME(measure)(&odd, LOAD(w + j + LANES), LOAD(shift + j + LANES));
+    }
+    if (j < n)
+        NAME(measure)(&even, LOAD(w + j), LOAD(shift + j));
+    const REAL largest = NAME(largest)(NAME(larger)(even.most, odd.most));
+    /* weights that are too small for their inverse are all error */
+    const REAL step = largest > (REAL)1e-30 ? largest / 127 : 0, inverse = step > 0 ? 1 / step : 0;
+    const VEC steps = (VEC){0} + step, inverses = (VEC){0} + inverse;
+    VEC lost[2] = {{0}, {0}};
+    NAME(ints) sum = {0};
+    for (j = 0; j + 2 * LANES <= n; j += 2 * LANES) {
+        const VEC a = NAME(round_weights)(LOAD(w + j), steps, inverses, code + j, &sum);
+        const VEC b = NAME(round_weights)(LOAD(w + j + LANES), steps, inverses, code + j + LANES, &sum);
+        lost[0] += a * a;
+        lost[1] += b * b;
+    }
+    if (j < n) {
+        const VEC a = NAME(round_weights)(LOAD(w + j), steps, inverses, code + j, &sum);
+        lost[0] += a * a;
+    }
+    int32_t total = 0;
+    for (int q = 0; q < LANES; q++)
+        total += sum[q];
+    /* three sums in one */
+    VEC fold[LANES / 4] = {
+        NAME(fold4)(even.square + odd.square, even.shifted + odd.shifted, lost[0] + lost[1], (VEC){0})
+    };
+    const VEC sums = NAME(sums_of_folds)(fold);
+    known->step = (float)step;
+    /* the additions: what single precision takes from the intercept, and from products too small for it */
+    known->constant = (float)(c - sums[1]) + 1e-5f * fabsf((float)c) + 1e-30f;
+    known->length = UPWARDS * sqrtf((float)sums[0]);
+    /* the addition: what the step itself loses in single precision */
+    known->error = UPWARDS * sqrtf((float)sums[2]) + 1e-6f * known->length;
+    known->largest = UPWARDS * (float)(step > 0 ? step / 2 : largest) + 1e-6f * (float)largest;
+    known->at_zero = zero * total;
+}
+
+/* Write a row of data in unsigned bytes, in the smallest step that reaches far enough among base times powers of two:
+ * numbers that are multiples of base, as those of images, lose nothing. */
+VECTOR_CLONES static void NAME(row_to_bytes)(
+    const REAL *x,            /* IN    (n,) */
+    const REAL *shift,        /* IN    (n,) added to x */
+    ptrdiff_t n,              /* whole vectors */
+    REAL base,                /* a step */
+    int zero,                 /* code of a zero */
+    uint8_t *code,            /* OUT   (n,) */
+    float *known              /* OUT   (4,) step, norm, sum of absolute values, norm of the error */
+) {
+    VEC up = {0}, down = {0}, square = {0}, total = {0}, lost = {0};
+    for (ptrdiff_t j = 0; j < n; j += LANES) {
+        const VEC a = LOAD(x + j) + LOAD(shift + j);
+        up = NAME(larger)(up, a);
+        down = NAME(larger)(down, -a);
+    }
+    const REAL above = NAME(largest)(up) / ((255 - zero) * base), below = zero ? NAME(largest)(down) / (zero * base) : 0;
+    const REAL reach = above > below ? above : below;
+    /* a bit less, so that rounding does not double the step; what is cut off counts as error */
+    const REAL step = base * (REAL)exp2(reach > 0 ? ceil(log2((double)reach) - 1e-4) : 0);
+    const REAL inverse = 1 / step;
+    const VEC least = (VEC){0} - (REAL)zero, most = least + (REAL)255;
+    for (ptrdiff_t j = 0; j < n; j += LANES) {
+        const VEC a = LOAD(x + j) + LOAD(shift + j);
+        const VEC b = -NAME(larger)(-most, -NAME(larger)(least, NAME(whole)(inverse * a)));
+        const VEC y = step * b, rest = a - y;
+        square += y * y;
+        total += NAME(absolute)(y);
+        lost += rest * rest;
+        *(NAME(unsigned_bytes) *)(code + j) =
+            __builtin_convertvector(__builtin_convertvector(b, NAME(ints)) + zero, NAME(unsigned_bytes));
+    }
+    known[0] = (float)step;
+    known[1] = UPWARDS * sqrtf((float)NAME(sum)(square));
+    known[2] = UPWARDS * (float)NAME(sum)(total);
+    known[3] = UPWARDS * sqrtf((float)NAME(sum)(lost)) + 1e-6f * known[1];
+}
+
+/* Inner products of a row with `some` neurons, up to four, each in four sums whatever its company. */
+INLINE void NAME(row_products)(
+    const REAL *x, const REAL *W, ptrdiff_t n, const int *neuron, const int some, REAL *z
+) {
+    VEC sum[4][4];
+    const REAL *w[4];
+#pragma GCC unroll 4
+    for (int r = 0; r < 4; r++) {
+        sum[r][0] = sum[r][1] = sum[r][2] = sum[r][3] = (VEC){0};
+        w[r] = W + neuron[r < some ? r : 0] * n;
+    }
+    ptrdiff_t j = 0;
+    for (; j + 4 * LANES <= n; j += 4 * LANES)
+#pragma GCC unroll 4
+        for (int q = 0; q < 4; q++) {
+            const VEC a = LOAD(x + j + q * LANES);
+#pragma GCC unroll 4
+            for (int r = 0; r < some; r++)
+                sum[r][q] += a * LOAD(w[r] + j + q * LANES);
+        }
+    for (; j < n; j += LANES)
+#pragma GCC unroll 4
+        for (int r = 0; r < some; r++)
+            sum[r][0] += LOAD(x + j) * LOAD(w[r] + j);
+#pragma GCC unroll 4
+    for (int r = 0; r < some; r++)
+        sum[r][0] = (sum[r][0] + sum[r][1]) + (sum[r][2] + sum[r][3]);
+    VEC fold[LANES / 4] = {NAME(fold4)(sum[0][0], sum[1][0], sum[2][0], sum[3][0])};
+    const VEC sums = NAME(sums_of_folds)(fold);
+#pragma GCC unroll 4
+    for (int r = 0; r < some; r++)
+        z[r] = sums[r];
+}
+
+/* Compute what is possible, row by row, so that a row is fetched once for all neurons; list what fires. Returns the
+ * number of pairs that were possible. */
+VECTOR_CLONES static int64_t NAME(verify_rows)(
+    const REAL *W,            /* IN    (NEURONS_AT_ONCE, n) */
+    const REAL *c,            /* IN    (NEURONS_AT_ONCE,) intercepts */
+    const REAL *X,            /* IN    (n_rows, n) */
+    ptrdiff_t n,
+    const uint32_t *may,      /* IN    (n_rows,) a bit a neuron */
+    uint32_t there,           /* neurons that are there */
+    int32_t n_rows,
+    int32_t *list,            /* OUT   lists of rows, ld_list apart, with room for one more */
+    REAL *value,              /* OUT   the same with activations */
+    ptrdiff_t ld_list,
+    int32_t *count            /* OUT   (NEURONS_AT_ONCE,) */
+) {
+    int64_t n_possible = 0;
+    memset(count, 0, NEURONS_AT_ONCE * sizeof *count);
+    for (int32_t i = 0; i < n_rows; i++) {
+        int neuron[NEURONS_AT_ONCE], some = 0;
+        const REAL *x = X + i * n;
+        REAL z[NEURONS_AT_ONCE + 3];
+        for (uint32_t bits = may[i] & there; bits; bits &= bits - 1)
+            neuron[some++] = __builtin_ctz(bits);
+        n_possible += some;
+        for (int k = 0; k < some; k += 4)
+            if (some - k == 1)
+                NAME(row_products)(x, W, n, neuron + k, 1, z + k);
+            else if (some - k == 2)
+                NAME(row_products)(x, W, n, neuron + k, 2, z + k);
+            else if (some - k == 3)
+                NAME(row_products)(x, W, n, neuron + k, 3, z + k);
+            else
+                NAME(row_products)(x, W, n, neuron + k, 4, z + k);
+        for (int k = 0; k < some; k++) {      /* written always, counted when it fires: no branch to mispredict */
+            const int r = neuron[k];
+            list[r * ld_list + count[r]] = i;
+            value[r * ld_list + count[r]] = z[k] + c[r];
+            count[r] += z[k] + c[r] > 0;
+        }
+    }
+    return n_possible;
+}
+
+#undef VEC
+#undef BITS
+#undef LOAD
