@@ -41,9 +41,10 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         to ten iterations of "gauss_newton" from there. "sgd" with momentum is the textbook's. "auto" is
         "gauss_newton" for up to 5,000 samples and a loss with curvature, and "adam" otherwise. In `partial_fit`
         "auto" and "adam_gauss_newton" are "adam", the latter without a penalty.
-    search : {"auto", "correlation_tree", "dense", "halfspace", "heavy_pairs"}, default="auto"
-        How the neurons that may fire are found. "dense" computes all; "correlation_tree" bounds how far neurons have
-        moved; "halfspace" asks boxes of rows, in up to about 16 features; their results agree to rounding. "auto"
+    search : {"auto", "correlation_tree", "dense", "halfspace", "heavy_pairs", "quantized"}, default="auto"
+        How the neurons that may fire are found. "dense" computes all; "quantized" multiplies bytes, and computes what
+        their rounding leaves in doubt; "correlation_tree" bounds how far neurons have moved; "halfspace" asks boxes of
+        rows, in up to about 16 features; their results agree to rounding. "auto"
         takes the one of them that a probe expects to be the fastest. "heavy_pairs" compares random signs of rows and
         neurons and is approximate: a pair that it misses does not fire in that step, see `firing_recall_`. It is
         slower than "dense" at the sizes that were measured.
@@ -154,6 +155,9 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
 
     Qin, Mitra, Song, Yang, Zhou, "Fast Heavy Inner Product Identification Between Weights and Inputs in Neural Network
     Training", 2023, arXiv 2311.11429 (search="heavy_pairs").
+
+    Weber, Schek, Blott, "A Quantitative Analysis and Performance Study for Similarity-Search Methods in
+    High-Dimensional Spaces", VLDB 1998 (search="quantized").
 
     Examples
     --------

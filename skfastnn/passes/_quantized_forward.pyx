@@ -1,9 +1,9 @@
 # Forward pass behind a filter of bytes: all pairs are bounded, those that may fire are computed.
 #
-# Problem     Dense search multiplies every row with every neuron in floating point to learn that most do not fire. Rows
-#             and weights rounded to bytes say as much for most pairs, at a quarter of the multiplications, with a bound
-#             on what rounding hides; where the bound is positive the pre-activation is computed exactly.
-# Layout      codes (n_samples, ld) bytes of the training rows, about (n_samples, 4) their steps, norms, sums and errors,
+# Problem     Dense search multiplies every row with every neuron in floating point to learn that most do not fire.
+#             Rows and weights rounded to bytes say as much for most pairs, at a quarter of the multiplications, with a
+#             bound on what rounding hides; where the bound is positive the pre-activation is computed exactly.
+# Layout      codes (n_samples, ld) bytes of the training rows, about (n_samples, 4) steps, norms, sums and errors,
 #             written once. X (n_rows, ld) the rows of the batch in floating point, weights as in _dense_forward.pyx.
 #             Weights are put together and rounded a few neurons at a time, and are still in the cache when their exact
 #             products are asked for. Panels of rows: see byte_kernels.h. Lists as in _pairs.pyx, with activations.
