@@ -11,7 +11,7 @@ from helpers import unit_coordinates
 from skfastnn import FastReLUClassifier, FastReLURegressor
 from skfastnn._network import Coordinates, Network, padded_length
 from skfastnn.passes._pairs import PairLists
-from skfastnn.passes._quantized_forward import MAX_FEATURES, quantized_forward, rows_to_bytes
+from skfastnn.passes._quantized_forward import MAX_FEATURES, byte_products, quantized_forward, rows_to_bytes
 from skfastnn.search import _choice, make_engine
 from skfastnn.search._contract import Batch, TrainingRows
 from skfastnn.search._quantized import choose_grid, grid, in_bytes
@@ -47,7 +47,8 @@ def test_rows_in_bytes_are_as_far_as_they_say(zero, dtype):
     assert_allclose(norm, np.linalg.norm(approximate, axis=1), rtol=2e-3)
     assert_allclose(total, np.abs(approximate).sum(axis=1), rtol=2e-3)
     true_error = np.linalg.norm(rows - approximate, axis=1)
-    assert np.all(error >= true_error)
+    # a step is kept in single precision
+    assert np.all(error + 1e-7 * norm >= true_error)
     assert np.all(error <= 1.01 * true_error + 1e-5 * norm)
     steps = np.log2(step[np.arange(30) != 7] / 0.01)
     assert_allclose(steps, np.round(steps), atol=1e-5)  # powers of two
@@ -101,6 +102,13 @@ def test_rows_are_written_around_the_point_that_loses_less():
 # forward
 
 
+class CaughtUp:
+    """A solver that has carried out all its steps."""
+
+    def catch_up(self):
+        pass
+
+
 def forward_both(n_neurons, n_rows, n_features, dtype, scale=1.0, threshold=1.0, n_threads=1, seed=0):
     """Lists of the engine, and the pre-activations of all pairs in float64."""
     rng = np.random.default_rng(seed)
@@ -114,10 +122,6 @@ def forward_both(n_neurons, n_rows, n_features, dtype, scale=1.0, threshold=1.0,
     engine.build(rows, network, n_threads)
     index = rng.permutation(60)[:n_rows].astype(np.int32)
     batch = Batch(index, *rows.gather(index, *rows.buffers(n_rows)))
-
-    class CaughtUp:
-        def catch_up(self):
-            pass
 
     fired = engine.candidates(batch, CaughtUp())
     Z = network.weights(0, n_neurons).astype(np.float64) @ batch.rows.T + network.c_state[:, :1]
@@ -144,6 +148,27 @@ def test_activations_are_those_of_all_products(n_neurons, n_rows, n_features, dt
     assert lists[1].size <= engine.counters["candidates"] <= engine.counters["visited"] == Z.size
 
 
+@pytest.mark.skipif(not byte_products(), reason="rows are read in floats on processors without products of bytes")
+@pytest.mark.parametrize("n_features", [16, 50, 784])
+def test_rows_that_bytes_hold_are_read_in_bytes(n_features):
+    X = images(90, n_features).astype(np.float32)
+    coordinates = Coordinates.from_data(X, np.ones(90, np.float32))
+    network = Network(coordinates, 130, 2, 0.5, True, 0, np.float32)
+    network.displacement[:, :n_features] = np.random.default_rng(1).standard_normal((130, n_features))
+    rows = TrainingRows(X, coordinates, network.ld, 1)
+    engine = make_engine("quantized", network)
+    engine.build(rows, network, 1)
+    assert engine.lossless
+    index = np.random.default_rng(2).permutation(90)[:50].astype(np.int32)
+    batch = Batch(index, *rows.gather(index, *rows.buffers(50)))
+    Z = network.weights(0, 130).astype(np.float64) @ batch.rows.T + network.c_state[:, :1]
+    listed = as_matrix(engine.candidates(batch, CaughtUp()).to_csr(), Z.shape)
+    assert_allclose(listed, np.maximum(Z, 0), atol=1e-5 * np.abs(Z).max())
+    X[3, 1] += 0.001
+    engine.build(TrainingRows(X, coordinates, network.ld, 1), network, 1)
+    assert not engine.lossless
+
+
 def test_bytes_exclude_nearly_all_that_does_not_fire():
     lists, Z, engine = forward_both(2000, 60, 200, np.float32, threshold=0.0)
     assert engine.counters["candidates"] < 1.25 * lists[1].size
@@ -167,8 +192,8 @@ def test_no_bound_excludes_a_pair_that_fires(data, n_features, exponent, dtype):
         rng.standard_normal((24, n_features)) * 10.0 ** rng.integers(-4, exponent + 1 if exponent > -4 else -3), dtype
     )
     network = Network(unit_coordinates(n_features, dtype), 24, 1, 0.0, False, 0, dtype)
-    _, shift, base, zero = choose_grid(rows, network, 1)
-    codes, about = in_bytes(rows, network, shift, base, zero, 1)
+    _, shift, base, zero, _ = choose_grid(rows, network, 1)
+    codes, about, _ = in_bytes(rows, network, shift, base, zero, 1)
     index = np.arange(40, dtype=np.int32)
     for _ in range(5):
         # every neuron is just above zero on one row
@@ -178,7 +203,21 @@ def test_no_bound_excludes_a_pair_that_fires(data, n_features, exponent, dtype):
         c_state[:, 0] = -products[np.arange(24), rng.integers(40, size=24)] + lead
         fired = PairLists(24, dtype)
         quantized_forward(
-            fired, rows, index, codes, about, shift, zero, np.zeros_like(W), W, W, 0, np.zeros(24, np.uint8), c_state, 1
+            fired,
+            rows,
+            index,
+            codes,
+            about,
+            shift,
+            zero,
+            False,
+            np.zeros_like(W),
+            W,
+            W,
+            0,
+            np.zeros(24, np.uint8),
+            c_state,
+            1,
         )
         Z = products + c_state[:, :1]
         rounding = (n_features + 8) * np.finfo(dtype).eps * (np.abs(W) @ np.abs(rows.T) + np.abs(c_state[:, :1]))
@@ -191,13 +230,13 @@ def test_no_bound_excludes_a_pair_that_fires(data, n_features, exponent, dtype):
 def test_weights_that_are_not_finite_are_left_to_the_exact_product(dtype):
     rows = np.ones((3, 16), dtype)
     network = Network(unit_coordinates(16, dtype), 4, 1, 0.0, False, 0, dtype)
-    codes, about = in_bytes(rows, network, np.zeros(16, dtype), 1 / 255, 0, 1)
+    codes, about, _ = in_bytes(rows, network, np.zeros(16, dtype), 1 / 255, 0, 1)
     W = np.zeros((4, 16), dtype)
     W[0, 0], W[1, 3], W[2, 5] = np.inf, -np.inf, np.nan
     fired = PairLists(4, dtype)
     quantized_forward(
-        fired, rows, np.arange(3, dtype=np.int32), codes, about, np.zeros(16, dtype), 0, np.zeros_like(W), W, W, 0,
-        np.zeros(4, np.uint8), np.zeros((4, 3), dtype), 1,
+        fired, rows, np.arange(3, dtype=np.int32), codes, about, np.zeros(16, dtype), 0, False, np.zeros_like(W), W, W,
+        0, np.zeros(4, np.uint8), np.zeros((4, 3), dtype), 1,
     )  # fmt: skip
     indptr, rows, values = fired.to_csr()
     assert_array_equal(indptr, [0, 3, 3, 3, 3])
@@ -248,14 +287,15 @@ def test_rows_to_bytes_refuses(changed, message):
         ({"index": np.int32([0, 1, 3])}, "numbers of samples"),
         ({"index": np.int32([0, -1, 2])}, "numbers of samples"),
         ({"about": np.zeros((2, 4), np.float32)}, "of the same samples"),
+        ({"lossless": True}, "in single precision alone"),
     ],
 )
 def test_quantized_forward_refuses(changed, message):
     given = {
         "fired": PairLists(3, np.float64), "X": ROWS, "index": np.arange(3, dtype=np.int32),
         "codes": np.zeros((3, 8), np.uint8), "about": np.zeros((3, 4), np.float32), "shift": np.zeros(8), "zero": 0,
-        "displacement": ROWS, "start": ROWS, "anchor": ROWS, "pair_shift": 0, "anchored": np.zeros(3, np.uint8),
-        "c_state": ROWS[:, :3].copy(), "n_threads": 1,
+        "lossless": False, "displacement": ROWS, "start": ROWS, "anchor": ROWS, "pair_shift": 0,
+        "anchored": np.zeros(3, np.uint8), "c_state": ROWS[:, :3].copy(), "n_threads": 1,
     }  # fmt: skip
     with pytest.raises(ValueError, match=message):
         quantized_forward(**(given | changed))

@@ -23,6 +23,7 @@ def quantized_forward(
     about: NDArray[np.float32],
     shift: NDArray[np.floating],
     zero: int,
+    lossless: bool,
     displacement: NDArray[np.floating],
     start: NDArray[np.floating],
     anchor: NDArray[np.floating],

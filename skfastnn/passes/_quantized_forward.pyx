@@ -7,6 +7,8 @@
 #             written once. X (n_rows, ld) the rows of the batch in floating point, weights as in _dense_forward.pyx.
 #             Weights are put together and rounded a few neurons at a time, and are still in the cache when their exact
 #             products are asked for. Panels of rows: see byte_kernels.h. Lists as in _pairs.pyx, with activations.
+#             Rows of floats come from the second-level cache more slowly than they are multiplied: those that bytes
+#             hold without loss are read in bytes.
 # Invariants  Every pair whose computed pre-activation is positive passes: the bound has what both roundings, and the
 #             sums of the exact product, can lose. Nothing is pending: the solver has caught up.
 # Cost        A quarter of a multiplication a pair and feature, d multiplications for each pair that passes.
@@ -29,7 +31,8 @@ cdef extern from "byte_kernels.h":
     int NEURONS_AT_ONCE
     int PANEL_ROWS
     ctypedef struct byte_neuron:
-        pass
+        float shifted
+        float of_zero
     ctypedef struct byte_panel:
         pass
     int have_byte_products() noexcept nogil
@@ -44,12 +47,25 @@ cdef extern from "byte_kernels.h":
     void possible(
         const int8_t*, const byte_neuron*, Py_ssize_t, const uint8_t*, const byte_panel*, const char*,
         uint32_t*) noexcept nogil
-    int64_t verify_rows_f32(
-        const float*, const float*, const float*, Py_ssize_t, const uint32_t*, uint32_t, int32_t, int32_t*, float*,
-        Py_ssize_t, int32_t*) noexcept nogil
-    int64_t verify_rows_f64(
-        const double*, const double*, const double*, Py_ssize_t, const uint32_t*, uint32_t, int32_t, int32_t*, double*,
-        Py_ssize_t, int32_t*) noexcept nogil
+    int64_t verify_f32(
+        const float*, const float*, const float*, const float*, const int32_t*, const float*, Py_ssize_t,
+        const uint32_t*, uint32_t, int32_t, int32_t*, float*, Py_ssize_t, int32_t*) noexcept nogil
+    int64_t verify_f64(
+        const double*, const double*, const double*, const double*, const int32_t*, const float*, Py_ssize_t,
+        const uint32_t*, uint32_t, int32_t, int32_t*, double*, Py_ssize_t, int32_t*) noexcept nogil
+    int64_t verify_bytes(
+        const float*, const float*, const float*, const uint8_t*, const int32_t*, const float*, Py_ssize_t,
+        const uint32_t*, uint32_t, int32_t, int32_t*, float*, Py_ssize_t, int32_t*) noexcept nogil
+
+# The rows of a batch in bytes: all samples, which of them, and panels of these.
+cdef struct ByteRows:
+    const uint8_t* codes
+    const float* about
+    const int32_t* index
+    uint8_t* panels
+    byte_panel* known
+    int zero
+    bint lossless
 
 # Features up to which sums of products of bytes are integers of 32 bits.
 MAX_FEATURES = 66_000
@@ -99,6 +115,7 @@ def quantized_forward(
     const float[:, ::1] about,              # IN    (n_samples, 4)
     const floating[::1] shift,              # IN    (ld,) what was added before rows were written in bytes
     int zero,
+    bint lossless,                          # IN    whether bytes hold the rows as well as X does, and are to be read
     const floating[:, ::1] displacement,    # IN    (n_neurons, ld)
     const floating[:, ::1] start,           # IN    (n_neurons >> pair_shift, ld)
     const floating[:, ::1] anchor,          # IN    (n_neurons, ld)
@@ -118,6 +135,7 @@ def quantized_forward(
     """
     cdef Py_ssize_t b, p
     cdef Py_ssize_t status = 0
+    cdef ByteRows rows
     cdef Py_ssize_t n_rows = X.shape[0], ld = X.shape[1]
     cdef Py_ssize_t n_panels = (n_rows + PANEL_ROWS - 1) // PANEL_ROWS
     if fired.itemsize != sizeof(floating) or not fired.n_neurons == displacement.shape[0] == c_state.shape[0]:
@@ -128,20 +146,24 @@ def quantized_forward(
         raise ValueError("there must be an index for each row, and codes and about of the same samples")
     if n_rows and (np.min(index) < 0 or np.max(index) >= codes.shape[0]):
         raise ValueError("index must hold numbers of samples")
+    if lossless and (floating is double or not have_byte_products()):
+        raise ValueError("bytes stand for rows in single precision alone, and where products of bytes are fast")
     cdef int64_t[::1] n_possible = np.zeros(fired.n_blocks, dtype=np.int64)
     cdef uint8_t[::1] panels = np.empty(n_panels * PANEL_ROWS * ld + 64, dtype=np.uint8)
     # vectors of the panels must not cross cache lines
-    cdef uint8_t* first_panel = <uint8_t*> (((<size_t> &panels[0]) + 63) // 64 * 64)
-    cdef byte_panel* known = <byte_panel*> malloc((n_panels + 1) * sizeof(byte_panel))
-    if known == NULL:
+    rows.panels = <uint8_t*> (((<size_t> &panels[0]) + 63) // 64 * 64)
+    rows.known = <byte_panel*> malloc((n_panels + 1) * sizeof(byte_panel))
+    rows.codes, rows.about, rows.index = &codes[0, 0], &about[0, 0], &index[0]
+    rows.zero, rows.lossless = zero, lossless
+    if rows.known == NULL:
         raise MemoryError("no memory for the rows in bytes")
     for p in prange(n_panels, nogil=True, num_threads=n_threads, schedule="static"):
-        pack_bytes(&codes[0, 0], &about[0, 0], ld, &index[p * PANEL_ROWS],
-                   <int> min(PANEL_ROWS, n_rows - p * PANEL_ROWS), first_panel + p * PANEL_ROWS * ld, known + p)
+        pack_bytes(rows.codes, rows.about, ld, rows.index + p * PANEL_ROWS,
+                   <int> min(PANEL_ROWS, n_rows - p * PANEL_ROWS), rows.panels + p * PANEL_ROWS * ld, rows.known + p)
     for b in prange(fired.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
-        status += _block(fired, b, &X[0, 0], n_rows, ld, first_panel, known, &shift[0], zero, &displacement[0, 0],
-                         &start[0, 0], &anchor[0, 0], pair_shift, &anchored[0], &c_state[0, 0], &n_possible[b])
-    free(known)
+        status += _block(fired, b, &X[0, 0], n_rows, ld, rows, &shift[0], &displacement[0, 0], &start[0, 0],
+                         &anchor[0, 0], pair_shift, &anchored[0], &c_state[0, 0], &n_possible[b])
+    free(rows.known)
     if status:
         raise MemoryError("no memory for the lists of firing pairs")
     return int(np.sum(n_possible))
@@ -153,10 +175,8 @@ cdef int _block(
     const floating* X,            # IN    (n_rows, ld)
     Py_ssize_t n_rows,
     Py_ssize_t ld,
-    const uint8_t* panels,        # IN    the same in bytes, PANEL_ROWS at a time
-    const byte_panel* known,
+    ByteRows in_bytes,            # IN    the same in bytes
     const floating* shift,        # IN    (ld,)
-    int zero,
     const floating* displacement,
     const floating* start,
     const floating* anchor,
@@ -173,6 +193,7 @@ cdef int _block(
     cdef int status = 0
     cdef int32_t count[16]
     cdef floating c[16]
+    cdef floating of_zero[16]
     cdef byte_neuron neuron[16]
     # weights, in both forms; lists; what is possible
     cdef char* scratch = <char*> malloc(
@@ -193,16 +214,19 @@ cdef int _block(
         some = min(NEURONS_AT_ONCE, end - first)
         memset(codes, 0, NEURONS_AT_ONCE * ld)
         memset(neuron, 0, sizeof(neuron))
+        memset(of_zero, 0, sizeof(of_zero))
         for r in range(some):
             put_together(first + r, ld, displacement, start, anchor, pair_shift, anchored, W + r * ld)
             c[r] = c_state[3 * (first + r)]
-            _to_bytes(W + r * ld, shift, ld, c[r], zero, codes + r * ld, neuron + r)
+            _to_bytes(W + r * ld, shift, ld, c[r], in_bytes.zero, codes + r * ld, neuron + r)
+            if in_bytes.lossless:
+                c[r], of_zero[r] = neuron[r].shifted, neuron[r].of_zero
         for p in range(n_panels):
-            possible(codes, neuron, ld, panels + p * PANEL_ROWS * ld, known + p,
+            possible(codes, neuron, ld, in_bytes.panels + p * PANEL_ROWS * ld, in_bytes.known + p,
                      _ahead(p, first + NEURONS_AT_ONCE, end, ld, displacement, start, pair_shift, W),
                      may + p * PANEL_ROWS)
-        n_possible[0] += _verify(W, c, X, ld, may, (<uint32_t> 1 << some) - 1, <int32_t> n_rows, rows, values, ld_list,
-                                 count)
+        n_possible[0] += _verify(W, c, of_zero, X, in_bytes, ld, may, (<uint32_t> 1 << some) - 1, <int32_t> n_rows,
+                                 rows, values, ld_list, count)
         for r in range(some):
             status += _append(fired, block, first + r, rows + r * ld_list, values + r * ld_list, count[r])
         first += NEURONS_AT_ONCE
@@ -234,12 +258,17 @@ cdef void _to_bytes(
 
 
 cdef int64_t _verify(
-    const floating* W, const floating* c, const floating* X, Py_ssize_t ld, const uint32_t* may, uint32_t there,
-    int32_t n_rows, int32_t* rows, floating* values, Py_ssize_t ld_list, int32_t* count,
+    const floating* W, const floating* c, const floating* of_zero, const floating* X, ByteRows in_bytes, Py_ssize_t ld,
+    const uint32_t* may, uint32_t there, int32_t n_rows, int32_t* rows, floating* values, Py_ssize_t ld_list,
+    int32_t* count,
 ) noexcept nogil:
-    if floating is float:
-        return verify_rows_f32(W, c, X, ld, may, there, n_rows, rows, values, ld_list, count)
-    return verify_rows_f64(W, c, X, ld, may, there, n_rows, rows, values, ld_list, count)
+    if floating is double:
+        return verify_f64(W, c, of_zero, X, NULL, NULL, ld, may, there, n_rows, rows, values, ld_list, count)
+    if in_bytes.lossless:
+        return verify_bytes(<float*> W, <float*> c, <float*> of_zero, in_bytes.codes, in_bytes.index, in_bytes.about,
+                            ld, may, there, n_rows, rows, <float*> values, ld_list, count)
+    return verify_f32(<float*> W, <float*> c, <float*> of_zero, <float*> X, NULL, NULL, ld, may, there, n_rows, rows,
+                      <float*> values, ld_list, count)
 
 
 cdef int _append(

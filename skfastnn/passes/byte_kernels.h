@@ -19,9 +19,9 @@
 #include "vector_kernels.h"
 #include "wide.h"
 
-/* Neurons that meet a panel of rows at once: their weights stay in the first-level cache until rows of the batch that
- * need them exactly have passed. */
-#define NEURONS_AT_ONCE 8
+/* Neurons that meet a panel of rows at once, as many sums as the registers hold; their weights stay in the first-level
+ * cache until the rows that need them exactly have passed. */
+#define NEURONS_AT_ONCE 12
 #define PANEL_ROWS 32
 /* Norms and errors are rounded up by this much, more than sums of 66,000 numbers lose in single precision. */
 #define UPWARDS 1.001f
@@ -34,6 +34,8 @@ typedef struct {
     float largest;     /* its largest entry */
     float length;      /* norm of the weights */
     int32_t at_zero;   /* product in bytes with a row of zeros, whose code is not zero */
+    float shifted;     /* the intercept, less what rows were shifted by; and the weights' product with the code of zero: */
+    float of_zero;     /* for exact products with rows that bytes hold without error */
 } byte_neuron;
 
 /* what is known of the rows of a panel besides the bytes */
@@ -49,20 +51,63 @@ typedef struct {
 #define NAME(x) x##_f32
 #define MAGIC 12582912.0f
 #include "byte_kernels_body.h"
-#undef REAL
-#undef LANES
 #undef NAME
 #undef MAGIC
+#define TYPED(x) x##_f32
+#define NAME(x) x##_f32
+#define ROW float
+#define GET(p) (*(const vec_f32 *)(p))
+#define ATTRIBUTES VECTOR_CLONES
+#include "byte_verify_body.h"
+#undef NAME
+#undef ROW
+#undef GET
+#undef ATTRIBUTES
+#if HAVE_WIDE
+#pragma GCC push_options
+#pragma GCC target("avx512f")
+#define NAME(x) x##_bytes
+#define ROW uint8_t
+#define GET(p) ((vec_f32)_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(p)))))
+#define ATTRIBUTES __attribute__((unused))
+#include "byte_verify_body.h"
+#undef NAME
+#undef ROW
+#undef GET
+#undef ATTRIBUTES
+#pragma GCC pop_options
+#else
+/* never called: rows are in bytes where products of bytes are */
+__attribute__((unused)) static int64_t verify_bytes(
+    const float *W, const float *c, const float *of_zero, const uint8_t *X, const int32_t *index, const float *about,
+    ptrdiff_t n, const uint32_t *may, uint32_t there, int32_t n_rows, int32_t *list, float *value, ptrdiff_t ld_list,
+    int32_t *count
+) {
+    return 0;
+}
+#endif
+#undef REAL
+#undef LANES
+#undef TYPED
 
 #define REAL double
 #define LANES 8
 #define NAME(x) x##_f64
 #define MAGIC 6755399441055744.0
 #include "byte_kernels_body.h"
+#undef MAGIC
+#define TYPED(x) x##_f64
+#define ROW double
+#define GET(p) (*(const vec_f64 *)(p))
+#define ATTRIBUTES VECTOR_CLONES
+#include "byte_verify_body.h"
 #undef REAL
 #undef LANES
 #undef NAME
-#undef MAGIC
+#undef TYPED
+#undef ROW
+#undef GET
+#undef ATTRIBUTES
 
 /* Lay rows of bytes side by side, four features of each next to each other. */
 __attribute__((unused)) static void pack_bytes(

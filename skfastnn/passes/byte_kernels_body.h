@@ -31,13 +31,14 @@ INLINE VEC NAME(whole)(VEC a) {
 
 /* what one pass over weights learns: sums that wait for themselves take longer than the weights, so there are two */
 typedef struct {
-    VEC most, square, shifted;
+    VEC most, square, shifted, total;
 } NAME(weight_sums);
 
 INLINE void NAME(measure)(NAME(weight_sums) *of, VEC w, VEC shift) {
     of->most = NAME(larger)(of->most, NAME(absolute)(w));
     of->square += w * w;
     of->shifted += w * shift;
+    of->total += w;
 }
 
 /* one vector of weights in bytes; returns what rounding takes from them */
@@ -59,7 +60,7 @@ VECTOR_CLONES static void NAME(weights_to_bytes)(
     int8_t *code,             /* OUT   (n,) */
     byte_neuron *known        /* OUT */
 ) {
-    NAME(weight_sums) even = {{0}, {0}, {0}}, odd = even;
+    NAME(weight_sums) even = {{0}, {0}, {0}, {0}}, odd = even;
     ptrdiff_t j = 0;
     for (; j + 2 * LANES <= n; j += 2 * LANES) {
         NAME(measure)(&even, LOAD(w + j), LOAD(shift + j));
@@ -86,10 +87,10 @@ VECTOR_CLONES static void NAME(weights_to_bytes)(
     int32_t total = 0;
     for (int q = 0; q < LANES; q++)
         total += sum[q];
-    /* three sums in one */
-    VEC fold[LANES / 4] = {
-        NAME(fold4)(even.square + odd.square, even.shifted + odd.shifted, lost[0] + lost[1], (VEC){0})
-    };
+    /* four sums in one */
+    VEC fold[LANES / 4] = {NAME(fold4)(
+        even.square + odd.square, even.shifted + odd.shifted, lost[0] + lost[1], even.total + odd.total
+    )};
     const VEC sums = NAME(sums_of_folds)(fold);
     known->step = (float)step;
     /* the additions: what single precision takes from the intercept, and from products too small for it */
@@ -99,6 +100,8 @@ VECTOR_CLONES static void NAME(weights_to_bytes)(
     known->error = UPWARDS * sqrtf((float)sums[2]) + 1e-6f * known->length;
     known->largest = UPWARDS * (float)(step > 0 ? step / 2 : largest) + 1e-6f * (float)largest;
     known->at_zero = zero * total;
+    known->shifted = (float)(c - sums[1]);
+    known->of_zero = (float)(zero * sums[3]);
 }
 
 /* Write a row of data in unsigned bytes, in the smallest step that reaches far enough among base times powers of two:
@@ -137,84 +140,7 @@ VECTOR_CLONES static void NAME(row_to_bytes)(
     known[0] = (float)step;
     known[1] = UPWARDS * sqrtf((float)NAME(sum)(square));
     known[2] = UPWARDS * (float)NAME(sum)(total);
-    known[3] = UPWARDS * sqrtf((float)NAME(sum)(lost)) + 1e-6f * known[1];
-}
-
-/* Inner products of a row with `some` neurons, up to four, each in four sums whatever its company. */
-INLINE void NAME(row_products)(
-    const REAL *x, const REAL *W, ptrdiff_t n, const int *neuron, const int some, REAL *z
-) {
-    VEC sum[4][4];
-    const REAL *w[4];
-#pragma GCC unroll 4
-    for (int r = 0; r < 4; r++) {
-        sum[r][0] = sum[r][1] = sum[r][2] = sum[r][3] = (VEC){0};
-        w[r] = W + neuron[r < some ? r : 0] * n;
-    }
-    ptrdiff_t j = 0;
-    for (; j + 4 * LANES <= n; j += 4 * LANES)
-#pragma GCC unroll 4
-        for (int q = 0; q < 4; q++) {
-            const VEC a = LOAD(x + j + q * LANES);
-#pragma GCC unroll 4
-            for (int r = 0; r < some; r++)
-                sum[r][q] += a * LOAD(w[r] + j + q * LANES);
-        }
-    for (; j < n; j += LANES)
-#pragma GCC unroll 4
-        for (int r = 0; r < some; r++)
-            sum[r][0] += LOAD(x + j) * LOAD(w[r] + j);
-#pragma GCC unroll 4
-    for (int r = 0; r < some; r++)
-        sum[r][0] = (sum[r][0] + sum[r][1]) + (sum[r][2] + sum[r][3]);
-    VEC fold[LANES / 4] = {NAME(fold4)(sum[0][0], sum[1][0], sum[2][0], sum[3][0])};
-    const VEC sums = NAME(sums_of_folds)(fold);
-#pragma GCC unroll 4
-    for (int r = 0; r < some; r++)
-        z[r] = sums[r];
-}
-
-/* Compute what is possible, row by row, so that a row is fetched once for all neurons; list what fires. Returns the
- * number of pairs that were possible. */
-VECTOR_CLONES static int64_t NAME(verify_rows)(
-    const REAL *W,            /* IN    (NEURONS_AT_ONCE, n) */
-    const REAL *c,            /* IN    (NEURONS_AT_ONCE,) intercepts */
-    const REAL *X,            /* IN    (n_rows, n) */
-    ptrdiff_t n,
-    const uint32_t *may,      /* IN    (n_rows,) a bit a neuron */
-    uint32_t there,           /* neurons that are there */
-    int32_t n_rows,
-    int32_t *list,            /* OUT   lists of rows, ld_list apart, with room for one more */
-    REAL *value,              /* OUT   the same with activations */
-    ptrdiff_t ld_list,
-    int32_t *count            /* OUT   (NEURONS_AT_ONCE,) */
-) {
-    int64_t n_possible = 0;
-    memset(count, 0, NEURONS_AT_ONCE * sizeof *count);
-    for (int32_t i = 0; i < n_rows; i++) {
-        int neuron[NEURONS_AT_ONCE], some = 0;
-        const REAL *x = X + i * n;
-        REAL z[NEURONS_AT_ONCE + 3];
-        for (uint32_t bits = may[i] & there; bits; bits &= bits - 1)
-            neuron[some++] = __builtin_ctz(bits);
-        n_possible += some;
-        for (int k = 0; k < some; k += 4)
-            if (some - k == 1)
-                NAME(row_products)(x, W, n, neuron + k, 1, z + k);
-            else if (some - k == 2)
-                NAME(row_products)(x, W, n, neuron + k, 2, z + k);
-            else if (some - k == 3)
-                NAME(row_products)(x, W, n, neuron + k, 3, z + k);
-            else
-                NAME(row_products)(x, W, n, neuron + k, 4, z + k);
-        for (int k = 0; k < some; k++) {      /* written always, counted when it fires: no branch to mispredict */
-            const int r = neuron[k];
-            list[r * ld_list + count[r]] = i;
-            value[r * ld_list + count[r]] = z[k] + c[r];
-            count[r] += z[k] + c[r] > 0;
-        }
-    }
-    return n_possible;
+    known[3] = UPWARDS * sqrtf((float)NAME(sum)(lost));
 }
 
 #undef VEC

@@ -33,9 +33,9 @@ LEAF_WRITTEN, MULTIPLIED = 0.3, 0.016
 # candidates of a tree for each pair, besides those that fire: neurons move
 DRIFTING = 0.01
 # bytes: a pair, and for each feature; to write weights, for each feature; rows, the same; a pair that passes, and for
-# each feature; a step
+# each feature, if its row is read in floats or in bytes; a step
 BYTES, BYTE, WEIGHT_WRITTEN, ROW_WRITTEN = 0.55, 0.0025, 0.3, 1.7
-PASSED, PASSED_FEATURE, BYTES_STEP = 6.0, 0.035, 60_000.0
+PASSED, PASSED_FLOAT, PASSED_BYTE, BYTES_STEP = 6.0, 0.035, 0.02, 60_000.0
 # pairs that pass for each that does at the start: weights grow
 GROWN = 1.3
 # half-spaces: an asking neuron; a group of sixteen boxes or points, and for each feature of it
@@ -86,6 +86,8 @@ class Probe:
     firing_rate : float
     passing_rate : float
         Share of the pairs that bounds from bytes let pass.
+    lossless : bool
+        Whether bytes stand for the rows.
     """
 
     def __init__(self, rows, network, batch_size):
@@ -102,7 +104,8 @@ class Probe:
         some = self.neurons[:PROBE_NEURONS]
         pre_activations = self.rows[:PROBE_ROWS] @ some[:, :d].T + some[:, d]
         self.firing_rate = float(np.mean(pre_activations > 0))
-        hidden = choose_grid(padded[:PROBE_ROWS], network, 1)[0] if d <= MAX_BYTES else np.inf
+        hidden, *_, lossless = choose_grid(padded[:PROBE_ROWS], network, 1)
+        self.lossless = lossless and network.dtype == np.float32
         self.passing_rate = float(np.mean(pre_activations > -hidden))
 
     @staticmethod
@@ -132,7 +135,8 @@ def correlation_tree_cost(probe, n_passes, drifted):
 def quantized_cost(probe, n_passes):
     """Return the cost of a pair with search="quantized"."""
     written = WEIGHT_WRITTEN / probe.batch_size + ROW_WRITTEN / (probe.n_neurons * n_passes)
-    passed = min(1.0, GROWN * probe.passing_rate) * (PASSED + PASSED_FEATURE * probe.ld)
+    read = PASSED_BYTE if probe.lossless else PASSED_FLOAT
+    passed = min(1.0, GROWN * probe.passing_rate) * (PASSED + read * probe.ld)
     return BYTES + (BYTE + written) * probe.ld + passed + BYTES_STEP / probe.n_pairs
 
 

@@ -3,13 +3,16 @@
 import numpy as np
 
 from skfastnn.passes._pairs import PairLists
-from skfastnn.passes._quantized_forward import MAX_FEATURES, quantized_forward, rows_to_bytes
+from skfastnn.passes._quantized_forward import MAX_FEATURES, byte_products, quantized_forward, rows_to_bytes
 from skfastnn.search._contract import SearchEngine
 
 # Rows written in bytes at a time, and rows that say in which step, and around which point.
 TILE_ROWS = 1020
 # What rounding takes from a normal draw: per weight, and at most.
 TYPICAL_ERROR, TYPICAL_LARGEST = 0.0075, 0.013
+# Where the mean is this far from the origin, in root-mean-square norms of the centred rows, products with rows as they
+# were have too few digits left.
+FAR = 3.0
 
 
 class QuantizedSearch(SearchEngine):
@@ -38,17 +41,21 @@ class QuantizedSearch(SearchEngine):
         self.pairs = PairLists(network.n_neurons, network.dtype)
         step = -(-rows.n_samples // TILE_ROWS)
         some = rows.take(np.arange(0, rows.n_samples, step, dtype=np.int32))
-        _, self.shift, self.base, self.zero = choose_grid(some, network, n_threads)
+        _, self.shift, self.base, self.zero, _ = choose_grid(some, network, n_threads)
         shape = rows.n_samples, network.ld
         try:
             self.codes, self.about = np.empty(shape, dtype=np.uint8), np.empty((shape[0], 4), dtype=np.float32)
         except MemoryError:
             raise MemoryError(f"rows in bytes need {np.prod(shape):,} bytes") from None
+        self.lossless = network.dtype == np.float32 and byte_products()
         rows_buffer, norms = rows.buffers(min(TILE_ROWS, rows.n_samples))
         for first in range(0, rows.n_samples, TILE_ROWS):
             part = slice(first, min(first + TILE_ROWS, rows.n_samples))
             tile = rows.gather(np.arange(part.start, part.stop, dtype=np.int32), rows_buffer, norms)[0]
-            self.codes[part], self.about[part] = in_bytes(tile, network, self.shift, self.base, self.zero, n_threads)
+            self.codes[part], self.about[part], lossless = in_bytes(
+                tile, network, self.shift, self.base, self.zero, n_threads
+            )
+            self.lossless = self.lossless and lossless
 
     @property
     def nbytes(self):
@@ -59,8 +66,9 @@ class QuantizedSearch(SearchEngine):
         solver.catch_up()
         network = self.network
         n_possible = quantized_forward(
-            self.pairs, batch.rows, batch.index, self.codes, self.about, self.shift, self.zero, network.displacement,
-            network.start, network.anchor, network.pair_shift, network.anchored, network.c_state, self.n_threads,
+            self.pairs, batch.rows, batch.index, self.codes, self.about, self.shift, self.zero, self.lossless,
+            network.displacement, network.start, network.anchor, network.pair_shift, network.anchored, network.c_state,
+            self.n_threads,
         )  # fmt: skip
         self.counters["visited"] += network.n_neurons * batch.rows.shape[0]
         self.counters["candidates"] += n_possible
@@ -88,6 +96,8 @@ def choose_grid(rows, network, n_threads):
         The step.
     zero : int
         Code of a zero.
+    lossless : bool
+        Whether bytes hold these rows as well as floats do.
     """
     coordinates, root = network.coordinates, np.sqrt(network.n_features)
     back = np.zeros(network.ld, dtype=rows.dtype)
@@ -95,21 +105,23 @@ def choose_grid(rows, network, n_threads):
     grids = []
     for shift in (back, np.zeros_like(back)):
         base, zero = grid(rows + shift)
-        _, length, total, error = in_bytes(rows, network, shift, base, zero, n_threads)[1].T
+        _, about, lossless = in_bytes(rows, network, shift, base, zero, n_threads)
+        _, length, total, error = about.T
         hidden = np.minimum(TYPICAL_ERROR * root * length, TYPICAL_LARGEST * total) + root * error
-        grids.append((float(hidden.mean()), shift, base, zero))
+        grids.append((float(hidden.mean()), shift, base, zero, lossless))
     return min(grids, key=lambda g: g[0])
 
 
 def in_bytes(rows, network, shift, base, zero, n_threads):
-    """Return rows in bytes (n_rows, ld), and their steps, norms, sums and errors, (n_rows, 4)."""
+    """Return rows in bytes (n_rows, ld), their steps, norms, sums and errors, (n_rows, 4), and whether all is there."""
     codes, about = np.empty(rows.shape, dtype=np.uint8), np.empty((len(rows), 4), dtype=np.float32)
     rows_to_bytes(rows, shift, base, zero, codes, about, n_threads)
+    eps, size = np.finfo(network.dtype).eps, about[:, 1] + np.linalg.norm(shift)
+    lossless = bool((about[:, 3] <= 4 * eps * size).all()) and np.linalg.norm(shift) <= FAR
     # sums of products, the exact ones too, run in at least eight parts; and a dozen operations on the bound
-    eps = np.finfo(network.dtype).eps
     rounding = 2 * (network.n_features / 8 + 20) * eps + 32 * np.finfo(np.float32).eps
-    about[:, 3] += rounding * (about[:, 1] + np.linalg.norm(shift))
-    return codes, about
+    about[:, 3] += rounding * size
+    return codes, about, lossless
 
 
 def grid(rows):
