@@ -10,9 +10,6 @@ from skfastnn.search._contract import SearchEngine
 TILE_ROWS = 1020
 # What rounding takes from a normal draw: per weight, and at most.
 TYPICAL_ERROR, TYPICAL_LARGEST = 0.0075, 0.013
-# Where the mean is this far from the origin, in root-mean-square norms of the centred rows, products with rows as they
-# were have too few digits left.
-FAR = 3.0
 
 
 class QuantizedSearch(SearchEngine):
@@ -117,7 +114,7 @@ def in_bytes(rows, network, shift, base, zero, n_threads):
     codes, about = np.empty(rows.shape, dtype=np.uint8), np.empty((len(rows), 4), dtype=np.float32)
     rows_to_bytes(rows, shift, base, zero, codes, about, n_threads)
     eps, size = np.finfo(network.dtype).eps, about[:, 1] + np.linalg.norm(shift)
-    lossless = bool((about[:, 3] <= 4 * eps * size).all()) and np.linalg.norm(shift) <= FAR
+    lossless = bool((about[:, 3] <= 4 * eps * size).all())
     # sums of products, the exact ones too, run in at least eight parts; and a dozen operations on the bound
     rounding = 2 * (network.n_features / 8 + 20) * eps + 32 * np.finfo(np.float32).eps
     about[:, 3] += rounding * size
