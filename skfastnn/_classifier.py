@@ -44,10 +44,10 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
     search : {"auto", "correlation_tree", "dense", "halfspace", "heavy_pairs", "quantized"}, default="auto"
         How the neurons that may fire are found. "dense" computes all; "quantized" multiplies bytes, and computes what
         their rounding leaves in doubt; "correlation_tree" bounds how far neurons have moved; "halfspace" asks boxes of
-        rows, in up to about 16 features; their results agree to rounding. "auto"
-        takes the one of them that a probe expects to be the fastest. "heavy_pairs" compares random signs of rows and
-        neurons and is approximate: a pair that it misses does not fire in that step, see `firing_recall_`. It is
-        slower than "dense" at the sizes that were measured.
+        rows, in up to about 16 features; their results agree to rounding. "auto" takes the one of them that a probe
+        expects to be the fastest. "heavy_pairs" compares random signs of rows and neurons and is approximate: a pair
+        that it misses does not fire in that step, see `firing_recall_`. It is slower than "dense" at the sizes that
+        were measured.
     alpha : float >= 0 or "loo", default=1e-4
         Penalty on the squared distance of the weights from their start (in normalised coordinates), divided by the
         sum of the sample weights of the batch. It does not pull the weights to zero: under a fixed threshold that

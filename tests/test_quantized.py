@@ -164,9 +164,12 @@ def test_rows_that_bytes_hold_are_read_in_bytes(n_features):
     Z = network.weights(0, 130).astype(np.float64) @ batch.rows.T + network.c_state[:, :1]
     listed = as_matrix(engine.candidates(batch, CaughtUp()).to_csr(), Z.shape)
     assert_allclose(listed, np.maximum(Z, 0), atol=1e-5 * np.abs(Z).max())
-    X[3, 1] += 0.001
-    engine.build(TrainingRows(X, coordinates, network.ld, 1), network, 1)
-    assert not engine.lossless
+    off_the_grid, signed = X.copy(), np.sign(X - 0.5)
+    off_the_grid[3, 1] += 0.001
+    signed[X == 0] = 0  # mostly zeros, whose code is not 0
+    for other in off_the_grid, signed:
+        engine.build(TrainingRows(other, coordinates, network.ld, 1), network, 1)
+        assert not engine.lossless
 
 
 def test_bytes_exclude_nearly_all_that_does_not_fire():
@@ -299,6 +302,24 @@ def test_quantized_forward_refuses(changed, message):
     }  # fmt: skip
     with pytest.raises(ValueError, match=message):
         quantized_forward(**(given | changed))
+
+
+@pytest.mark.skipif(not byte_products(), reason="rows are read in floats on processors without products of bytes")
+def test_bytes_with_another_code_of_zero_do_not_stand_for_rows():
+    rows, shift = np.ones((3, 16), np.float32), np.zeros(16, np.float32)
+    codes, about = np.full((3, 16), 1, np.uint8), np.ones((3, 4), np.float32)
+
+    def listed(zero):
+        fired = PairLists(3, np.float32)
+        quantized_forward(
+            fired, rows, np.arange(3, dtype=np.int32), codes, about, shift, zero, True, rows, rows, rows, 0,
+            np.zeros(3, np.uint8), np.zeros((3, 3), np.float32), 1,
+        )  # fmt: skip
+        return fired.to_csr()[2]
+
+    assert_array_equal(listed(0), np.full(9, 32))
+    with pytest.raises(ValueError, match="with a zero of 0"):
+        listed(3)
 
 
 def test_more_features_than_sums_of_bytes_hold_are_refused():

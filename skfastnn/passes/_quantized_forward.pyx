@@ -32,7 +32,6 @@ cdef extern from "byte_kernels.h":
     int PANEL_ROWS
     ctypedef struct byte_neuron:
         float shifted
-        float of_zero
     ctypedef struct byte_panel:
         pass
     int have_byte_products() noexcept nogil
@@ -48,13 +47,13 @@ cdef extern from "byte_kernels.h":
         const int8_t*, const byte_neuron*, Py_ssize_t, const uint8_t*, const byte_panel*, const char*,
         uint32_t*) noexcept nogil
     int64_t verify_f32(
-        const float*, const float*, const float*, const float*, const int32_t*, const float*, Py_ssize_t,
+        const float*, const float*, const float*, const int32_t*, const float*, Py_ssize_t,
         const uint32_t*, uint32_t, int32_t, int32_t*, float*, Py_ssize_t, int32_t*) noexcept nogil
     int64_t verify_f64(
-        const double*, const double*, const double*, const double*, const int32_t*, const float*, Py_ssize_t,
+        const double*, const double*, const double*, const int32_t*, const float*, Py_ssize_t,
         const uint32_t*, uint32_t, int32_t, int32_t*, double*, Py_ssize_t, int32_t*) noexcept nogil
     int64_t verify_bytes(
-        const float*, const float*, const float*, const uint8_t*, const int32_t*, const float*, Py_ssize_t,
+        const float*, const float*, const uint8_t*, const int32_t*, const float*, Py_ssize_t,
         const uint32_t*, uint32_t, int32_t, int32_t*, float*, Py_ssize_t, int32_t*) noexcept nogil
 
 # The rows of a batch in bytes: all samples, which of them, and panels of these.
@@ -146,8 +145,8 @@ def quantized_forward(
         raise ValueError("there must be an index for each row, and codes and about of the same samples")
     if n_rows and (np.min(index) < 0 or np.max(index) >= codes.shape[0]):
         raise ValueError("index must hold numbers of samples")
-    if lossless and (floating is double or not have_byte_products()):
-        raise ValueError("bytes stand for rows in single precision alone, and where products of bytes are fast")
+    if lossless and (floating is double or zero or not have_byte_products()):
+        raise ValueError("bytes stand for rows in single precision alone, with a zero of 0, and where they are fast")
     cdef int64_t[::1] n_possible = np.zeros(fired.n_blocks, dtype=np.int64)
     cdef uint8_t[::1] panels = np.empty(n_panels * PANEL_ROWS * ld + 64, dtype=np.uint8)
     # vectors of the panels must not cross cache lines
@@ -193,7 +192,6 @@ cdef int _block(
     cdef int status = 0
     cdef int32_t count[16]
     cdef floating c[16]
-    cdef floating of_zero[16]
     cdef byte_neuron neuron[16]
     # weights, in both forms; lists; what is possible
     cdef char* scratch = <char*> malloc(
@@ -214,19 +212,18 @@ cdef int _block(
         some = min(NEURONS_AT_ONCE, end - first)
         memset(codes, 0, NEURONS_AT_ONCE * ld)
         memset(neuron, 0, sizeof(neuron))
-        memset(of_zero, 0, sizeof(of_zero))
         for r in range(some):
             put_together(first + r, ld, displacement, start, anchor, pair_shift, anchored, W + r * ld)
             c[r] = c_state[3 * (first + r)]
             _to_bytes(W + r * ld, shift, ld, c[r], in_bytes.zero, codes + r * ld, neuron + r)
             if in_bytes.lossless:
-                c[r], of_zero[r] = neuron[r].shifted, neuron[r].of_zero
+                c[r] = neuron[r].shifted
         for p in range(n_panels):
             possible(codes, neuron, ld, in_bytes.panels + p * PANEL_ROWS * ld, in_bytes.known + p,
                      _ahead(p, first + NEURONS_AT_ONCE, end, ld, displacement, start, pair_shift, W),
                      may + p * PANEL_ROWS)
-        n_possible[0] += _verify(W, c, of_zero, X, in_bytes, ld, may, (<uint32_t> 1 << some) - 1, <int32_t> n_rows,
-                                 rows, values, ld_list, count)
+        n_possible[0] += _verify(W, c, X, in_bytes, ld, may, (<uint32_t> 1 << some) - 1, <int32_t> n_rows, rows,
+                                 values, ld_list, count)
         for r in range(some):
             status += _append(fired, block, first + r, rows + r * ld_list, values + r * ld_list, count[r])
         first += NEURONS_AT_ONCE
@@ -258,17 +255,16 @@ cdef void _to_bytes(
 
 
 cdef int64_t _verify(
-    const floating* W, const floating* c, const floating* of_zero, const floating* X, ByteRows in_bytes, Py_ssize_t ld,
-    const uint32_t* may, uint32_t there, int32_t n_rows, int32_t* rows, floating* values, Py_ssize_t ld_list,
-    int32_t* count,
+    const floating* W, const floating* c, const floating* X, ByteRows in_bytes, Py_ssize_t ld, const uint32_t* may,
+    uint32_t there, int32_t n_rows, int32_t* rows, floating* values, Py_ssize_t ld_list, int32_t* count,
 ) noexcept nogil:
     if floating is double:
-        return verify_f64(W, c, of_zero, X, NULL, NULL, ld, may, there, n_rows, rows, values, ld_list, count)
+        return verify_f64(W, c, X, NULL, NULL, ld, may, there, n_rows, rows, values, ld_list, count)
     if in_bytes.lossless:
-        return verify_bytes(<float*> W, <float*> c, <float*> of_zero, in_bytes.codes, in_bytes.index, in_bytes.about,
-                            ld, may, there, n_rows, rows, <float*> values, ld_list, count)
-    return verify_f32(<float*> W, <float*> c, <float*> of_zero, <float*> X, NULL, NULL, ld, may, there, n_rows, rows,
-                      <float*> values, ld_list, count)
+        return verify_bytes(<float*> W, <float*> c, in_bytes.codes, in_bytes.index, in_bytes.about, ld, may, there,
+                            n_rows, rows, <float*> values, ld_list, count)
+    return verify_f32(<float*> W, <float*> c, <float*> X, NULL, NULL, ld, may, there, n_rows, rows, <float*> values,
+                      ld_list, count)
 
 
 cdef int _append(

@@ -34,8 +34,7 @@ typedef struct {
     float largest;     /* its largest entry */
     float length;      /* norm of the weights */
     int32_t at_zero;   /* product in bytes with a row of zeros, whose code is not zero */
-    float shifted;     /* the intercept, less what rows were shifted by; and the weights' product with the code of zero: */
-    float of_zero;     /* for exact products with rows that bytes hold without error */
+    float shifted;     /* the same without what makes a bound of it, for exact products with rows in bytes */
 } byte_neuron;
 
 /* what is known of the rows of a panel besides the bytes */
@@ -79,9 +78,8 @@ typedef struct {
 #else
 /* never called: rows are in bytes where products of bytes are */
 __attribute__((unused)) static int64_t verify_bytes(
-    const float *W, const float *c, const float *of_zero, const uint8_t *X, const int32_t *index, const float *about,
-    ptrdiff_t n, const uint32_t *may, uint32_t there, int32_t n_rows, int32_t *list, float *value, ptrdiff_t ld_list,
-    int32_t *count
+    const float *W, const float *c, const uint8_t *X, const int32_t *index, const float *about, ptrdiff_t n,
+    const uint32_t *may, uint32_t there, int32_t n_rows, int32_t *list, float *value, ptrdiff_t ld_list, int32_t *count
 ) {
     return 0;
 }

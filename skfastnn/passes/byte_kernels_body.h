@@ -31,14 +31,13 @@ INLINE VEC NAME(whole)(VEC a) {
 
 /* what one pass over weights learns: sums that wait for themselves take longer than the weights, so there are two */
 typedef struct {
-    VEC most, square, shifted, total;
+    VEC most, square, shifted;
 } NAME(weight_sums);
 
 INLINE void NAME(measure)(NAME(weight_sums) *of, VEC w, VEC shift) {
     of->most = NAME(larger)(of->most, NAME(absolute)(w));
     of->square += w * w;
     of->shifted += w * shift;
-    of->total += w;
 }
 
 /* one vector of weights in bytes; returns what rounding takes from them */
@@ -60,7 +59,7 @@ VECTOR_CLONES static void NAME(weights_to_bytes)(
     int8_t *code,             /* OUT   (n,) */
     byte_neuron *known        /* OUT */
 ) {
-    NAME(weight_sums) even = {{0}, {0}, {0}, {0}}, odd = even;
+    NAME(weight_sums) even = {{0}, {0}, {0}}, odd = even;
     ptrdiff_t j = 0;
     for (; j + 2 * LANES <= n; j += 2 * LANES) {
         NAME(measure)(&even, LOAD(w + j), LOAD(shift + j));
@@ -87,21 +86,20 @@ VECTOR_CLONES static void NAME(weights_to_bytes)(
     int32_t total = 0;
     for (int q = 0; q < LANES; q++)
         total += sum[q];
-    /* four sums in one */
-    VEC fold[LANES / 4] = {NAME(fold4)(
-        even.square + odd.square, even.shifted + odd.shifted, lost[0] + lost[1], even.total + odd.total
-    )};
+    /* three sums in one */
+    VEC fold[LANES / 4] = {
+        NAME(fold4)(even.square + odd.square, even.shifted + odd.shifted, lost[0] + lost[1], (VEC){0})
+    };
     const VEC sums = NAME(sums_of_folds)(fold);
     known->step = (float)step;
-    /* the additions: what single precision takes from the intercept, and from products too small for it */
-    known->constant = (float)(c - sums[1]) + 1e-5f * fabsf((float)c) + 1e-30f;
+    /* the additions: what single precision takes from the intercept, and from weights whose squares it does not hold */
+    known->constant = (float)(c - sums[1]) + 1e-5f * fabsf((float)c) + 1e-15f;
     known->length = UPWARDS * sqrtf((float)sums[0]);
     /* the addition: what the step itself loses in single precision */
     known->error = UPWARDS * sqrtf((float)sums[2]) + 1e-6f * known->length;
     known->largest = UPWARDS * (float)(step > 0 ? step / 2 : largest) + 1e-6f * (float)largest;
     known->at_zero = zero * total;
     known->shifted = (float)(c - sums[1]);
-    known->of_zero = (float)(zero * sums[3]);
 }
 
 /* Write a row of data in unsigned bytes, in the smallest step that reaches far enough among base times powers of two:

@@ -43,7 +43,6 @@ INLINE void NAME(row_products)(const ROW *x, const REAL *W, ptrdiff_t n, const i
 ATTRIBUTES static int64_t NAME(verify)(
     const REAL *W,            /* IN    (NEURONS_AT_ONCE, n) */
     const REAL *c,            /* IN    (NEURONS_AT_ONCE,) intercepts */
-    const REAL *of_zero,      /* IN    (NEURONS_AT_ONCE,) products with a row of zeros */
     const ROW *X,             /* IN    rows, n apart */
     const int32_t *index,     /* IN    (n_rows,) which of them, or NULL for the first */
     const float *about,       /* IN    what to multiply products of these with, four apart; or NULL */
@@ -78,7 +77,7 @@ ATTRIBUTES static int64_t NAME(verify)(
                 NAME(row_products)(x, W, n, neuron + k, 4, z + k);
         for (int k = 0; k < some; k++) {      /* written always, counted when it fires: no branch to mispredict */
             const int r = neuron[k];
-            const REAL activation = step * (z[k] - of_zero[r]) + c[r];
+            const REAL activation = step * z[k] + c[r];
             list[r * ld_list + count[r]] = i;
             value[r * ld_list + count[r]] = activation;
             count[r] += activation > 0;

@@ -110,11 +110,12 @@ def choose_grid(rows, network, n_threads):
 
 
 def in_bytes(rows, network, shift, base, zero, n_threads):
-    """Return rows in bytes (n_rows, ld), their steps, norms, sums and errors, (n_rows, 4), and whether all is there."""
+    """Return rows in bytes (n_rows, ld); steps, norms, sums and errors (n_rows, 4); and whether nothing is lost."""
     codes, about = np.empty(rows.shape, dtype=np.uint8), np.empty((len(rows), 4), dtype=np.float32)
     rows_to_bytes(rows, shift, base, zero, codes, about, n_threads)
     eps, size = np.finfo(network.dtype).eps, about[:, 1] + np.linalg.norm(shift)
-    lossless = bool((about[:, 3] <= 4 * eps * size).all())
+    # with another zero, codes are large where rows are zero, and their products lose digits
+    lossless = zero == 0 and bool((about[:, 3] <= 4 * eps * size).all())
     # sums of products, the exact ones too, run in at least eight parts; and a dozen operations on the bound
     rounding = 2 * (network.n_features / 8 + 20) * eps + 32 * np.finfo(np.float32).eps
     about[:, 3] += rounding * size
