@@ -121,7 +121,9 @@ class Trainer:
         self.rows = training_rows(X, first, self.n_threads)
         self.engine.build(self.rows, first, self.n_threads)
         batch_size = self.schedule.batch_size
-        self.row_buffer, self.norm_buffer = self.rows.buffers(batch_size)
+        self.solver.defers = self.solver.may_defer and self.engine.takes_steps
+        # a step that waits for the next batch needs its own rows until then
+        self.row_buffers = [self.rows.buffers(batch_size) for _ in range(1 + self.solver.defers)]
         self.fired = PairLists(first.n_neurons, first.dtype)
         self.outputs = aligned_zeros((self.fired.n_blocks, batch_size, first.ld_out), first.dtype)
         self.error = aligned_zeros((batch_size, last.ld_out), last.dtype)
@@ -136,7 +138,8 @@ class Trainer:
     def _batch(self, order, first, last):
         if self.whole_batch is not None:
             return self.whole_batch
-        rows, norms = self.rows.gather(order[first:last], self.row_buffer, self.norm_buffer)
+        rows, norms = self.rows.gather(order[first:last], *self.row_buffers[-1])
+        self.row_buffers.reverse()
         batch = Batch(order[first:last], rows, norms)
         if last - first == order.size:
             self.whole_batch = batch

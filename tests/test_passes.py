@@ -14,12 +14,13 @@ from skfastnn._network import Network, aligned_zeros, padded_length
 from skfastnn._threads import blas_threads
 from skfastnn.passes import _products
 from skfastnn.passes._blas import matmul_nt
+from skfastnn.passes._catch_up import catch_up
 from skfastnn.passes._dense_forward import dense_forward
 from skfastnn.passes._forward import forward, output_of_fired
 from skfastnn.passes._pairs import PairLists
 from skfastnn.passes._products import multiply_groups, wide_products
 from skfastnn.passes._rows import gather_rows
-from skfastnn.passes._updates import adam_step, catch_up, sgd_step
+from skfastnn.passes._updates import adam_step, momentum_step
 from skfastnn.solvers import Adam, MomentumSGD
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -130,19 +131,18 @@ class Layer:
         return fired, output[0]
 
     def sgd_step(self, rule, n_threads):
-        longest = int(self.delay.max()) + 1
-        sgd_step(
+        matrices = pending_matrices(int(self.delay.max()) + 2, rule)
+        momentum_step(
             lists_of(self.activations), self.X, self.error, self.displacement, self.velocity, self.anchor,
             self.anchored, self.c_state, self.V, self.velocity_V, self.start_V, self.norms, self.touched, self.step,
-            pending_matrices(longest, rule), rule, n_threads,
-        )  # fmt: skip
+            matrices, matrices, rule,
+        ).take_all(n_threads)  # fmt: skip
 
     def adam_step(self, rule, n_threads):
         adam_step(
             lists_of(self.activations), self.X, self.error, self.displacement, self.mean, self.square, self.anchor,
             self.anchored, self.c_state, self.V, self.mean_V, self.square_V, self.start_V, self.norms, rule,
-            n_threads,
-        )  # fmt: skip
+        ).take_all(n_threads)  # fmt: skip
 
     def gradients(self):
         """Dense gradients of weights, intercepts and output weights, without the penalty."""

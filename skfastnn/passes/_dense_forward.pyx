@@ -7,7 +7,8 @@
 #             padded to 64 bytes. Lists as in _pairs.pyx, with activations. Where the products are ours, X is laid out
 #             in panels once, see product_kernels.h: a few neurons' weights, in the first-level cache, meet the rows of
 #             a panel side by side, and pre-activations come out neuron by neuron, as they are listed.
-# Invariants  Nothing is pending: the solver has caught up.
+# Invariants  Nothing is pending: the solver has caught up, or its last step is taken here, by each neuron before its
+#             weights are put together.
 # Cost        n_neurons * n_rows * d multiplications, at the speed of the vector units or of the library of linear
 #             algebra.
 # Threads     blocks of neurons, dynamic; each has a BLAS of its own. X in panels is shared.
@@ -22,6 +23,7 @@ import numpy as np
 from skfastnn.passes._blas cimport gemm_nt
 from skfastnn.passes._pairs cimport PairLists
 from skfastnn.passes._products cimport PANEL_VECTORS, ROWS_AT_ONCE, multiply_panels, pack_panels, products_pay
+from skfastnn.passes._updates cimport NeuronStep
 
 cdef extern from "forward_kernels.h":
     int SPARE
@@ -54,6 +56,7 @@ def dense_forward(
     const uint8_t[::1] anchored,            # IN    (n_neurons,) rows of anchor that are not zero
     const floating[:, ::1] c_state,         # IN    (n_neurons, 3) intercepts first
     int n_threads,
+    NeuronStep step=None,                   # IN    the solver's last, to be taken by each neuron before it is asked
 ):
     """List what fires, from all pre-activations; call it while BLAS is limited to one thread.
 
@@ -76,6 +79,8 @@ def dense_forward(
         raise ValueError("lists and weights must be of the same neurons and dtype")
     if not ld == displacement.shape[1] == start.shape[1] == anchor.shape[1]:
         raise ValueError("rows and weights must have the same length")
+    if step is not None:
+        step.begin(fired)
     if products_pay(ld):
         scratch = <floating*> malloc(width * ld * sizeof(floating) + 64)
         if scratch == NULL:
@@ -86,7 +91,7 @@ def dense_forward(
             pack_panels(&X[p * panel, 0], n_rows - p * panel, panel, ld, panels + p * panel * ld)
     for b in prange(fired.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
         status += _block(fired, b, &X[0, 0], panels, width, n_rows, ld, &displacement[0, 0], &start[0, 0],
-                         &anchor[0, 0], pair_shift, &anchored[0], &c_state[0, 0], &index[0])
+                         &anchor[0, 0], pair_shift, &anchored[0], &c_state[0, 0], step, &index[0])
     free(scratch)
     if status:
         raise MemoryError("no memory for the lists of firing pairs")
@@ -106,6 +111,7 @@ cdef int _block(
     int pair_shift,
     const uint8_t* anchored,
     const floating* c_state,      # IN    (n_neurons, 3)
+    NeuronStep step,              # IN    or None
     const int32_t* index,         # IN    (n_rows,) 0, 1, 2, ...
 ) noexcept nogil:
     cdef Py_ssize_t first, last, part, r, p
@@ -113,8 +119,10 @@ cdef int _block(
     cdef Py_ssize_t n_parts = (fired.block_size + TOGETHER - 1) // TOGETHER
     cdef Py_ssize_t some = PANELS_TOGETHER * PANEL_VECTORS * 64 // sizeof(floating)
     cdef Py_ssize_t whole = (TOGETHER + ROWS_AT_ONCE - 1) // ROWS_AT_ONCE * ROWS_AT_ONCE
-    # weights, pre-activations, and weights that are too few for a product
-    cdef floating* W = <floating*> malloc((TOGETHER * ld + whole * width + ROWS_AT_ONCE * ld) * sizeof(floating))
+    # weights, pre-activations, and weights that are too few for a product; scratch of the step
+    cdef Py_ssize_t n_numbers = TOGETHER * ld + whole * width + ROWS_AT_ONCE * ld
+    cdef floating* W = <floating*> malloc(
+        n_numbers * sizeof(floating) + (step.scratch_size() if step is not None else 0))
     cdef floating* Z = W + TOGETHER * ld
     cdef int status = 0
     if W == NULL:
@@ -126,6 +134,9 @@ cdef int _block(
         if first >= last:
             break
         for r in range(first, last):
+            if step is not None:
+                step.fetch(r + 1, last)
+                step.take(r, W + n_numbers, True)
             put_together(r, ld, displacement, start, anchor, pair_shift, anchored, W + (r - first) * ld)
         if panels == NULL:
             gemm_nt(last - first, n_rows, ld, W, ld, X, ld, Z, width)

@@ -10,7 +10,8 @@
 #             Rows of floats come from the second-level cache more slowly than they are multiplied: those that bytes
 #             hold without loss are read in bytes.
 # Invariants  Every pair whose computed pre-activation is positive passes: the bound has what both roundings, and the
-#             sums of the exact product, can lose. Nothing is pending: the solver has caught up.
+#             sums of the exact product, can lose. Nothing is pending: the solver has caught up, or its last step is
+#             taken here, by each neuron before its weights are put together.
 # Cost        A quarter of a multiplication a pair and feature, d multiplications for each pair that passes.
 # Threads     blocks of neurons, dynamic. Panels are shared.
 # Reference   Weber, Schek, Blott, "A quantitative analysis and performance study for similarity-search methods in
@@ -26,6 +27,7 @@ import numpy as np
 
 from skfastnn.passes._dense_forward cimport put_together
 from skfastnn.passes._pairs cimport PairLists
+from skfastnn.passes._updates cimport NeuronStep
 
 cdef extern from "byte_kernels.h":
     int NEURONS_AT_ONCE
@@ -44,7 +46,7 @@ cdef extern from "byte_kernels.h":
     void pack_bytes(
         const uint8_t*, const float*, Py_ssize_t, const int32_t*, int, uint8_t*, byte_panel*) noexcept nogil
     void possible(
-        const int8_t*, const byte_neuron*, Py_ssize_t, const uint8_t*, const byte_panel*, const char*,
+        const int8_t*, const byte_neuron*, Py_ssize_t, const uint8_t*, const byte_panel*, const char*, const char*,
         uint32_t*) noexcept nogil
     int64_t verify_f32(
         const float*, const float*, const float*, const int32_t*, const float*, Py_ssize_t,
@@ -122,6 +124,7 @@ def quantized_forward(
     const uint8_t[::1] anchored,            # IN    (n_neurons,) rows of anchor that are not zero
     const floating[:, ::1] c_state,         # IN    (n_neurons, 3) intercepts first
     int n_threads,
+    NeuronStep step=None,                   # IN    the solver's last, to be taken by each neuron before it is asked
 ):
     """List what fires, of the pairs that the bytes do not exclude; return how many those were.
 
@@ -147,6 +150,8 @@ def quantized_forward(
         raise ValueError("index must hold numbers of samples")
     if lossless and (floating is double or zero or not have_byte_products()):
         raise ValueError("bytes stand for rows in single precision alone, with a zero of 0, and where they are fast")
+    if step is not None:
+        step.begin(fired)
     cdef int64_t[::1] n_possible = np.zeros(fired.n_blocks, dtype=np.int64)
     cdef uint8_t[::1] panels = np.empty(n_panels * PANEL_ROWS * ld + 64, dtype=np.uint8)
     # vectors of the panels must not cross cache lines
@@ -161,7 +166,7 @@ def quantized_forward(
                    <int> min(PANEL_ROWS, n_rows - p * PANEL_ROWS), rows.panels + p * PANEL_ROWS * ld, rows.known + p)
     for b in prange(fired.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
         status += _block(fired, b, &X[0, 0], n_rows, ld, rows, &shift[0], &displacement[0, 0], &start[0, 0],
-                         &anchor[0, 0], pair_shift, &anchored[0], &c_state[0, 0], &n_possible[b])
+                         &anchor[0, 0], pair_shift, &anchored[0], &c_state[0, 0], step, &n_possible[b])
     free(rows.known)
     if status:
         raise MemoryError("no memory for the lists of firing pairs")
@@ -182,6 +187,7 @@ cdef int _block(
     int pair_shift,
     const uint8_t* anchored,
     const floating* c_state,      # IN    (n_neurons, 3)
+    NeuronStep step,              # IN    or None
     int64_t* n_possible,          # OUT
 ) noexcept nogil:
     cdef Py_ssize_t first, r, p, some
@@ -193,13 +199,15 @@ cdef int _block(
     cdef int32_t count[16]
     cdef floating c[16]
     cdef byte_neuron neuron[16]
-    # weights, in both forms; lists; what is possible
+    cdef Py_ssize_t taking = (step.scratch_size() + 63) // 64 * 64 if step is not None else 0
+    # weights, scratch of the step, weights in bytes; lists; what is possible
     cdef char* scratch = <char*> malloc(
         NEURONS_AT_ONCE * (ld * (sizeof(floating) + 1) + ld_list * (sizeof(floating) + sizeof(int32_t)))
-        + n_panels * PANEL_ROWS * sizeof(uint32_t) + 64)
+        + n_panels * PANEL_ROWS * sizeof(uint32_t) + taking + 64)
     # vectors of the weights must not cross cache lines
     cdef floating* W = <floating*> (((<size_t> scratch) + 63) // 64 * 64)
-    cdef int8_t* codes = <int8_t*> (W + NEURONS_AT_ONCE * ld)
+    cdef void* step_scratch = W + NEURONS_AT_ONCE * ld
+    cdef int8_t* codes = <int8_t*> step_scratch + taking
     cdef floating* values = <floating*> (codes + NEURONS_AT_ONCE * ld)
     cdef int32_t* rows = <int32_t*> (values + NEURONS_AT_ONCE * ld_list)
     cdef uint32_t* may = <uint32_t*> (rows + NEURONS_AT_ONCE * ld_list)
@@ -213,6 +221,8 @@ cdef int _block(
         memset(codes, 0, NEURONS_AT_ONCE * ld)
         memset(neuron, 0, sizeof(neuron))
         for r in range(some):
+            if step is not None:
+                step.take(first + r, step_scratch, True)
             put_together(first + r, ld, displacement, start, anchor, pair_shift, anchored, W + r * ld)
             c[r] = c_state[3 * (first + r)]
             _to_bytes(W + r * ld, shift, ld, c[r], in_bytes.zero, codes + r * ld, neuron + r)
@@ -220,7 +230,8 @@ cdef int _block(
                 c[r] = neuron[r].shifted
         for p in range(n_panels):
             possible(codes, neuron, ld, in_bytes.panels + p * PANEL_ROWS * ld, in_bytes.known + p,
-                     _ahead(p, first + NEURONS_AT_ONCE, end, ld, displacement, start, pair_shift, W),
+                     _ahead(2 * p, first + NEURONS_AT_ONCE, end, ld, displacement, start, pair_shift, step, W),
+                     _ahead(2 * p + 1, first + NEURONS_AT_ONCE, end, ld, displacement, start, pair_shift, step, W),
                      may + p * PANEL_ROWS)
         n_possible[0] += _verify(W, c, X, in_bytes, ld, may, (<uint32_t> 1 << some) - 1, <int32_t> n_rows, rows,
                                  values, ld_list, count)
@@ -232,17 +243,21 @@ cdef int _block(
 
 
 cdef const char* _ahead(
-    Py_ssize_t panel, Py_ssize_t next, Py_ssize_t end, Py_ssize_t ld, const floating* displacement,
-    const floating* start, int pair_shift, const floating* nothing,
+    Py_ssize_t part, Py_ssize_t next, Py_ssize_t end, Py_ssize_t ld, const floating* displacement,
+    const floating* start, int pair_shift, NeuronStep step, const floating* nothing,
 ) noexcept nogil:
-    """Return a part of the next neurons' weights, 16 * ld bytes for each panel; `nothing` when all are under way."""
-    cdef Py_ssize_t at = panel * 16 * ld
-    cdef Py_ssize_t moved = NEURONS_AT_ONCE * ld * sizeof(floating)
-    if next >= end or at >= moved + (moved >> pair_shift):
+    """Return a part of what the next neurons need, 16 * ld bytes; `nothing` when all is under way."""
+    cdef Py_ssize_t parts = NEURONS_AT_ONCE * sizeof(floating) // 16
+    cdef Py_ssize_t within = part % parts * 16 * ld
+    cdef int array = part // parts
+    cdef int n_moving = step.n_moving if step is not None else 1
+    if next >= end or array > n_moving or array == n_moving and within >= parts * 16 * ld >> pair_shift:
         return <const char*> nothing
-    if at < moved:
-        return <const char*> (displacement + next * ld) + at
-    return <const char*> (start + (next >> pair_shift) * ld) + (at - moved)
+    if array == 0:
+        return <const char*> (displacement + next * ld) + within
+    if array == n_moving:
+        return <const char*> (start + (next >> pair_shift) * ld) + within
+    return step.moving[array] + next * ld * sizeof(floating) + within
 
 
 cdef void _to_bytes(

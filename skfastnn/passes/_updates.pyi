@@ -3,7 +3,11 @@ from numpy.typing import NDArray
 
 from skfastnn.passes._pairs import PairLists
 
-def sgd_step(
+class NeuronStep:
+    taken: bool
+    def take_all(self, n_threads: int) -> None: ...
+
+def momentum_step(
     pairs: PairLists,
     X: NDArray[np.floating],
     error: NDArray[np.floating],
@@ -19,9 +23,9 @@ def sgd_step(
     touched: NDArray[np.int64],
     step: int,
     pending: NDArray[np.float64],
+    after: NDArray[np.float64],
     parameters: dict[str, float],
-    n_threads: int,
-) -> None: ...
+) -> NeuronStep: ...
 def adam_step(
     pairs: PairLists,
     X: NDArray[np.floating],
@@ -38,26 +42,4 @@ def adam_step(
     start_V: NDArray[np.floating],
     norms: NDArray[np.float64],
     parameters: dict[str, float],
-    n_threads: int,
-) -> None: ...
-def catch_up(
-    neurons: NDArray[np.int64],
-    displacement: NDArray[np.floating],
-    velocity: NDArray[np.floating],
-    anchor: NDArray[np.floating],
-    anchored: NDArray[np.uint8],
-    norms: NDArray[np.float64],
-    touched: NDArray[np.int64],
-    step: int,
-    pending: NDArray[np.float64],
-    n_threads: int,
-) -> None: ...
-def movement_bounds(
-    norms: NDArray[np.float64],
-    anchor_norms: NDArray[np.float64],
-    touched: NDArray[np.int64],
-    step: int,
-    pending: NDArray[np.float64],
-    drift: NDArray[np.float64],
-    unsettled: NDArray[np.float64],
-) -> None: ...
+) -> NeuronStep: ...

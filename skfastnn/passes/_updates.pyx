@@ -4,7 +4,7 @@
 #             sum_i signal_i (intercept), sum_i h_i error_i (output weights); then one step of momentum or Adam on
 #             that neuron, while its arrays are in cache. The weights of a neuron that did not fire are not touched:
 #             - momentum: what they would have done meanwhile (velocity and penalty move them) is a product of 2 x 2
-#               matrices, which the neuron's next update takes along, and the forward pass on the fly; `catch_up`
+#               matrices, which the neuron's next update takes along, and the forward pass on the fly; _catch_up.pyx
 #               carries it out by itself. Intercepts and output weights are few and take every step.
 #             - Adam: lazy, as torch.optim.SparseAdam: moments and weights of a silent neuron stand still; on sparse
 #               rows, so do those of the features that none of its rows has.
@@ -14,15 +14,17 @@
 #             sums the norms of all changes of the displacement, the length of the neuron's path.
 # Cost        2 d + 3 n_outputs multiplications a fired pair; a few passes over d numbers a touched neuron.
 # Threads     A neuron belongs to one thread; nothing is reduced across neurons.
+# Taken when  A step is an object: all neurons take it at once, or each by itself, when a pass over the neurons comes to
+#             it for the next batch. Its weights then come from memory once for both, while the pass computes.
 # Reference   Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and momentum in deep
 #             learning", 2013; Kingma, Ba, "Adam", 2015.
 
 from cython cimport floating
 from cython.parallel cimport prange
-from libc.math cimport fabs, sqrt
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.stdlib cimport free, malloc
 
+from skfastnn.passes._catch_up cimport catch_up_one, earliest_touch, note
 from skfastnn.passes._pairs cimport PairLists
 
 cdef extern from "vector_kernels.h":
@@ -53,8 +55,6 @@ cdef extern from "vector_kernels.h":
         double*, double*, double*, const double*, double*, double*, double*, double*, const double*, const double*,
         Py_ssize_t, Py_ssize_t, const int32_t*, const double*, int32_t, const double*, Py_ssize_t,
         const update_rule*, double*, touch_f64*) noexcept nogil
-    void catch_up_neuron_f32(float*, float*, const float*, Py_ssize_t, const double*, touch_f32*) noexcept nogil
-    void catch_up_neuron_f64(double*, double*, const double*, Py_ssize_t, const double*, touch_f64*) noexcept nogil
 
 
 cdef update_rule rule_of(dict parameters) except *:
@@ -69,6 +69,63 @@ cdef update_rule rule_of(dict parameters) except *:
     return rule
 
 
+cdef class NeuronStep:
+    """A step of a solver, which neurons take one by one.
+
+    Attributes
+    ----------
+    taken : bool
+        Whether the neurons have taken it, or are about to.
+    """
+
+    def take_all(self, int n_threads):
+        """Take the step with every neuron, unless that has been done; silent neurons' weights stay behind."""
+        cdef Py_ssize_t b
+        cdef int status = 0
+        if self.taken:
+            return
+        self.taken = True
+        for b in prange(self.pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
+            status += self.take_block(b)
+        if status:
+            raise MemoryError("no memory for the scratch of the update")
+
+    cdef begin(self, PairLists next_pairs):
+        """Mark the step as taken, by a pass that lists what fires next."""
+        if self.taken or next_pairs is self.pairs or next_pairs.n_neurons != self.pairs.n_neurons:
+            raise ValueError("a step is taken once, while lists of the same neurons are made elsewhere")
+        if next_pairs.itemsize != self.pairs.itemsize:
+            raise ValueError("a step and the lists that are made must be of the same dtype")
+        self.taken = True
+
+    cdef Py_ssize_t scratch_size(self) noexcept nogil:
+        return (self.ld + self.ld_out + self.n_rows + SPARE) * self.pairs.itemsize
+
+    cdef int take_block(self, Py_ssize_t block) noexcept nogil:
+        cdef Py_ssize_t r
+        cdef Py_ssize_t last = min((block + 1) * self.pairs.block_size, self.pairs.n_neurons)
+        cdef void* scratch = malloc(self.scratch_size())
+        if scratch == NULL:
+            return -1
+        for r in range(block * self.pairs.block_size, last):
+            if self.pairs.count[r]:
+                self.fetch(r + 1, last)
+            self.take(r, scratch, False)
+        free(scratch)
+        return 0
+
+    cdef void fetch(self, Py_ssize_t r, Py_ssize_t last) noexcept nogil:
+        """Ask for what neuron r needs if it fired, and if it comes before the last."""
+        cdef Py_ssize_t n_bytes = self.ld * self.pairs.itemsize
+        cdef int k
+        if r < last and self.pairs.count[r]:
+            for k in range(self.n_moving):
+                prefetch_row(self.moving[k] + r * n_bytes, n_bytes)
+
+    cdef void take(self, Py_ssize_t r, void* scratch, bint whole) noexcept nogil:
+        """Take the step with one neuron; with `whole`, silent ones are brought up to date."""
+
+
 cdef _check(
     PairLists pairs, itemsize, n_rows, ld, n_errors, ld_error, n_weights, ld_weights, n_outputs, ld_out, n_norms,
 ):
@@ -81,15 +138,51 @@ cdef _check(
         raise ValueError("rows, errors and norms must fit the weights")
 
 
-cdef int64_t _earliest(const int64_t[::1] touched) noexcept:
-    cdef Py_ssize_t r
-    cdef int64_t earliest = touched[0]
-    for r in range(1, touched.shape[0]):
-        earliest = min(earliest, touched[r])
-    return earliest
+cdef void _set_up(
+    NeuronStep step, PairLists pairs, const floating[:, ::1] X, const floating[:, ::1] error,
+    floating[:, ::1] displacement, const floating[:, ::1] anchor, const uint8_t[::1] anchored,
+    floating[:, ::1] c_state, floating[:, ::1] V, floating[:, ::1] first_V, const floating[:, ::1] start_V,
+    double[:, ::1] norms,
+) noexcept:
+    """Set what steps of all solvers have."""
+    step.pairs, step.taken = pairs, False
+    step.n_rows, step.ld, step.ld_out = X.shape[0], X.shape[1], V.shape[1]
+    step.X, step.error = <const char*> &X[0, 0], <const char*> &error[0, 0]
+    step.anchor, step.anchored = <const char*> &anchor[0, 0], &anchored[0]
+    step.c_state, step.V, step.start_V = <char*> &c_state[0, 0], <char*> &V[0, 0], <const char*> &start_V[0, 0]
+    step.first_V = <char*> &first_V[0, 0] if first_V.shape[0] else NULL
+    step.norms = &norms[0, 0]
+    step.moving[0] = <char*> &displacement[0, 0]
 
 
-def sgd_step(
+cdef class MomentumStep(NeuronStep):
+    """One step of stochastic gradient descent with momentum."""
+
+    cdef int64_t* touched
+    cdef int64_t step
+    cdef const double* pending
+    cdef const double* after
+
+    cdef void take(self, Py_ssize_t r, void* scratch, bint whole) noexcept nogil:
+        if self.pairs.itemsize == 4:
+            _momentum_neuron(self, r, <float*> scratch, whole)
+        else:
+            _momentum_neuron(self, r, <double*> scratch, whole)
+
+
+cdef class AdamStep(NeuronStep):
+    """One step of lazy Adam."""
+
+    cdef char* second_V
+
+    cdef void take(self, Py_ssize_t r, void* scratch, bint whole) noexcept nogil:
+        if self.pairs.itemsize == 4:
+            _adam_neuron(self, r, <float*> scratch)
+        else:
+            _adam_neuron(self, r, <double*> scratch)
+
+
+def momentum_step(
     PairLists pairs,                        # IN    fired pairs and their activations
     const floating[:, ::1] X,               # IN    (n_rows, ld)
     const floating[:, ::1] error,           # IN    (n_rows, ld_out); without outputs (n_entries, 1), signals
@@ -105,25 +198,26 @@ def sgd_step(
     int64_t[::1] touched,                   # INOUT (n_neurons,) step of the last touch
     int64_t step,                           # steps before this one
     const double[:, ::1] pending,           # IN    (n_delays, 4) 2 x 2 matrices of that many silent steps
+    const double[:, ::1] after,             # IN    (n_delays, 4) the same when this step is among them
     dict parameters,                        # rate, momentum, nesterov, penalty
-    int n_threads,
 ):
-    """One step of stochastic gradient descent with momentum on the neurons that fired."""
-    cdef update_rule rule = rule_of(parameters)
-    cdef Py_ssize_t b
-    cdef int status = 0
-    cdef floating* velocity_v = &velocity_V[0, 0] if velocity_V.shape[0] else NULL
+    """Return a step of stochastic gradient descent with momentum, a `NeuronStep` on these arrays."""
+    cdef MomentumStep of = MomentumStep()
     _check(pairs, sizeof(floating), X.shape[0], X.shape[1], error.shape[0], error.shape[1], displacement.shape[0],
            displacement.shape[1], V.shape[0], V.shape[1], norms.shape[0])
-    if touched.shape[0] != pairs.n_neurons or step - _earliest(touched) >= pending.shape[0]:
-        raise ValueError("touched and pending must cover the neurons and their delays")
-    for b in prange(pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
-        status += _sgd_block(pairs, b, &X[0, 0], X.shape[0], X.shape[1], &error[0, 0], V.shape[1],
-                             &displacement[0, 0], &velocity[0, 0], &anchor[0, 0], &anchored[0], &c_state[0, 0],
-                             &V[0, 0], velocity_v, &start_V[0, 0], &norms[0, 0], &touched[0], step,
-                             &pending[0, 0], &rule)
-    if status:
-        raise MemoryError("no memory for the scratch of the update")
+    if touched.shape[0] != pairs.n_neurons or step + 1 - earliest_touch(touched) >= min(
+        pending.shape[0] + 1, after.shape[0]
+    ):
+        raise ValueError("touched, pending and after must cover the neurons and their delays")
+    _set_up(of, pairs, X, error, displacement, anchor, anchored, c_state, V, velocity_V, start_V, norms)
+    of.moving[1], of.n_moving = <char*> &velocity[0, 0], 2
+    of.touched, of.step, of.pending, of.after = &touched[0], step, &pending[0, 0], &after[0, 0]
+    of.rule = rule_of(parameters)
+    of.kept = (
+        X, error, displacement, velocity, anchor, anchored, c_state, V, velocity_V, start_V, norms, touched, pending,
+        after,
+    )
+    return of
 
 
 def adam_step(
@@ -142,192 +236,87 @@ def adam_step(
     const floating[:, ::1] start_V,         # IN    (n_neurons, ld_out)
     double[:, ::1] norms,                   # INOUT (n_neurons, 3) displacement, 0, length of the path
     dict parameters,                        # rate, momentum (beta_1), beta_2, epsilon, penalty, sparse
-    int n_threads,
 ):
-    """One step of lazy Adam on the neurons that fired."""
-    cdef update_rule rule = rule_of(parameters)
-    cdef Py_ssize_t b
-    cdef int status = 0
-    cdef floating* mean_v = &mean_V[0, 0] if mean_V.shape[0] else NULL
-    cdef floating* square_v = &square_V[0, 0] if mean_V.shape[0] else NULL
+    """Return a step of lazy Adam, a `NeuronStep` on these arrays."""
+    cdef AdamStep of = AdamStep()
     _check(pairs, sizeof(floating), X.shape[0], X.shape[1], error.shape[0], error.shape[1], displacement.shape[0],
            displacement.shape[1], V.shape[0], V.shape[1], norms.shape[0])
-    for b in prange(pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
-        status += _adam_block(pairs, b, &X[0, 0], X.shape[0], X.shape[1], &error[0, 0], V.shape[1],
-                              &displacement[0, 0], &mean[0, 0], &square[0, 0], &anchor[0, 0], &anchored[0],
-                              &c_state[0, 0], &V[0, 0], mean_v, square_v, &start_V[0, 0], &norms[0, 0], &rule)
-    if status:
-        raise MemoryError("no memory for the scratch of the update")
+    _set_up(of, pairs, X, error, displacement, anchor, anchored, c_state, V, mean_V, start_V, norms)
+    of.moving[1], of.moving[2], of.n_moving = <char*> &mean[0, 0], <char*> &square[0, 0], 3
+    of.second_V = <char*> &square_V[0, 0] if mean_V.shape[0] else NULL
+    of.rule = rule_of(parameters)
+    of.kept = (X, error, displacement, mean, square, anchor, anchored, c_state, V, mean_V, square_V, start_V, norms)
+    return of
 
 
-def movement_bounds(
-    const double[:, ::1] norms,             # IN    (n_neurons, 3)
-    const double[::1] anchor_norms,         # IN    (n_neurons,)
-    const int64_t[::1] touched,             # IN    (n_neurons,)
-    int64_t step,
-    const double[:, ::1] pending,           # IN    (n_delays, 4)
-    double[::1] drift,                      # OUT   (n_neurons,) bounds on the displacement, pending steps included
-    double[::1] unsettled,                  # OUT   (n_neurons,) bounds on the movement of pending steps
-):
-    """Bound how far each neuron is from its reference."""
-    cdef Py_ssize_t r
-    cdef const double* a
-    if step - _earliest(touched) >= pending.shape[0]:
-        raise ValueError("pending must cover the delays of all neurons")
-    if not (norms.shape[0] == anchor_norms.shape[0] == touched.shape[0] == drift.shape[0] == unsettled.shape[0]):
-        raise ValueError("arrays must have an entry per neuron")
-    for r in range(norms.shape[0]):
-        a = &pending[step - touched[r], 0]
-        # the closed form is rounded to the precision of the weights
-        unsettled[r] = (1 + 1e-5) * (
-            fabs(a[1]) * norms[r, 1] + fabs(a[0] - 1) * (norms[r, 0] + anchor_norms[r]))
-        drift[r] = norms[r, 0] + unsettled[r]
+cdef const floating* _error_of(NeuronStep step, Py_ssize_t r, floating* same) noexcept nogil:
+    """Return the errors of the rows; without outputs, the signals of the neuron. `same` says of which type."""
+    cdef const floating* error = <const floating*> step.error
+    if step.ld_out == 0:
+        error += step.pairs.n_before(r // step.pairs.block_size) + step.pairs.start[r]
+    return error
 
 
-def catch_up(
-    const int64_t[::1] neurons,             # IN    (n,) neurons to bring up to the step, distinct
-    floating[:, ::1] displacement,          # INOUT (n_neurons, ld)
-    floating[:, ::1] velocity,              # INOUT (n_neurons, ld)
-    const floating[:, ::1] anchor,          # IN    (n_neurons, ld)
-    const uint8_t[::1] anchored,            # IN    (n_neurons,)
-    double[:, ::1] norms,                   # INOUT (n_neurons, 3)
-    int64_t[::1] touched,                   # INOUT (n_neurons,)
-    int64_t step,
-    const double[:, ::1] pending,           # IN    (n_delays, 4)
-    int n_threads,
-):
-    """Apply to each neuron all steps since it was last touched, during which it did not fire."""
-    cdef Py_ssize_t k, r
-    cdef Py_ssize_t ld = displacement.shape[1]
-    if step - _earliest(touched) >= pending.shape[0]:
-        raise ValueError("pending must cover the delays of all neurons")
-    for k in prange(neurons.shape[0], nogil=True, num_threads=n_threads, schedule="static"):
-        r = neurons[k]
-        if touched[r] < step:
-            _catch_up_neuron(&displacement[r, 0], &velocity[r, 0], &anchor[r, 0] if anchored[r] else NULL, ld,
-                             &pending[step - touched[r], 0], &norms[r, 0])
-            touched[r] = step
-
-
-cdef void _catch_up_neuron(
-    floating* displacement,       # INOUT (ld,)
-    floating* velocity,           # INOUT (ld,)
-    const floating* anchor,       # IN    (ld,) or NULL
-    Py_ssize_t ld,
-    const double* a,              # IN    (4,)
-    double* norms,                # INOUT (3,)
-) noexcept nogil:
+cdef void _momentum_neuron(MomentumStep of, Py_ssize_t r, floating* scratch, bint whole) noexcept nogil:
+    cdef Py_ssize_t ld = of.ld, ld_out = of.ld_out
+    cdef Py_ssize_t block = r // of.pairs.block_size
+    cdef floating* displacement = <floating*> of.moving[0] + r * ld
+    cdef floating* velocity = <floating*> of.moving[1] + r * ld
+    cdef const floating* anchor = <const floating*> of.anchor + r * ld if of.anchored[r] else NULL
+    cdef floating* c = <floating*> of.c_state + 3 * r
+    cdef floating* v = <floating*> of.V + r * ld_out
+    cdef floating* velocity_v = <floating*> of.first_V + r * ld_out if of.first_V != NULL else NULL
+    cdef const floating* start_v = <const floating*> of.start_V + r * ld_out
+    cdef const int32_t* row = of.pairs.blocks[block].rows + of.pairs.start[r]
+    cdef const floating* value = <const floating*> of.pairs.blocks[block].values + of.pairs.start[r]
+    cdef int32_t count = of.pairs.count[r]
+    cdef int64_t delay = of.step - of.touched[r]
+    cdef const double* silent = of.pending + 4 * delay if delay else NULL
     cdef touch_f32 touch32
     cdef touch_f64 touch64
-    if floating is float:
-        catch_up_neuron_f32(displacement, velocity, anchor, ld, a, &touch32)
-        _note(norms, touch32.displacement, touch32.velocity, touch32.change)
+    if count == 0:
+        if floating is float:
+            sgd_small_f32(c, v, velocity_v, start_v, ld_out, 0, NULL, &of.rule)
+        else:
+            sgd_small_f64(c, v, velocity_v, start_v, ld_out, 0, NULL, &of.rule)
+        if not whole:
+            return
+        catch_up_one(displacement, velocity, anchor, ld, of.after + 4 * (delay + 1), of.norms + 3 * r)
+    elif floating is float:
+        sgd_neuron_f32(displacement, velocity, anchor, c, v, velocity_v, start_v, <const float*> of.X, ld, ld, row,
+                       value, count, _error_of(of, r, scratch), ld_out, &of.rule, silent, scratch, &touch32)
+        note(of.norms + 3 * r, touch32.displacement, touch32.velocity, touch32.change)
     else:
-        catch_up_neuron_f64(displacement, velocity, anchor, ld, a, &touch64)
-        _note(norms, touch64.displacement, touch64.velocity, touch64.change)
+        sgd_neuron_f64(displacement, velocity, anchor, c, v, velocity_v, start_v, <const double*> of.X, ld, ld, row,
+                       value, count, _error_of(of, r, scratch), ld_out, &of.rule, silent, scratch, &touch64)
+        note(of.norms + 3 * r, touch64.displacement, touch64.velocity, touch64.change)
+    of.touched[r] = of.step + 1
 
 
-cdef inline void _note(double* norms, double displacement, double velocity, double change) noexcept nogil:
-    norms[0] = sqrt(displacement)
-    norms[1] = sqrt(velocity)
-    norms[2] += sqrt(change)
-
-
-cdef int _sgd_block(
-    PairLists pairs, Py_ssize_t block, const floating* X, Py_ssize_t n_rows, Py_ssize_t ld, const floating* error,
-    Py_ssize_t ld_out, floating* displacement, floating* velocity, const floating* anchor, const uint8_t* anchored,
-    floating* c_state, floating* V, floating* velocity_v, const floating* start_v, double* norms,
-    int64_t* touched, int64_t step, const double* pending, const update_rule* rule,
-) noexcept nogil:
-    cdef Py_ssize_t r
-    cdef Py_ssize_t last = min((block + 1) * pairs.block_size, pairs.n_neurons)
+cdef void _adam_neuron(AdamStep of, Py_ssize_t r, floating* scratch) noexcept nogil:
+    cdef Py_ssize_t ld = of.ld, ld_out = of.ld_out
+    cdef Py_ssize_t block = r // of.pairs.block_size
+    cdef floating* displacement = <floating*> of.moving[0] + r * ld
+    cdef floating* mean = <floating*> of.moving[1] + r * ld
+    cdef floating* square = <floating*> of.moving[2] + r * ld
+    cdef const floating* anchor = <const floating*> of.anchor + r * ld if of.anchored[r] else NULL
+    cdef floating* c = <floating*> of.c_state + 3 * r
+    cdef floating* v = <floating*> of.V + r * ld_out
+    cdef floating* mean_v = <floating*> of.first_V + r * ld_out if of.first_V != NULL else NULL
+    cdef floating* square_v = <floating*> of.second_V + r * ld_out if of.first_V != NULL else NULL
+    cdef const floating* start_v = <const floating*> of.start_V + r * ld_out
+    cdef const int32_t* row = of.pairs.blocks[block].rows + of.pairs.start[r]
+    cdef const floating* value = <const floating*> of.pairs.blocks[block].values + of.pairs.start[r]
+    cdef int32_t count = of.pairs.count[r]
     cdef touch_f32 touch32
     cdef touch_f64 touch64
-    cdef const int32_t* row
-    cdef const floating* value
-    cdef const double* silent
-    cdef const floating* error_r = error
-    cdef floating* velocity_vr
-    cdef Py_ssize_t before = pairs.n_before(block)
-    cdef floating* scratch = <floating*> malloc((ld + ld_out + n_rows + SPARE) * sizeof(floating))
-    if scratch == NULL:
-        return -1
-    for r in range(block * pairs.block_size, last):
-        velocity_vr = velocity_v + r * ld_out if velocity_v != NULL else NULL
-        if pairs.count[r] == 0:
-            if floating is float:
-                sgd_small_f32(c_state + 3 * r, V + r * ld_out, velocity_vr, start_v + r * ld_out, ld_out, 0, NULL, rule)
-            else:
-                sgd_small_f64(c_state + 3 * r, V + r * ld_out, velocity_vr, start_v + r * ld_out, ld_out, 0, NULL, rule)
-            continue
-        if r + 1 < last and pairs.count[r + 1]:
-            prefetch_row(displacement + (r + 1) * ld, ld * sizeof(floating))
-            prefetch_row(velocity + (r + 1) * ld, ld * sizeof(floating))
-        silent = pending + 4 * (step - touched[r]) if touched[r] < step else NULL
-        row = pairs.blocks[block].rows + pairs.start[r]
-        value = <floating*> pairs.blocks[block].values + pairs.start[r]
-        if ld_out == 0:
-            error_r = error + before + pairs.start[r]
-        if floating is float:
-            sgd_neuron_f32(displacement + r * ld, velocity + r * ld, anchor + r * ld if anchored[r] else NULL,
-                           c_state + 3 * r, V + r * ld_out, velocity_vr, start_v + r * ld_out, X, ld, ld, row, value,
-                           pairs.count[r], error_r, ld_out, rule, silent, scratch, &touch32)
-            _note(norms + 3 * r, touch32.displacement, touch32.velocity, touch32.change)
-        else:
-            sgd_neuron_f64(displacement + r * ld, velocity + r * ld, anchor + r * ld if anchored[r] else NULL,
-                           c_state + 3 * r, V + r * ld_out, velocity_vr, start_v + r * ld_out, X, ld, ld, row, value,
-                           pairs.count[r], error_r, ld_out, rule, silent, scratch, &touch64)
-            _note(norms + 3 * r, touch64.displacement, touch64.velocity, touch64.change)
-        touched[r] = step + 1
-    free(scratch)
-    return 0
-
-
-cdef int _adam_block(
-    PairLists pairs, Py_ssize_t block, const floating* X, Py_ssize_t n_rows, Py_ssize_t ld, const floating* error,
-    Py_ssize_t ld_out, floating* displacement, floating* mean, floating* square, const floating* anchor,
-    const uint8_t* anchored, floating* c_state, floating* V, floating* mean_v, floating* square_v,
-    const floating* start_v, double* norms, const update_rule* rule,
-) noexcept nogil:
-    cdef Py_ssize_t r
-    cdef Py_ssize_t last = min((block + 1) * pairs.block_size, pairs.n_neurons)
-    cdef const int32_t* row
-    cdef const floating* value
-    cdef const floating* anchor_r
-    cdef const floating* error_r = error
-    cdef floating* mean_vr
-    cdef floating* square_vr
-    cdef Py_ssize_t before = pairs.n_before(block)
-    cdef touch_f32 touch32
-    cdef touch_f64 touch64
-    cdef floating* scratch = <floating*> malloc((ld + ld_out + n_rows + SPARE) * sizeof(floating))
-    if scratch == NULL:
-        return -1
-    for r in range(block * pairs.block_size, last):
-        if pairs.count[r] == 0:
-            continue
-        row = pairs.blocks[block].rows + pairs.start[r]
-        value = <floating*> pairs.blocks[block].values + pairs.start[r]
-        if ld_out == 0:
-            error_r = error + before + pairs.start[r]
-        if r + 1 < last and pairs.count[r + 1]:
-            prefetch_row(displacement + (r + 1) * ld, ld * sizeof(floating))
-            prefetch_row(mean + (r + 1) * ld, ld * sizeof(floating))
-            prefetch_row(square + (r + 1) * ld, ld * sizeof(floating))
-        anchor_r = anchor + r * ld if anchored[r] else NULL
-        mean_vr = mean_v + r * ld_out if mean_v != NULL else NULL
-        square_vr = square_v + r * ld_out if mean_v != NULL else NULL
-        if floating is float:
-            adam_neuron_f32(
-                displacement + r * ld, mean + r * ld, square + r * ld, anchor_r, c_state + 3 * r, V + r * ld_out,
-                mean_vr, square_vr, start_v + r * ld_out, X, ld, ld, row, value, pairs.count[r], error_r, ld_out, rule,
-                scratch, &touch32)
-            _note(norms + 3 * r, touch32.displacement, touch32.velocity, touch32.change)
-        else:
-            adam_neuron_f64(
-                displacement + r * ld, mean + r * ld, square + r * ld, anchor_r, c_state + 3 * r, V + r * ld_out,
-                mean_vr, square_vr, start_v + r * ld_out, X, ld, ld, row, value, pairs.count[r], error_r, ld_out, rule,
-                scratch, &touch64)
-            _note(norms + 3 * r, touch64.displacement, touch64.velocity, touch64.change)
-    free(scratch)
-    return 0
+    if count == 0:
+        return
+    if floating is float:
+        adam_neuron_f32(displacement, mean, square, anchor, c, v, mean_v, square_v, start_v, <const float*> of.X, ld,
+                        ld, row, value, count, _error_of(of, r, scratch), ld_out, &of.rule, scratch, &touch32)
+        note(of.norms + 3 * r, touch32.displacement, touch32.velocity, touch32.change)
+    else:
+        adam_neuron_f64(displacement, mean, square, anchor, c, v, mean_v, square_v, start_v, <const double*> of.X, ld,
+                        ld, row, value, count, _error_of(of, r, scratch), ld_out, &of.rule, scratch, &touch64)
+        note(of.norms + 3 * r, touch64.displacement, touch64.velocity, touch64.change)

@@ -139,6 +139,7 @@ __attribute__((unused)) static void possible_plain(
     const uint8_t *panel,     /* IN    (n / 4, PANEL_ROWS, 4) */
     const byte_panel *row,
     const char *ahead,        /* 16 * n bytes that are wanted soon: they come from memory while this computes */
+    const char *and_ahead,    /* the same */
     uint32_t *may             /* OUT   (PANEL_ROWS,) a bit a neuron */
 ) {
     memset(may, 0, PANEL_ROWS * sizeof *may);
@@ -161,7 +162,8 @@ __attribute__((unused)) static void possible_plain(
 #pragma GCC target("avx512f,avx512bw,avx512vnni")
 /* sums of products of a panel, in registers */
 __attribute__((unused)) static void byte_products(
-    const int8_t *W, const byte_neuron *neuron, ptrdiff_t n, const uint8_t *panel, const char *ahead, __m512i *out
+    const int8_t *W, const byte_neuron *neuron, ptrdiff_t n, const uint8_t *panel, const char *ahead,
+    const char *and_ahead, __m512i *out
 ) {
     __m512i sum[NEURONS_AT_ONCE][2];
 #pragma GCC unroll 16
@@ -169,6 +171,7 @@ __attribute__((unused)) static void byte_products(
         sum[r][0] = sum[r][1] = _mm512_set1_epi32(-neuron[r].at_zero);
     for (ptrdiff_t k = 0; k < n; k += 4) {
         __builtin_prefetch(ahead + 16 * k, 0, 2);
+        __builtin_prefetch(and_ahead + 16 * k, 0, 2);
         const __m512i x0 = _mm512_loadu_si512(panel + k * PANEL_ROWS);
         const __m512i x1 = _mm512_loadu_si512(panel + k * PANEL_ROWS + 64);
 #pragma GCC unroll 16
@@ -189,10 +192,10 @@ __attribute__((unused)) static void byte_products(
 
 __attribute__((unused)) static void possible_wide(
     const int8_t *W, const byte_neuron *neuron, ptrdiff_t n, const uint8_t *panel, const byte_panel *row,
-    const char *ahead, uint32_t *may
+    const char *ahead, const char *and_ahead, uint32_t *may
 ) {
     __m512i sum[2 * NEURONS_AT_ONCE];
-    byte_products(W, neuron, n, panel, ahead, sum);
+    byte_products(W, neuron, n, panel, ahead, and_ahead, sum);
     for (int half = 0; half < 2; half++) {
         const __m512 step = _mm512_loadu_ps(row->step + 16 * half), length = _mm512_loadu_ps(row->length + 16 * half);
         const __m512 total = _mm512_loadu_ps(row->sum + 16 * half), error = _mm512_loadu_ps(row->error + 16 * half);
@@ -225,15 +228,15 @@ static inline int have_byte_products(void) { return 0; }
 
 INLINE void possible(
     const int8_t *W, const byte_neuron *neuron, ptrdiff_t n, const uint8_t *panel, const byte_panel *row,
-    const char *ahead, uint32_t *may
+    const char *ahead, const char *and_ahead, uint32_t *may
 ) {
 #if HAVE_WIDE
     if (have_byte_products()) {
-        possible_wide(W, neuron, n, panel, row, ahead, may);
+        possible_wide(W, neuron, n, panel, row, ahead, and_ahead, may);
         return;
     }
 #endif
-    possible_plain(W, neuron, n, panel, row, ahead, may);
+    possible_plain(W, neuron, n, panel, row, ahead, and_ahead, may);
 }
 
 #endif

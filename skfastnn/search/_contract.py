@@ -129,6 +129,8 @@ class SearchEngine(ABC):
     ----------
     verified : bool
         Whether `candidates` returns exactly the firing pairs, with their activations.
+    takes_steps : bool
+        Whether `candidates` looks at every neuron, and on the way takes the step that a solver deferred.
     counters : dict
         Operations so far; at least `candidates`, `fired`, `dot_products`, `refreshed`, `visited`.
     recall : float
@@ -137,6 +139,7 @@ class SearchEngine(ABC):
 
     name = ""
     verified = False
+    takes_steps = False
     recall = 1.0
 
     def __init__(self):
@@ -172,6 +175,15 @@ class SearchEngine(ABC):
         pairs : PairLists
             Kept, and overwritten by the next call. Without values; with `verified`, the activations.
         """
+
+    def _step_to_take(self, solver):
+        """Return the step that the solver deferred, or None; the lists that it needs give way to the spare ones."""
+        step = solver.hand_over()
+        if step is None:
+            solver.catch_up()
+        else:
+            self.pairs, self.spare = self.spare, self.pairs
+        return step
 
     def moved(self, fired, solver):
         """Take note of what fired, after the solver's step; refresh references when it pays."""

@@ -10,17 +10,17 @@ class DenseSearch(SearchEngine):
 
     name = "dense"
     verified = True
+    takes_steps = True
 
     def build(self, rows, network, n_threads):
         self.network, self.n_threads = network, n_threads
-        self.pairs = PairLists(network.n_neurons, network.dtype)
+        self.pairs, self.spare = (PairLists(network.n_neurons, network.dtype) for _ in range(2))
 
     def candidates(self, batch, solver):
-        solver.catch_up()
-        network = self.network
+        network, step = self.network, self._step_to_take(solver)
         dense_forward(
             self.pairs, batch.rows, network.displacement, network.start, network.anchor, network.pair_shift,
-            network.anchored, network.c_state, self.n_threads,
+            network.anchored, network.c_state, self.n_threads, step,
         )  # fmt: skip
         n_pairs = network.n_neurons * batch.rows.shape[0]
         self.counters["dot_products"] += n_pairs

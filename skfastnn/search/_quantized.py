@@ -28,6 +28,7 @@ class QuantizedSearch(SearchEngine):
 
     name = "quantized"
     verified = True
+    takes_steps = True
 
     def build(self, rows, network, n_threads):
         if network.n_features > MAX_FEATURES:
@@ -35,7 +36,7 @@ class QuantizedSearch(SearchEngine):
                 f"search='quantized' takes up to {MAX_FEATURES:,} features, X has {network.n_features:,}; use 'dense'."
             )
         self.rows, self.network, self.n_threads = rows, network, n_threads
-        self.pairs = PairLists(network.n_neurons, network.dtype)
+        self.pairs, self.spare = (PairLists(network.n_neurons, network.dtype) for _ in range(2))
         step = -(-rows.n_samples // TILE_ROWS)
         some = rows.take(np.arange(0, rows.n_samples, step, dtype=np.int32))
         _, self.shift, self.base, self.zero, _ = choose_grid(some, network, n_threads)
@@ -60,12 +61,11 @@ class QuantizedSearch(SearchEngine):
         return self.codes.nbytes + self.about.nbytes
 
     def candidates(self, batch, solver):
-        solver.catch_up()
-        network = self.network
+        network, step = self.network, self._step_to_take(solver)
         n_possible = quantized_forward(
             self.pairs, batch.rows, batch.index, self.codes, self.about, self.shift, self.zero, self.lossless,
             network.displacement, network.start, network.anchor, network.pair_shift, network.anchored, network.c_state,
-            self.n_threads,
+            self.n_threads, step,
         )  # fmt: skip
         self.counters["visited"] += network.n_neurons * batch.rows.shape[0]
         self.counters["candidates"] += n_possible

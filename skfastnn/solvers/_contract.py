@@ -34,12 +34,21 @@ class Solver:
     ----------
     norms : ndarray of shape (n_neurons, 3)
         Norms of the displacement and of the velocity, and the length of the path so far.
+    may_defer : bool
+        Whether it can leave the hidden layer's part of a step to the search engine.
+    defers : bool
+        Whether it does.
     """
+
+    may_defer = defers = False
 
     def __init__(self, network, n_threads):
         self.network, self.n_threads = network, n_threads
         self.n_steps = 0
         self.norms = np.zeros((network.n_neurons, 3))
+
+    def hand_over(self):
+        """Return the part of the last step that is left to the engine, a `NeuronStep`, or None."""
 
     def path(self, neurons):
         """Return how long the path of some neurons is so far; nothing may be pending for them."""
@@ -71,6 +80,9 @@ class NothingPending:
     def movement(self):
         """Return certified bounds on the movement since the references, as a `Movement`."""
         return Movement(self.norms[:, 0].copy(), np.zeros(self.network.n_neurons))
+
+    def hand_over(self):
+        """Return None: nothing is left to the engine."""
 
     def catch_up(self, neurons=None):
         """Nothing is ever pending."""

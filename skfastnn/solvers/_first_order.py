@@ -9,7 +9,8 @@ moments and the weights of a silent neuron stand still.
 import numpy as np
 
 from skfastnn._network import aligned_zeros
-from skfastnn.passes._updates import adam_step, catch_up, movement_bounds, sgd_step
+from skfastnn.passes._catch_up import catch_up, movement_bounds
+from skfastnn.passes._updates import adam_step, momentum_step
 from skfastnn.solvers._contract import Movement, NothingPending, Solver
 
 # Silent neurons are brought up to date after this many steps at the latest.
@@ -17,7 +18,17 @@ MAX_DELAY = 64
 
 
 class FirstOrder(Solver):
-    """What solvers of first order share: the arrays of the output layer, and going on in another call."""
+    """What solvers of first order share: the arrays of the output layer, and going on in another call.
+
+    Attributes
+    ----------
+    deferred : NeuronStep or None
+        The hidden layer's part of the last step, where the search engine is to take it with its next candidates
+        (`hand_over`); `catch_up` takes it, too.
+    """
+
+    may_defer = True
+    deferred = None
 
     def __init__(self, network, settings, n_threads):
         super().__init__(network, n_threads)
@@ -25,6 +36,22 @@ class FirstOrder(Solver):
         shape = network.V.shape if settings["train_output"] else (0, network.ld_out)
         self.first_V = aligned_zeros(shape, network.dtype)
         self.first_v = np.zeros_like(network.v)
+
+    def hand_over(self):
+        """Return the part of the last step that is left to the engine, a `NeuronStep`, or None."""
+        return None if self.deferred is None or self.deferred.taken else self.deferred
+
+    def _take(self, step):
+        """Take the hidden layer's part of a step, or leave it."""
+        self.deferred = step
+        if not self.defers:
+            self.settle()
+
+    def settle(self):
+        """Take the deferred part of the last step, unless the engine has."""
+        if self.deferred is not None:
+            self.deferred.take_all(self.n_threads)
+        self.deferred = None
 
     def measure(self):
         """Recompute the norms after the displacement was set from outside."""
@@ -81,6 +108,7 @@ class MomentumSGD(FirstOrder):
 
     def catch_up(self, neurons=None):
         """Carry out the pending movement of some neurons, or of all."""
+        self.settle()
         network = self.network
         if neurons is None:
             neurons = np.flatnonzero(self.delay)
@@ -117,30 +145,34 @@ class MomentumSGD(FirstOrder):
         """
         network, mu = self.network, self.settings["momentum"]
         nesterov = self.settings["nesterovs_momentum"]
-        sgd_step(
-            pairs, rows, error, network.displacement, self.velocity, network.anchor, network.anchored,
-            network.c_state, network.V, self.first_V, network.start_V, self.norms, self.touched,
-            self.n_steps, self.pending, {"rate": rate, "momentum": mu, "nesterov": nesterov, "penalty": penalty},
-            self.n_threads,
+        before, self.pending = self.pending, self._extended(rate * penalty)
+        self._take(
+            momentum_step(
+                pairs, rows, error, network.displacement, self.velocity, network.anchor, network.anchored,
+                network.c_state, network.V, self.first_V, network.start_V, self.norms, self.touched, self.n_steps,
+                before, self.pending, {"rate": rate, "momentum": mu, "nesterov": nesterov, "penalty": penalty},
+            )
         )  # fmt: skip
         self.n_steps += 1
         if self.settings["train_output"]:
             self.first_v = mu * self.first_v - rate * intercept_error
             network.v += mu * self.first_v - rate * intercept_error if nesterov else self.first_v
-        self._extend_pending(rate * penalty)
-        if self.n_steps - self.touched.min() > MAX_DELAY:
+        if not self.defers and self.n_steps - self.touched.min() > MAX_DELAY:
             self.catch_up()
 
-    def _extend_pending(self, shrink):
-        """Multiply the matrices of k silent steps by that of the step just taken."""
+    def _extended(self, shrink):
+        """Return the matrices of k silent steps, that of the step being taken among them."""
         mu = self.settings["momentum"]
         along, lookahead = (mu, 1.0) if self.settings["nesterovs_momentum"] else (1.0, 0.0)
         # velocity' = mu velocity - shrink u;  u' = u + along velocity' - lookahead shrink u
         step = np.array([[1 - (along + lookahead) * shrink, along * mu], [-shrink, mu]])
-        self.pending[1:] = (step @ self.pending[:-1].reshape(-1, 2, 2)).reshape(-1, 4)
+        extended = np.empty_like(self.pending)
+        extended[0] = [1, 0, 0, 1]
+        extended[1:] = (step @ self.pending[:-1].reshape(-1, 2, 2)).reshape(-1, 4)
+        return extended
 
 
-class Adam(NothingPending, FirstOrder):
+class Adam(FirstOrder, NothingPending):
     """Lazy Adam: only neurons that fire move, and only their moments decay.
 
     On sparse data, of which few numbers are other than zero, the same holds for each weight: without a gradient it
@@ -161,6 +193,10 @@ class Adam(NothingPending, FirstOrder):
         self.second_V = np.zeros_like(self.first_V)
         self.second_v = np.zeros_like(network.v)
 
+    def catch_up(self, neurons=None):
+        """Take a step that was left to the engine; nothing else is ever pending."""
+        self.settle()
+
     def step(self, pairs, rows, error, intercept_error, rate, penalty):
         """Take one step; see `MomentumSGD.step`."""
         network = self.network
@@ -170,10 +206,11 @@ class Adam(NothingPending, FirstOrder):
         rate *= np.sqrt(1 - b2**self.n_steps) / (1 - b1**self.n_steps)
         parameters = {"rate": rate, "momentum": b1, "beta_2": b2, "epsilon": epsilon, "penalty": penalty}
         parameters["sparse"] = network.coordinates.offset is not None
-        adam_step(
-            pairs, rows, error, network.displacement, self.mean, self.square, network.anchor, network.anchored,
-            network.c_state, network.V, self.first_V, self.second_V, network.start_V, self.norms, parameters,
-            self.n_threads,
+        self._take(
+            adam_step(
+                pairs, rows, error, network.displacement, self.mean, self.square, network.anchor, network.anchored,
+                network.c_state, network.V, self.first_V, self.second_V, network.start_V, self.norms, parameters,
+            )
         )  # fmt: skip
         if self.settings["train_output"]:
             self.first_v = b1 * self.first_v + (1 - b1) * intercept_error

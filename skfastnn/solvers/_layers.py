@@ -12,6 +12,8 @@ class LayeredSolver:
         From the data up; each knows its network.
     """
 
+    may_defer = defers = False
+
     def __init__(self, layers):
         self.layers = layers
 
@@ -19,6 +21,9 @@ class LayeredSolver:
     def n_steps(self):
         """Steps so far."""
         return self.layers[0].n_steps
+
+    def hand_over(self):
+        """Return None: layers take their steps at once."""
 
     def catch_up(self):
         """Carry out what is pending."""
