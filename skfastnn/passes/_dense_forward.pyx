@@ -63,7 +63,7 @@ def dense_forward(
     Raises
     ------
     ValueError
-        If lists, weights and rows do not fit each other.
+        If lists, weights and rows do not fit each other, or the step has been taken, or needs the lists.
     MemoryError
         If there is none for the lists.
     """

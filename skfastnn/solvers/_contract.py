@@ -47,9 +47,6 @@ class Solver:
         self.n_steps = 0
         self.norms = np.zeros((network.n_neurons, 3))
 
-    def hand_over(self):
-        """Return the part of the last step that is left to the engine, a `NeuronStep`, or None."""
-
     def path(self, neurons):
         """Return how long the path of some neurons is so far; nothing may be pending for them."""
         return self.norms[neurons, 2]
