@@ -35,6 +35,7 @@ from skfastnn._row_space import MIN_RATIO, RowSpaceNetwork, row_space
 from skfastnn._second_order_fitting import GaussNewtonTrainer
 from skfastnn._sparse_input import check_indices, without_duplicates
 from skfastnn._threads import blas_threads, effective_n_threads
+from skfastnn._varying_features import VaryingFeaturesNetwork, varying_features
 from skfastnn.search import make_engine
 from skfastnn.search._contract import training_rows
 from skfastnn.search._heavy_pairs import warn_if_missed
@@ -201,7 +202,9 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         )
         rows_as_given = X
         with blas_threads(1):
-            network, X = self._make_network(X, target, sample_weight, loss, random_state, first_call, incremental)
+            network, X = self._make_network(
+                X, held_out, target, sample_weight, loss, random_state, first_call, incremental
+            )
             self.search_ = self._search_for(first_stage(self.solver_), X, network, incremental)
             target = ((target - network.target_shift) / network.target_scale).astype(X.dtype, copy=False)
             self._choose_step_size(X, target, sample_weight, loss, network, first_call)
@@ -265,7 +268,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             raise ValueError(f"hidden_layer_sizes must hold integers >= 1, got {self.hidden_layer_sizes!r}.")
         return [int(size) for size in sizes]
 
-    def _make_network(self, X, target, sample_weight, loss, random_state, first_call, incremental):
+    def _make_network(self, X, held_out, target, sample_weight, loss, random_state, first_call, incremental):
         """Return the network to train, drawn anew or taken up from the fitted attributes, and the rows it takes."""
         widths = self._widths()
         if first_call:
@@ -279,7 +282,9 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         start = self._start
         coordinates = Coordinates(start["mean"], start["scale"], start["offset"])
         rest = start["antisymmetric"], start["seed"], X.dtype, start["output_size"]
-        layout = PanelNetwork if self._trains_in_panels(coordinates) else Network
+        # later calls bring rows of which nothing is known yet
+        all_rows_known = first_call and not incremental
+        layout = self._layout(coordinates, [X] if held_out is None else [X, held_out[0]], all_rows_known)
         # no neuron can fire at an absurd threshold, which is said later; the scale of its output is then infinite
         with np.errstate(divide="ignore", invalid="ignore"):
             if len(widths) > 1:
@@ -287,7 +292,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
                 self._add_layers(network, X, sample_weight)
             else:
                 arguments = widths[0], target.shape[1], start["thresholds"][0], *rest
-                if layout is Network and first_call and not incremental and self._trains_in_row_space(X, widths[0]):
+                if layout is not PanelNetwork and all_rows_known and self._trains_in_row_space(X, widths[0]):
                     basis, X = row_space(X, coordinates)
                     network = RowSpaceNetwork(coordinates, basis, *arguments)
                 else:
@@ -332,9 +337,14 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             "output_size": output_size(self.solver_, self.train_output),
         }  # fmt: skip
 
-    def _trains_in_panels(self, coordinates):
-        """Return whether the layout for sparse rows is taken: the search for firing neurons has no use for it."""
-        return coordinates.offset is not None and self.search in ("auto", "dense")
+    def _layout(self, coordinates, parts, all_rows_known):
+        """Return what makes the first layer's network, given the coordinates; the data are in one or two parts."""
+        # the search for firing neurons has no use for the layout for sparse rows
+        if coordinates.offset is not None and self.search in ("auto", "dense"):
+            return PanelNetwork
+        centred = coordinates.offset is None and not issparse(parts[0])
+        features = varying_features(coordinates.mean, parts) if centred and all_rows_known else None
+        return Network if features is None else partial(VaryingFeaturesNetwork, features)
 
     def _trains_in_row_space(self, X, width):
         """Return whether rows and weights are replaced by their coordinates in the space of the rows."""

@@ -127,11 +127,14 @@ class Coordinates:
         Weighted root-mean-square norm of the centred rows.
     offset : ndarray of shape (n_features,) or None
         Mean of the rows in these coordinates; None where they are centred.
+    features : ndarray of shape (n_features,) or None
+        Columns of the data that these are, ascending; None: all.
     """
 
     mean: np.ndarray
     scale: float
     offset: np.ndarray | None = None
+    features: np.ndarray | None = None
 
     @classmethod
     def from_data(cls, X, sample_weight):
@@ -145,6 +148,9 @@ class Coordinates:
         """
         weight = sample_weight.astype(np.float64) / sample_weight.sum(dtype=np.float64)
         mean = sum(weight[part] @ X[part].astype(np.float64) for part in gen_batches(X.shape[0], CHUNK_ROWS))
+        # nor is a mean off by rounding: centred, a constant column is zero, and Adam has nothing to divide by itself
+        constant = constant_columns(X, mean, X[[0]])
+        mean[constant] = X[[0]][:, constant].toarray() if issparse(X) else X[0, constant]
         scale = cls._root_mean_square(X, weight, mean)
         # rounding noise of a constant column is not spread
         if scale <= 1e-7 * np.linalg.norm(mean):
@@ -167,6 +173,29 @@ class Coordinates:
                 rows = X[part] - mean
                 total += weight[part] @ np.einsum("ij,ij->i", rows, rows)
         return float(np.sqrt(max(total, 0.0)))
+
+
+def constant_columns(X, mean, row):
+    """Return the columns of X whose numbers are all those of a row, where that is about the mean.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+    mean : ndarray of shape (n_features,)
+    row : ndarray or CSR matrix of shape (1, n_features)
+
+    Returns
+    -------
+    columns : ndarray of shape (n_constant,), int64
+        Ascending.
+    """
+    row = row.toarray() if issparse(row) else row
+    constant = np.flatnonzero(np.isclose(row[0], mean, rtol=1e-6, atol=0))
+    for part in gen_batches(X.shape[0], CHUNK_ROWS):
+        numbers = X[part][:, constant]
+        numbers = numbers.toarray() if issparse(numbers) else numbers
+        constant = constant[(numbers == row[0, constant]).all(axis=0)]
+    return constant
 
 
 def density(X, weight):
@@ -365,14 +394,18 @@ class Network:
     def export_hidden(self):
         """Return weights, and intercepts in double precision, of the hidden layer in the original coordinates."""
         coefs = np.empty((self.n_features, self.n_neurons), dtype=self.dtype)
+        return coefs, self._write_hidden(coefs, slice(None))
+
+    def _write_hidden(self, coefs, features):
+        """Write weights in the original coordinates into some rows of `coefs`; return the intercepts."""
         c = self.c_state[:, 0].astype(np.float64)
         mean = self.coordinates.mean.astype(np.float64)
         for first in range(0, self.n_neurons, CHUNK_NEURONS):
             last = min(first + CHUNK_NEURONS, self.n_neurons)
             W = self.weights(first, last)[:, : self.n_features] / self.coordinates.scale
-            coefs[:, first:last] = W.T
+            coefs[features, first:last] = W.T
             c[first:last] -= W @ mean
-        return coefs, c
+        return c
 
     def load(self, coefs, intercepts):
         """Take parameters in the original coordinates; the start, and with it the penalty, stay as drawn."""

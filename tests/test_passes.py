@@ -21,6 +21,7 @@ from skfastnn.passes._pairs import PairLists
 from skfastnn.passes._products import multiply_groups, wide_products
 from skfastnn.passes._rows import gather_rows
 from skfastnn.passes._updates import adam_step, momentum_step
+from skfastnn.search._contract import runs_of
 from skfastnn.solvers import Adam, MomentumSGD
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -158,17 +159,20 @@ class Layer:
 @FEATURES
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("mapped", [False, True])
-def test_gather_rows(n_features, dtype, n_threads, mapped):
+@pytest.mark.parametrize("some", [False, True])
+def test_gather_rows(n_features, dtype, n_threads, mapped, some):
     rng = np.random.default_rng(0)
-    X = (5 + rng.standard_normal((50, n_features))).astype(dtype)
-    mean, inverse_scale = X.mean(axis=0), dtype(0.37)
+    X = (5 + rng.standard_normal((50, n_features + 4 * some))).astype(dtype)
+    features = np.delete(np.arange(n_features + 4), [0, 2, 3, n_features // 2 + 4]) if some else np.arange(n_features)
+    mean, inverse_scale = X[:, features].mean(axis=0), dtype(0.37)
     index = rng.permutation(50)[:29].astype(np.int32)
     index[:2] = 49, 0
     source = create_memmap_backed_data(X) if mapped else X
     # the buffers hold rows of an earlier, longer batch
     out, norms = np.full((31, padded_length(max(n_features, 2), dtype)), 9, dtype), np.full(31, 9, dtype)
-    gather_rows(source, index, mean, inverse_scale, out, norms, n_threads)
-    expected = (X[index] - mean) * inverse_scale
+    runs = runs_of(features if some else None, X.shape[1])
+    gather_rows(source, runs, index, mean, inverse_scale, out, norms, n_threads)
+    expected = (X[index][:, features] - mean) * inverse_scale
     assert_close(out[:29, :n_features], expected)
     assert_array_equal(out[:29, n_features:], 0)
     assert_close(norms[:29], np.sqrt((expected.astype(np.float64) ** 2).sum(axis=1)))
@@ -182,15 +186,22 @@ def test_gather_rows(n_features, dtype, n_threads, mapped):
 def test_gather_rows_shapes(out_shape, n_norms, n_mean):
     X, index = np.ones((4, 5)), np.arange(3, dtype=np.int32)
     with pytest.raises(ValueError, match="do not fit"):
-        gather_rows(X, index, np.zeros(n_mean), 1.0, np.zeros(out_shape), np.zeros(n_norms), 1)
+        gather_rows(X, np.array([[0, 5]]), index, np.zeros(n_mean), 1.0, np.zeros(out_shape), np.zeros(n_norms), 1)
+
+
+@pytest.mark.parametrize("runs", [[[0, 6]], [[-1, 4]], [[0, 2], [4, 3]]])
+def test_gather_rows_takes_features_that_are_there(runs):
+    index, out = np.arange(3, dtype=np.int32), np.zeros((3, 8))
+    with pytest.raises(ValueError, match="no such features"):
+        gather_rows(np.ones((4, 5)), np.array(runs), index, np.zeros(5), 1.0, out, np.zeros(3), 1)
 
 
 def test_gather_rows_layout():
-    index, mean = np.arange(3, dtype=np.int32), np.zeros(5)
+    runs, index, mean = np.array([[0, 5]]), np.arange(3, dtype=np.int32), np.zeros(5)
     with pytest.raises(ValueError, match="contiguous"):
-        gather_rows(np.ones((4, 5), order="F"), index, mean, 1.0, np.zeros((3, 8)), np.zeros(3), 1)
+        gather_rows(np.ones((4, 5), order="F"), runs, index, mean, 1.0, np.zeros((3, 8)), np.zeros(3), 1)
     with pytest.raises((TypeError, ValueError)):
-        gather_rows(np.ones((4, 5)), index, mean, 1.0, np.zeros((3, 8), np.float32), np.zeros(3), 1)
+        gather_rows(np.ones((4, 5)), runs, index, mean, 1.0, np.zeros((3, 8), np.float32), np.zeros(3), 1)
 
 
 # products

@@ -3,6 +3,7 @@ from numpy.typing import NDArray
 
 def gather_rows(
     X: NDArray[np.floating],
+    runs: NDArray[np.int64],
     index: NDArray[np.int32],
     mean: NDArray[np.floating],
     inverse_scale: float,

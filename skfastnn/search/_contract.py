@@ -32,6 +32,15 @@ def training_rows(X, network, n_threads):
     return TrainingRows(X, network.coordinates, network.ld, n_threads)
 
 
+def runs_of(features, n_features):
+    """Return ascending features, or all for None, as runs of neighbours: where each begins, and where it has ended."""
+    if features is None:
+        return np.array([[0, n_features]], dtype=np.int64)
+    breaks = np.flatnonzero(np.diff(features) > 1)
+    first, last = np.append(0, breaks + 1), np.append(breaks, features.size - 1)
+    return np.column_stack([features[first], features[last] + 1]).astype(np.int64)
+
+
 class TrainingRows:
     """The rows of the training data, in the coordinates of the network.
 
@@ -49,6 +58,7 @@ class TrainingRows:
         self.X = X
         self.entries = entries(X) if issparse(X) else None
         self.coordinates = coordinates
+        self.runs = runs_of(coordinates.features, X.shape[1])
         self.ld = ld
         self.n_threads = n_threads
 
@@ -65,7 +75,7 @@ class TrainingRows:
         rows, norms = rows[: len(index)], norms[: len(index)]
         mean, inverse_scale = self.coordinates.mean, 1.0 / self.coordinates.scale
         if self.entries is None:
-            gather_rows(self.X, index, mean, inverse_scale, rows, norms, self.n_threads)
+            gather_rows(self.X, self.runs, index, mean, inverse_scale, rows, norms, self.n_threads)
         else:
             gather_sparse_rows(*self.entries, index, mean, inverse_scale, rows, norms, self.n_threads)
         return rows, norms
