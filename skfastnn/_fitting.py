@@ -121,10 +121,12 @@ class Trainer:
         self.rows = training_rows(X, first, self.n_threads)
         self.engine.build(self.rows, first, self.n_threads)
         batch_size = self.schedule.batch_size
-        self.solver.defers = self.solver.may_defer and self.engine.takes_steps
-        # a step that waits for the next batch needs its own rows until then
+        # of a batch that is everything each neuron has so many rows that products take longer than its way from memory
+        self.solver.defers = batch_size < self.rows.n_samples and self.engine.lets_defer(self.solver)
+        # a step that waits for the next batch needs its own rows and lists until then
         self.row_buffers = [self.rows.buffers(batch_size) for _ in range(1 + self.solver.defers)]
         self.fired = PairLists(first.n_neurons, first.dtype)
+        self.spare = PairLists(first.n_neurons, first.dtype) if self.solver.defers else self.fired
         self.outputs = aligned_zeros((self.fired.n_blocks, batch_size, first.ld_out), first.dtype)
         self.error = aligned_zeros((batch_size, last.ld_out), last.dtype)
         self.whole_batch = None
@@ -177,6 +179,7 @@ class Trainer:
     def _step(self, batch, y, sample_weight):
         solver, engine = self.solver, self.engine
         fired = self._forward(engine.candidates(batch, solver), batch, self.fired)
+        self.fired, self.spare = self.spare, self.fired
         loss, weight, gradient = self._evaluate_loss(self.outputs[0], y, sample_weight)
         if gradient is None:
             return np.inf, weight
@@ -252,6 +255,8 @@ class Trainer:
 def verify(engine, candidates, batch, fired, network, solver, buffers, n_threads):
     """Verify candidates, and sum the output of what fires into `buffers[0]`; return the lists of what fires.
 
+    On the way neurons take the step that the solver left to this pass.
+
     Parameters
     ----------
     engine : skfastnn.search._contract.SearchEngine
@@ -271,5 +276,6 @@ def verify(engine, candidates, batch, fired, network, solver, buffers, n_threads
     forward(
         candidates, fired, batch.rows, network.displacement, network.start, network.anchor, network.pair_shift,
         network.anchored, network.c_state, network.V, solver.velocity, solver.delay, solver.pending, buffers, n_threads,
+        solver.hand_over(),
     )  # fmt: skip
     return fired

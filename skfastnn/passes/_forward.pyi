@@ -2,6 +2,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skfastnn.passes._pairs import PairLists
+from skfastnn.passes._updates import NeuronStep
 
 def forward(
     candidates: PairLists,
@@ -19,6 +20,7 @@ def forward(
     pending: NDArray[np.float64],
     buffers: NDArray[np.floating],
     n_threads: int,
+    step: NeuronStep | None = None,
 ) -> None: ...
 def output_of_fired(
     pairs: PairLists, n_rows: int, V: NDArray[np.floating], buffers: NDArray[np.floating], n_threads: int

@@ -2,7 +2,8 @@
 #
 # Problem     pre-activation z = <w, x> + c for the pairs of the lists; a pair with z > 0 fires, its activation is z,
 #             and output[row] += z * v. w is put together once per neuron and batch: start + anchor +
-#             displacement, moved on by the steps that the solver has not carried out yet.
+#             displacement, moved on by the steps that the solver has not carried out yet; a step that it left to this
+#             pass (_updates.pyx) is taken before.
 # Layout      X (n_rows, ld), displacement and anchor (n_neurons, ld), start (n_neurons >> pair_shift, ld): rows
 #             padded with zeros to 64 bytes. V (n_neurons, ld_out). Lists as in _pairs.pyx.
 # Invariants  A block of neurons adds to an output buffer of its own; buffers are summed in block order. Results
@@ -17,6 +18,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from skfastnn.passes._pairs cimport PairLists, sum_over_blocks
+from skfastnn.passes._updates cimport NeuronStep
 
 cdef extern from "forward_kernels.h":
     int SPARE
@@ -54,18 +56,29 @@ def forward(
     const double[:, ::1] pending,           # IN    (n_delays, 4) matrices of that many steps, see _updates.pyx
     floating[:, :, ::1] buffers,            # OUT   (n_blocks, n_rows, ld_out) scratch; the sum is in buffers[0]
     int n_threads,
+    NeuronStep step=None,                   # IN    the solver's last, to be taken by each neuron before it is asked
 ):
-    """Verify candidates, list what fires, and sum the output into buffers[0]."""
+    """Verify candidates, list what fires, and sum the output into buffers[0].
+
+    Raises
+    ------
+    ValueError
+        If lists, buffers and rows do not fit each other, or the step has been taken, or needs the lists.
+    MemoryError
+        If there is none for the lists.
+    """
     cdef Py_ssize_t b
     cdef int status = 0
     cdef const floating* velocity_start = &velocity[0, 0] if velocity.shape[0] else NULL
     _check_buffers(fired, buffers.shape[0], buffers.shape[1], buffers.shape[2], X.shape[0], V.shape[1])
     if candidates.n_neurons != fired.n_neurons or fired.itemsize != sizeof(floating):
         raise ValueError("candidates and fired must be lists of the same neurons, fired with values of X's dtype")
+    if step is not None:
+        step.begin(fired)
     for b in prange(fired.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
         status += _forward_block(candidates, fired, b, &X[0, 0], X.shape[0], X.shape[1], &displacement[0, 0],
                                  &start[0, 0], &anchor[0, 0], pair_shift, &anchored[0], &c_state[0, 0], &V[0, 0],
-                                 V.shape[1], velocity_start, &delay[0], &pending[0, 0], &buffers[b, 0, 0])
+                                 V.shape[1], velocity_start, &delay[0], &pending[0, 0], &buffers[b, 0, 0], step)
     if status:
         raise MemoryError("no memory for the lists of firing pairs")
     sum_over_blocks(buffers, fired.n_blocks, X.shape[0], n_threads)
@@ -112,6 +125,7 @@ cdef int _forward_block(
     const int64_t* delay,         # IN    (n_neurons,)
     const double* pending,        # IN    (n_delays, 4)
     floating* output,             # OUT   (n_rows, ld_out)
+    NeuronStep step,              # IN    or None
 ) noexcept nogil:
     cdef Py_ssize_t r, at
     cdef Py_ssize_t last = min((block + 1) * fired.block_size, fired.n_neurons)
@@ -120,7 +134,10 @@ cdef int _forward_block(
     cdef const double* a
     cdef const int32_t* row
     cdef int32_t count
-    cdef floating* whole = <floating*> malloc(ld * sizeof(floating))
+    cdef bint behind
+    # weights, and scratch of the step
+    cdef floating* whole = <floating*> malloc(
+        ld * sizeof(floating) + (step.scratch_size() if step is not None else 0))
     if whole == NULL:
         return -1
     memset(output, 0, n_rows * ld_out * sizeof(floating))
@@ -130,6 +147,9 @@ cdef int _forward_block(
         at = fired.blocks[block].used
         fired.start[r] = at
         fired.count[r] = 0
+        if step is not None:
+            step.fetch(r + 1, last)
+            step.take(r, whole + ld, False)
         if count == 0:
             continue
         if fired.reserve(block, count + SPARE) < 0:
@@ -143,7 +163,8 @@ cdef int _forward_block(
             if velocity != NULL and delay[r + 1]:
                 prefetch_row(velocity + (r + 1) * ld, ld * sizeof(floating))
         anchor_r = anchor + r * ld if anchored[r] else NULL
-        velocity_r = velocity + r * ld if velocity != NULL and delay[r] else NULL
+        behind = delay[r] and (step is None or step.pairs.count[r] == 0)
+        velocity_r = velocity + r * ld if velocity != NULL and behind else NULL
         a = pending + 4 * delay[r]
         if floating is float:
             whole_weights_f32(start + (r >> pair_shift) * ld, anchor_r, displacement + r * ld, velocity_r,

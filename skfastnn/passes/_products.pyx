@@ -94,8 +94,11 @@ cdef void multiply_panels(
     for b in range((n_rows + ROWS_AT_ONCE - 1) // ROWS_AT_ONCE):
         i = b * ROWS_AT_ONCE
         rows = X + i * ld
-        if n_rows - i < ROWS_AT_ONCE:  # rows that are too few are copied, and others give what nobody reads
+        if n_rows - i < ROWS_AT_ONCE:
+            # rows that are too few are copied, with zeros behind: whatever lies there may be denormal numbers, with
+            # which products take ten times as long
             memcpy(rest, rows, (n_rows - i) * ld * sizeof(floating))
+            memset(rest + (n_rows - i) * ld, 0, (ROWS_AT_ONCE - n_rows + i) * ld * sizeof(floating))
             rows = rest
         for p in range(width // panel):
             k = p * panel

@@ -7,6 +7,9 @@ class NeuronStep:
     taken: bool
     def take_all(self, n_threads: int) -> None: ...
 
+class MomentumStep(NeuronStep):
+    def reach(self, n_threads: int) -> NDArray[np.float64]: ...
+
 def momentum_step(
     pairs: PairLists,
     X: NDArray[np.floating],
@@ -25,7 +28,7 @@ def momentum_step(
     pending: NDArray[np.float64],
     after: NDArray[np.float64],
     parameters: dict[str, float],
-) -> NeuronStep: ...
+) -> MomentumStep: ...
 def adam_step(
     pairs: PairLists,
     X: NDArray[np.floating],

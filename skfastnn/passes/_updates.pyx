@@ -15,7 +15,8 @@
 # Cost        2 d + 3 n_outputs multiplications a fired pair; a few passes over d numbers a touched neuron.
 # Threads     A neuron belongs to one thread; nothing is reduced across neurons.
 # Taken when  A step is an object: all neurons take it at once, or each by itself, when a pass over the neurons comes to
-#             it for the next batch. Its weights then come from memory once for both, while the pass computes.
+#             it for the next batch. Its weights then come from memory once for both, while the pass computes. A search
+#             that has to say before where neurons will be asks for a bound (`MomentumStep.reach`).
 # Reference   Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and momentum in deep
 #             learning", 2013; Kingma, Ba, "Adam", 2015.
 
@@ -23,6 +24,8 @@ from cython cimport floating
 from cython.parallel cimport prange
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.stdlib cimport free, malloc
+
+import numpy as np
 
 from skfastnn.passes._catch_up cimport catch_up_one, earliest_touch, note
 from skfastnn.passes._pairs cimport PairLists
@@ -168,6 +171,49 @@ cdef class MomentumStep(NeuronStep):
             _momentum_neuron(self, r, <float*> scratch, whole)
         else:
             _momentum_neuron(self, r, <double*> scratch, whole)
+
+    def reach(self, int n_threads):
+        """Return bounds on how far the gradient will move the weights of each neuron, and its intercept.
+
+        A signal is at most the length of the error times that of the output weights, and a gradient at most as long
+        as its signals times the norms of their rows: loose, but what a step adds to the movement so far is little.
+
+        Returns
+        -------
+        reach : ndarray of shape (n_neurons, 2), float64
+        """
+        X, error, V = (np.asarray(self.kept[k]) for k in (0, 1, 7))
+        reach_array = np.empty((self.pairs.n_neurons, 2))
+        cdef double[:, ::1] reach = reach_array
+        cdef const double[::1] signal = _lengths(error[:X.shape[0]])
+        cdef const double[::1] part = signal * _lengths(X)
+        # momentum takes the gradient along, and Nesterov's looks ahead
+        cdef const double[::1] factor = _lengths(V) * (
+            self.rule.rate * (1 + self.rule.momentum if self.rule.nesterov else 1) * (1 + 1e-5))
+        cdef Py_ssize_t b
+        for b in prange(self.pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="static"):
+            self.reach_of_block(b, &part[0], &signal[0], &factor[0], &reach[0, 0])
+        return reach_array
+
+    cdef void reach_of_block(
+        self, Py_ssize_t block, const double* part, const double* signal, const double* factor, double* reach,
+    ) noexcept nogil:
+        cdef Py_ssize_t r
+        cdef int32_t i
+        cdef double weights, intercept
+        cdef const int32_t* row
+        for r in range(block * self.pairs.block_size, min((block + 1) * self.pairs.block_size, self.pairs.n_neurons)):
+            row = self.pairs.blocks[block].rows + self.pairs.start[r]
+            weights = intercept = 0
+            for i in range(self.pairs.count[r]):
+                weights += part[row[i]]
+                intercept += signal[row[i]]
+            reach[2 * r], reach[2 * r + 1] = factor[r] * weights, factor[r] * intercept
+
+
+def _lengths(rows):
+    """Return the norms of some rows."""
+    return np.sqrt(np.einsum("ij,ij->i", rows, rows)).astype(np.float64)
 
 
 cdef class AdamStep(NeuronStep):

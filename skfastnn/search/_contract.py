@@ -139,8 +139,6 @@ class SearchEngine(ABC):
     ----------
     verified : bool
         Whether `candidates` returns exactly the firing pairs, with their activations.
-    takes_steps : bool
-        Whether `candidates` looks at every neuron, and on the way takes the step that a solver deferred.
     counters : dict
         Operations so far; at least `candidates`, `fired`, `dot_products`, `refreshed`, `visited`.
     recall : float
@@ -149,7 +147,6 @@ class SearchEngine(ABC):
 
     name = ""
     verified = False
-    takes_steps = False
     recall = 1.0
 
     def __init__(self):
@@ -165,6 +162,10 @@ class SearchEngine(ABC):
         network : skfastnn._network.Network
         n_threads : int
         """
+
+    def lets_defer(self, solver):
+        """Return whether the solver may leave its steps to the pass over the next batch, whoever goes through it."""
+        return False
 
     def arrange(self, index):
         """Return the samples of a batch in the order that suits the engine; a batch is the same in any."""

@@ -88,18 +88,19 @@ class CorrelationTreeSearch(SearchEngine):
         """Bytes of the leaves."""
         return self.leaves.nbytes
 
+    def lets_defer(self, solver):
+        # candidates are asked for before the step is taken
+        return solver.may_defer and solver.foresees
+
     def candidates(self, batch, solver):
         norms = (batch.norms * (1 + 1e-5)).astype(np.float32)
         movement = solver.movement()
-        drift = np.empty_like(movement.drift)
-        set_bounds(
-            movement.drift, self.network.c_state, self.foot, self.relative_rounding, self.longest_reference,
-            norms.max(), drift, self.drift, self.threshold,
-        )  # fmt: skip
+        drift = self._with_rounding(movement.drift)
+        set_bounds(drift, movement.intercepts, self.foot, norms.max(), self.drift, self.threshold)
         projected = self._groups_to_project(drift, norms.max())
         norms_outside, x_inside = norms, np.zeros((norms.size, self.inside.shape[1]), dtype=np.float32)
         if projected.any():
-            self._project(projected, movement, drift, solver)
+            self._project(projected, movement, solver)
             x_inside[:, :-1] = self._inside(batch.rows)
             x_inside[:, -1] = norms
             norms_outside = self._rest(norms, x_inside[:, :-1])
@@ -126,6 +127,11 @@ class CorrelationTreeSearch(SearchEngine):
         due = note_waste(self.pairs, fired, self.waste, factor * self.rows.n_samples)
         if due.size >= min(MIN_REFRESH, max(1, self.network.n_neurons // 32)):
             self._refresh(due, solver)
+
+    def _with_rounding(self, moved):
+        """Return bounds on movements that cover the rounding of a pre-activation, too."""
+        # it grows with the norms of what is multiplied
+        return moved * (1 + 1e-5 + self.relative_rounding) + self.relative_rounding * self.longest_reference
 
     def _renew_standing(self, index):
         """Widen the bounds of groups that left them; return which groups that are."""
@@ -200,23 +206,24 @@ class CorrelationTreeSearch(SearchEngine):
         total = np.add.reduceat(drift, np.arange(0, drift.size, GROUP_SIZE))
         return total * largest_norm > PROJECTION_DRIFT * GROUP_SIZE
 
-    def _project(self, projected, movement, drift, solver):
+    def _project(self, projected, movement, solver):
         """Bring the projections of some groups up to date; their drift becomes that outside the subspace."""
         m = self.network.n_neurons
         neurons = np.flatnonzero(np.repeat(projected, GROUP_SIZE)[:m])
         since = np.zeros(self.n_groups * GROUP_SIZE)
-        since[neurons] = solver.path(neurons) - self.path_at_projection[neurons] + movement.pending[neurons]
+        since[neurons] = solver.path(neurons) - self.path_at_projection[neurons]
         stale = since.reshape(-1, GROUP_SIZE).max(axis=1) > PROJECTION_PATH
         if stale.any():
             renewed = np.flatnonzero(np.repeat(stale, GROUP_SIZE)[:m])
-            solver.catch_up(renewed)
             groups, n_directions = np.flatnonzero(stale), self.directions.shape[0]
             part = np.zeros((groups.size * GROUP_SIZE, n_directions), dtype=self.network.dtype)
             multiply_groups(self.network.displacement, groups, GROUP_SIZE, self.directions, part, self.n_threads)
-            self.outside[renewed] = self._rest(drift[renewed], part[: renewed.size])
+            self.outside[renewed] = self._rest(self._with_rounding(solver.norms[renewed, 0]), part[: renewed.size])
             self.inside[groups, :-1] = part.reshape(-1, GROUP_SIZE, n_directions).transpose(0, 2, 1)
             self.path_at_projection[renewed] = solver.path(renewed)
             since[renewed] = 0
+        # what is pending is no part of the projection
+        since[neurons] += movement.pending[neurons]
         # rounding, too, goes with the whole norm of a row
         since += self.relative_rounding * (self.longest_reference + since)
         self.inside[:, -1] = (since * (1 + 1e-5)).reshape(-1, GROUP_SIZE)

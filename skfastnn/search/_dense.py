@@ -10,11 +10,13 @@ class DenseSearch(SearchEngine):
 
     name = "dense"
     verified = True
-    takes_steps = True
 
     def build(self, rows, network, n_threads):
         self.network, self.n_threads = network, n_threads
         self.pairs, self.spare = (PairLists(network.n_neurons, network.dtype) for _ in range(2))
+
+    def lets_defer(self, solver):
+        return solver.may_defer
 
     def candidates(self, batch, solver):
         network, step = self.network, self._step_to_take(solver)

@@ -28,7 +28,6 @@ class QuantizedSearch(SearchEngine):
 
     name = "quantized"
     verified = True
-    takes_steps = True
 
     def build(self, rows, network, n_threads):
         if network.n_features > MAX_FEATURES:
@@ -59,6 +58,9 @@ class QuantizedSearch(SearchEngine):
     def nbytes(self):
         """Bytes of the rows in bytes."""
         return self.codes.nbytes + self.about.nbytes
+
+    def lets_defer(self, solver):
+        return solver.may_defer
 
     def candidates(self, batch, solver):
         network, step = self.network, self._step_to_take(solver)

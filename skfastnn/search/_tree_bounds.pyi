@@ -4,13 +4,10 @@ from numpy.typing import NDArray
 from skfastnn.passes._pairs import PairLists
 
 def set_bounds(
-    moved: NDArray[np.float64],
-    c_state: NDArray[np.floating],
-    foot: NDArray[np.float64],
-    rounding: float,
-    longest_reference: float,
-    largest_norm: float,
     exact: NDArray[np.float64],
+    intercepts: NDArray[np.float64],
+    foot: NDArray[np.float64],
+    largest_norm: float,
     drift: NDArray[np.float32],
     threshold: NDArray[np.float32],
 ) -> None: ...

@@ -7,7 +7,6 @@
 # Invariants  Every rounding is to the safe side: drifts up, thresholds down. The query compares in float32.
 # Cost        A few nanoseconds a neuron, on one thread.
 
-from cython cimport floating
 from libc.math cimport fabs
 from libc.stdint cimport int64_t, uint8_t
 
@@ -20,27 +19,21 @@ cdef extern from "query_kernels.h":
 
 
 def set_bounds(
-    const double[::1] moved,                # IN    (n_neurons,) bounds on the movement since the references
-    const floating[:, ::1] c_state,         # IN    (n_neurons, 3) intercepts first
+    const double[::1] exact,                # IN    (n_neurons,) bounds on the movement since the references
+    const double[::1] intercepts,           # IN    (n_neurons,) upper bounds
     const double[::1] foot,                 # IN    (n_neurons,)
-    double rounding,                        # IN    of an inner product, relative to the norms
-    double longest_reference,
     double largest_norm,                    # IN    of the rows
-    double[::1] exact,                      # OUT   (n_neurons,) drifts
-    float[::1] drift,                       # OUT   (padded neurons,) the same in float32
+    float[::1] drift,                       # OUT   (padded neurons,) the same bounds in float32
     float[::1] threshold,                   # OUT   (padded neurons,) above the foot
 ):
     """Set the drifts and thresholds of a query."""
     cdef Py_ssize_t r
     cdef double lowest
-    if not moved.shape[0] == c_state.shape[0] == foot.shape[0] == exact.shape[0] <= min(drift.shape[0],
-                                                                                        threshold.shape[0]):
+    if not exact.shape[0] == intercepts.shape[0] == foot.shape[0] <= min(drift.shape[0], threshold.shape[0]):
         raise ValueError("arrays must have an entry per neuron")
-    for r in range(moved.shape[0]):
-        # the rounding of a pre-activation grows with the norms of what is multiplied
-        exact[r] = moved[r] * (1 + 1e-5 + rounding) + rounding * longest_reference
+    for r in range(exact.shape[0]):
         drift[r] = <float> (exact[r] * (1 + 1e-6))
-        lowest = -c_state[r, 0] - foot[r]
+        lowest = -intercepts[r] - foot[r]
         # the comparison is carried out in float32
         threshold[r] = <float> (lowest - 1e-6 * (fabs(lowest) + exact[r] * largest_norm + 4))
 

@@ -16,10 +16,13 @@ class Movement:
         Bound on the norm of the displacement of the weights, pending movement included.
     pending : ndarray of shape (n_neurons,), float64
         Bound on the norm of the movement that is not carried out yet.
+    intercepts : ndarray of shape (n_neurons,), float64
+        Upper bounds on the intercepts.
     """
 
     drift: np.ndarray
     pending: np.ndarray
+    intercepts: np.ndarray
 
 
 class Solver:
@@ -35,12 +38,14 @@ class Solver:
     norms : ndarray of shape (n_neurons, 3)
         Norms of the displacement and of the velocity, and the length of the path so far.
     may_defer : bool
-        Whether it can leave the hidden layer's part of a step to the search engine.
+        Whether it can leave the hidden layer's part of a step to the pass over the next batch.
+    foresees : bool
+        Whether its bounds on the movement then cover that step.
     defers : bool
-        Whether it does.
+        Whether it does leave it.
     """
 
-    may_defer = defers = False
+    may_defer = foresees = defers = False
 
     def __init__(self, network, n_threads):
         self.network, self.n_threads = network, n_threads
@@ -48,7 +53,7 @@ class Solver:
         self.norms = np.zeros((network.n_neurons, 3))
 
     def path(self, neurons):
-        """Return how long the path of some neurons is so far; nothing may be pending for them."""
+        """Return how long the path of some neurons is so far, without what is pending."""
         return self.norms[neurons, 2]
 
     def rebased(self, neurons):
@@ -76,7 +81,8 @@ class NothingPending:
 
     def movement(self):
         """Return certified bounds on the movement since the references, as a `Movement`."""
-        return Movement(self.norms[:, 0].copy(), np.zeros(self.network.n_neurons))
+        intercepts = self.network.c_state[:, 0].astype(np.float64)
+        return Movement(self.norms[:, 0].copy(), np.zeros(self.network.n_neurons), intercepts)
 
     def hand_over(self):
         """Return None: nothing is left to the engine."""

@@ -23,8 +23,8 @@ class FirstOrder(Solver):
     Attributes
     ----------
     deferred : NeuronStep or None
-        The hidden layer's part of the last step, where the search engine is to take it with its next candidates
-        (`hand_over`); `catch_up` takes it, too.
+        The hidden layer's part of the last step, where the pass over the next batch is to take it (`hand_over`);
+        `catch_up` takes it, too.
     """
 
     may_defer = True
@@ -38,7 +38,7 @@ class FirstOrder(Solver):
         self.first_v = np.zeros_like(network.v)
 
     def hand_over(self):
-        """Return the part of the last step that is left to the engine, a `NeuronStep`, or None."""
+        """Return the part of the last step that is left to the next pass, a `NeuronStep`, or None."""
         return None if self.deferred is None or self.deferred.taken else self.deferred
 
     def _take(self, step):
@@ -48,7 +48,7 @@ class FirstOrder(Solver):
             self.settle()
 
     def settle(self):
-        """Take the deferred part of the last step, unless the engine has."""
+        """Take the deferred part of the last step, unless that has been done."""
         if self.deferred is not None:
             self.deferred.take_all(self.n_threads)
         self.deferred = None
@@ -84,6 +84,8 @@ class MomentumSGD(FirstOrder):
     n_threads : int
     """
 
+    foresees = True
+
     def __init__(self, network, settings, n_threads):
         super().__init__(network, settings, n_threads)
         self.velocity = aligned_zeros(network.displacement.shape, network.dtype)
@@ -100,10 +102,20 @@ class MomentumSGD(FirstOrder):
 
     def movement(self):
         """Return certified bounds on the movement since the references, as a `Movement`."""
-        movement = Movement(*np.empty((2, self.network.n_neurons)))
+        intercepts, velocity, _ = self.network.c_state.T.astype(np.float64, order="C")
+        movement = Movement(*np.empty((2, self.network.n_neurons)), intercepts)
+        # a step that waits is bounded as if it were silent, and then for its gradient
         movement_bounds(
             self.norms, self.anchor_norms, self.touched, self.n_steps, self.pending, movement.drift, movement.pending
         )
+        step = self.hand_over()
+        if step is not None:
+            reach, reach_of_intercepts = step.reach(self.n_threads).T
+            movement.drift += reach
+            movement.pending += reach
+            mu = self.settings["momentum"]
+            along = mu if self.settings["nesterovs_momentum"] else 1
+            movement.intercepts += along * mu * velocity + reach_of_intercepts
         return movement
 
     def catch_up(self, neurons=None):
@@ -157,7 +169,7 @@ class MomentumSGD(FirstOrder):
         if self.settings["train_output"]:
             self.first_v = mu * self.first_v - rate * intercept_error
             network.v += mu * self.first_v - rate * intercept_error if nesterov else self.first_v
-        if not self.defers and self.n_steps - self.touched.min() > MAX_DELAY:
+        if self.n_steps - self.touched.min() > MAX_DELAY:
             self.catch_up()
 
     def _extended(self, shrink):

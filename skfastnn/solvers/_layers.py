@@ -12,7 +12,7 @@ class LayeredSolver:
         From the data up; each knows its network.
     """
 
-    may_defer = defers = False
+    may_defer = foresees = defers = False
 
     def __init__(self, layers):
         self.layers = layers
