@@ -118,7 +118,7 @@ def test_candidates_of_the_tree_know_of_the_step_that_waits(settings, dtype, n_f
 def test_bounds_on_the_movement_cover_a_step_that_waits(settings, dtype):
     training = Training(MomentumSGD, settings, CorrelationTreeSearch, dtype, True)
     network, solver = training.network, training.solver
-    for number in range(8):
+    for _ in range(8):
         training.step(rate=0.1)
         movement, before = solver.movement(), network.displacement.copy()
         solver.catch_up()
