@@ -197,9 +197,7 @@ def test_fits_are_the_same(monkeypatch, early_stopping, solver, search, dtype):
     models = []
     for takes in (False, True):
         with monkeypatch.context() as patch:
-            models.append(
-                fitted(patch, takes, dtype, solver=solver, search=search, early_stopping=early_stopping)
-            )
+            models.append(fitted(patch, takes, dtype, solver=solver, search=search, early_stopping=early_stopping))
     # looser bounds waste more candidates, so that the tree takes new references at other times; that is rounding
     eps = 1e3 * np.finfo(dtype).eps if search == "correlation_tree" else 0
     assert_allclose(models[0].loss_curve_, models[1].loss_curve_, rtol=eps)
