@@ -42,6 +42,8 @@ cdef extern from "panel_kernels.h":
     void panel_adam_f64(
         feature_entries, const double*, const double*, const uint8_t*, const double*, int, double*, double*, double*,
         const update_rule*) noexcept nogil
+    unsigned flush_denormals() noexcept nogil
+    void keep_denormals(unsigned) noexcept nogil
     float signals_f32(
         const int32_t*, const float*, int32_t, const float*, const float*, Py_ssize_t, float*, float*) noexcept nogil
     double signals_f64(
@@ -322,10 +324,12 @@ cdef int _adam_block(
     cdef floating* scratch = <floating*> malloc((n_rows * (PANEL + 1) + SPARE + ld_out) * sizeof(floating))
     cdef uint8_t* used = <uint8_t*> malloc(max(n_rows, 1))
     cdef floating* grad_v = scratch + n_rows * (PANEL + 1) + SPARE
+    cdef unsigned before
     if scratch == NULL or used == NULL:
         free(scratch)
         free(used)
         return -1
+    before = flush_denormals()
     for p in range(block * pairs.block_size // PANEL, (last + PANEL - 1) // PANEL):
         memset(scratch, 0, n_rows * PANEL * sizeof(floating))
         memset(used, 0, n_rows)
@@ -349,6 +353,7 @@ cdef int _adam_block(
         else:
             panel_adam_f64(layout.X, data, scratch, used, start_p, layout.n_start, weights + p * size,
                            mean + p * size, square + p * size, rule)
+    keep_denormals(before)
     free(scratch)
     free(used)
     return 0

@@ -138,17 +138,18 @@ VECTOR_CLONES static void NAME(panel_adam)(
             const ptrdiff_t feature = X.feature[j], at = feature * PANEL + v * LANES;
             if (!(touched >> v & 1))
                 continue;
-            VEC w = LOAD(weights + at), g = gradient[v], m, s, root;
+            /* the arrays begin on pages: a load after a store to another would wait for it, as if it were the same */
+            const VEC w = LOAD(weights + at), m = LOAD(mean + at), s = LOAD(square + at);
+            VEC g = gradient[v];
             if (start)
                 g += penalty * (w - LOAD(start + feature * n_start + v * LANES % n_start));
-            m = b1 * LOAD(mean + at) + c1 * g;
-            s = b2 * LOAD(square + at) + c2 * (g * g);
-            root = s;
+            const VEC new_m = b1 * m + c1 * g, new_s = b2 * s + c2 * (g * g);
+            VEC root = new_s;
             NAME(root)(&root);
-            w -= rate * m / (root + eps);
-            STORE(weights + at, NAME(where)(gradient[v], w, LOAD(weights + at)));
-            STORE(mean + at, NAME(where)(gradient[v], m, LOAD(mean + at)));
-            STORE(square + at, NAME(where)(gradient[v], s, LOAD(square + at)));
+            const VEC new_w = w - rate * new_m / (root + eps);
+            STORE(weights + at, NAME(where)(gradient[v], new_w, w));
+            STORE(mean + at, NAME(where)(gradient[v], new_m, m));
+            STORE(square + at, NAME(where)(gradient[v], new_s, s));
         }
     }
 }
