@@ -23,6 +23,7 @@ from skfastnn.passes._panels cimport SPARE, Layout, layout_of, spread_signals
 
 cdef extern from "panel_kernels.h":
     int PANEL
+    int TILE_LD
     void panel_backward_f32(
         feature_entries, const float*, const float*, int, const float*, float, const float*, float,
         float*) noexcept nogil
@@ -80,20 +81,20 @@ cdef int _backward_block(
     cdef Py_ssize_t n_rows = layout.X.n_rows
     cdef const floating* start_p
     cdef const floating* second_p
-    cdef floating* scratch = <floating*> malloc((n_rows * (PANEL + 1) + SPARE + ld_out) * sizeof(floating))
+    cdef floating* scratch = <floating*> malloc((n_rows * (TILE_LD + 1) + SPARE + ld_out) * sizeof(floating))
     cdef uint8_t* used = <uint8_t*> malloc(max(n_rows, 1))
     if scratch == NULL or used == NULL:
         free(scratch)
         free(used)
         return -1
     for p in range(block * pairs.block_size // PANEL, (last + PANEL - 1) // PANEL):
-        memset(scratch, 0, n_rows * PANEL * sizeof(floating))
+        memset(scratch, 0, n_rows * TILE_LD * sizeof(floating))
         memset(used, 0, n_rows)
         for k in range(PANEL):
             r = p * PANEL + layout.order[k]
             if r < last:
                 spread_signals(pairs, block, r, k, error, V + r * ld_out, ld_out, n_rows, scratch, used,
-                               scratch + n_rows * (PANEL + 1) + SPARE)
+                               scratch + n_rows * (TILE_LD + 1) + SPARE)
         start_p = start + p * layout.n_features * layout.n_start if start != NULL else NULL
         second_p = second + p * size if second != NULL else NULL
         if floating is float:

@@ -18,7 +18,7 @@ from libc.string cimport memset
 
 from skfastnn.passes._by_feature cimport FeatureLists, feature_entries
 from skfastnn.passes._pairs cimport PairLists, sum_over_blocks
-from skfastnn.passes._panels cimport PANEL, SPARE, Layout, layout_of, spread_signals
+from skfastnn.passes._panels cimport PANEL, SPARE, TILE_LD, Layout, layout_of, spread_signals
 
 cdef extern from "tangent_kernels.h":
     void changed_output_f32(
@@ -150,13 +150,13 @@ cdef int _allocate(
 ) noexcept nogil:
     """Return -1 when memory is short."""
     cdef char* numbers = <char*> malloc(
-        (n_rows * (PANEL + 1) + SPARE + (1 + ld_out + n_features) * PANEL) * itemsize)
+        (n_rows * (TILE_LD + 1) + SPARE + (1 + ld_out + n_features) * PANEL) * itemsize)
     scratch.used = <uint8_t*> malloc(n_rows + 1)
     scratch.tile = numbers
     if numbers == NULL or scratch.used == NULL:
         _free(scratch)
         return -1
-    scratch.column = numbers + n_rows * PANEL * itemsize
+    scratch.column = numbers + n_rows * TILE_LD * itemsize
     scratch.change_c = <char*> scratch.column + (n_rows + SPARE) * itemsize
     scratch.change_v = <char*> scratch.change_c + PANEL * itemsize
     scratch.change_w = <char*> scratch.change_v + PANEL * ld_out * itemsize
@@ -179,7 +179,7 @@ cdef void _transpose_panel(
     cdef Py_ssize_t k, r
     cdef Py_ssize_t last = min((block + 1) * pairs.block_size, pairs.n_neurons)
     cdef floating* tile = <floating*> scratch.tile
-    memset(tile, 0, layout.X.n_rows * PANEL * sizeof(floating))
+    memset(tile, 0, layout.X.n_rows * TILE_LD * sizeof(floating))
     memset(scratch.used, 0, layout.X.n_rows)
     memset(change_w, 0, layout.n_features * PANEL * sizeof(floating))
     for k in range(PANEL):
@@ -219,10 +219,10 @@ cdef void _forward_panel(
         row = pairs.blocks[block].rows + pairs.start[r]
         value = <floating*> pairs.blocks[block].values + pairs.start[r]
         if floating is float:
-            changed_output_f32(row, tile + k, PANEL, value, pairs.count[r], V + r * ld_out, change_v + k * ld_out,
+            changed_output_f32(row, tile + k, TILE_LD, value, pairs.count[r], V + r * ld_out, change_v + k * ld_out,
                                ld_out, <float*> scratch.column, output)
         else:
-            changed_output_f64(row, tile + k, PANEL, value, pairs.count[r], V + r * ld_out, change_v + k * ld_out,
+            changed_output_f64(row, tile + k, TILE_LD, value, pairs.count[r], V + r * ld_out, change_v + k * ld_out,
                                ld_out, <double*> scratch.column, output)
 
 

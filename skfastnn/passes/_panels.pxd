@@ -6,6 +6,7 @@ from skfastnn.passes._pairs cimport PairLists
 
 cdef extern from "panel_kernels.h":
     int PANEL
+    int TILE_LD
     int SPARE
 
 # what the passes share: the rows, the panels, and how columns and neurons go together

@@ -44,9 +44,9 @@ cdef extern from "panel_kernels.h":
         const update_rule*) noexcept nogil
     unsigned flush_denormals() noexcept nogil
     void keep_denormals(unsigned) noexcept nogil
-    float signals_f32(
+    float signals_of_f32(
         const int32_t*, const float*, int32_t, const float*, const float*, Py_ssize_t, float*, float*) noexcept nogil
-    double signals_f64(
+    double signals_of_f64(
         const int32_t*, const double*, int32_t, const double*, const double*, Py_ssize_t, double*,
         double*) noexcept nogil
     void sgd_small_f32(
@@ -118,7 +118,7 @@ cdef int _forward_block(
     cdef const floating* start_p
     cdef const floating* second_p
     cdef floating intercept[64]
-    cdef floating* z = <floating*> malloc(max(layout.X.n_rows, 1) * PANEL * sizeof(floating))
+    cdef floating* z = <floating*> malloc(max(layout.X.n_rows, 1) * TILE_LD * sizeof(floating))
     if z == NULL:
         return -1
     pairs.blocks[block].used = 0
@@ -154,8 +154,8 @@ cdef int _emit(PairLists pairs, Py_ssize_t block, Py_ssize_t r, const floating* 
     for i in range(n_rows):
         # written always, counted when positive: no branch to mispredict
         rows[kept] = <int32_t> i
-        values[kept] = z[i * PANEL]
-        kept += z[i * PANEL] > 0
+        values[kept] = z[i * TILE_LD]
+        kept += z[i * TILE_LD] > 0
     pairs.start[r] = pairs.blocks[block].used
     pairs.count[r] = kept
     pairs.blocks[block].used += kept
@@ -214,15 +214,15 @@ cdef int _sgd_block(
     cdef Py_ssize_t n_rows = layout.X.n_rows
     cdef floating grad_c
     cdef floating* velocity_vr
-    cdef floating* scratch = <floating*> malloc((n_rows * (PANEL + 1) + SPARE + ld_out) * sizeof(floating))
+    cdef floating* scratch = <floating*> malloc((n_rows * (TILE_LD + 1) + SPARE + ld_out) * sizeof(floating))
     cdef uint8_t* used = <uint8_t*> malloc(max(n_rows, 1))
-    cdef floating* grad_v = scratch + n_rows * (PANEL + 1) + SPARE
+    cdef floating* grad_v = scratch + n_rows * (TILE_LD + 1) + SPARE
     if scratch == NULL or used == NULL:
         free(scratch)
         free(used)
         return -1
     for p in range(block * pairs.block_size // PANEL, (last + PANEL - 1) // PANEL):
-        memset(scratch, 0, n_rows * PANEL * sizeof(floating))
+        memset(scratch, 0, n_rows * TILE_LD * sizeof(floating))
         memset(used, 0, n_rows)
         for k in range(PANEL):
             r = p * PANEL + layout.order[k]
@@ -248,7 +248,7 @@ cdef int _sgd_block(
 cdef floating spread_signals(
     PairLists pairs, Py_ssize_t block, Py_ssize_t r, Py_ssize_t column, const floating* error, const floating* v,
     Py_ssize_t ld_out, Py_ssize_t n_rows,
-    floating* scratch,            # INOUT (n_rows, 64) signals by row; behind it room for one neuron's and SPARE
+    floating* scratch,            # INOUT (n_rows, 64) signals by row, TILE_LD apart; then room for one neuron's
     uint8_t* used,                # INOUT (n_rows,) vectors of a row that hold signals, as bits
     floating* grad_v,             # OUT   (ld_out,) gradient of the output weights
 ) noexcept nogil:
@@ -257,17 +257,17 @@ cdef floating spread_signals(
     cdef int32_t count = pairs.count[r]
     cdef const int32_t* row = pairs.blocks[block].rows + pairs.start[r]
     cdef const floating* value = <floating*> pairs.blocks[block].values + pairs.start[r]
-    cdef floating* signal = scratch + n_rows * PANEL
+    cdef floating* signal = scratch + n_rows * TILE_LD
     cdef floating grad_c
     cdef uint8_t vector = <uint8_t> (1 << (column * sizeof(floating) // 64))
     if ld_out == 0:
         error = error + pairs.n_before(block) + pairs.start[r]
     if floating is float:
-        grad_c = signals_f32(row, value, count, error, v, ld_out, signal, grad_v)
+        grad_c = signals_of_f32(row, value, count, error, v, ld_out, signal, grad_v)
     else:
-        grad_c = signals_f64(row, value, count, error, v, ld_out, signal, grad_v)
+        grad_c = signals_of_f64(row, value, count, error, v, ld_out, signal, grad_v)
     for i in range(count):
-        scratch[row[i] * PANEL + column] = signal[i]
+        scratch[row[i] * TILE_LD + column] = signal[i]
         used[row[i]] |= vector
     return grad_c
 
@@ -321,9 +321,9 @@ cdef int _adam_block(
     cdef floating* mean_vr
     cdef floating* square_vr
     cdef const floating* start_p
-    cdef floating* scratch = <floating*> malloc((n_rows * (PANEL + 1) + SPARE + ld_out) * sizeof(floating))
+    cdef floating* scratch = <floating*> malloc((n_rows * (TILE_LD + 1) + SPARE + ld_out) * sizeof(floating))
     cdef uint8_t* used = <uint8_t*> malloc(max(n_rows, 1))
-    cdef floating* grad_v = scratch + n_rows * (PANEL + 1) + SPARE
+    cdef floating* grad_v = scratch + n_rows * (TILE_LD + 1) + SPARE
     cdef unsigned before
     if scratch == NULL or used == NULL:
         free(scratch)
@@ -331,7 +331,7 @@ cdef int _adam_block(
         return -1
     before = flush_denormals()
     for p in range(block * pairs.block_size // PANEL, (last + PANEL - 1) // PANEL):
-        memset(scratch, 0, n_rows * PANEL * sizeof(floating))
+        memset(scratch, 0, n_rows * TILE_LD * sizeof(floating))
         memset(used, 0, n_rows)
         for k in range(PANEL):
             r = p * PANEL + layout.order[k]

@@ -16,6 +16,7 @@ from skfastnn.passes._by_feature cimport FeatureLists, feature_entries
 
 cdef extern from "panel_kernels.h":
     int PANEL
+    int TILE_LD
     void columns_forward_f32(
         feature_entries, const float*, const float*, Py_ssize_t, const float*, float*) noexcept nogil
     void columns_forward_f64(
@@ -61,7 +62,7 @@ cdef int _columns(
     cdef Py_ssize_t i, k
     cdef floating intercept[64]
     cdef floating z
-    cdef floating* tile = <floating*> malloc(H.n_rows * PANEL * sizeof(floating))
+    cdef floating* tile = <floating*> malloc(H.n_rows * TILE_LD * sizeof(floating))
     if tile == NULL:
         return -1
     for k in range(PANEL):
@@ -72,7 +73,7 @@ cdef int _columns(
         columns_forward_f64(H, data, W, ld, intercept, tile)
     for i in range(H.n_rows):
         for k in range(width):
-            z = tile[i * PANEL + k]
+            z = tile[i * TILE_LD + k]
             out[i * ld_out + k] = z if z > 0 else 0
     free(tile)
     return 0

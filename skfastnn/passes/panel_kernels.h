@@ -11,6 +11,9 @@
 #include "vector_kernels.h"
 
 #define PANEL 64
+/* numbers from one row of a tile, the pre-activations or signals of a panel, to the next. 64 would put all rows into a
+ * quarter of the first-level cache, and who goes through a column would find none of them there. */
+#define TILE_LD 80
 /* features ahead of which the weights are asked for: of few rows, they are far apart in memory */
 #define AHEAD 8
 

@@ -49,14 +49,14 @@ INLINE void NAME(pre_activations)(
 ) {
     for (ptrdiff_t i = 0; i < X.n_rows; i++)
         for (int v = 0; v < N_VECTORS; v++)
-            STORE(z + i * PANEL + v * LANES, LOAD(intercept + v * LANES));
+            STORE(z + i * TILE_LD + v * LANES, LOAD(intercept + v * LANES));
     for (ptrdiff_t j = 0; j < X.n_present; j++) {
         VEC w[N_VECTORS];
         if (j + AHEAD < X.n_present)
             NAME(ask_for)(X.feature[j + AHEAD], start, n_start, first, ld, second);
         NAME(weights_of)(X.feature[j], start, n_start, first, ld, a, second, b, w);
         for (int64_t k = X.end[j]; k < X.end[j + 1]; k++) {
-            REAL *zi = z + (ptrdiff_t)X.row[k] * PANEL;
+            REAL *zi = z + (ptrdiff_t)X.row[k] * TILE_LD;
             for (int v = 0; v < N_VECTORS; v++)
                 STORE(zi + v * LANES, LOAD(zi + v * LANES) + data[k] * w[v]);
         }
@@ -86,7 +86,7 @@ INLINE int NAME(gradient_of)(
     for (int v = 0; v < N_VECTORS; v++)
         gradient[v] = (VEC){0};
     for (int64_t k = X.end[j]; k < X.end[j + 1]; k++) {
-        const REAL *s = signal + (ptrdiff_t)X.row[k] * PANEL;
+        const REAL *s = signal + (ptrdiff_t)X.row[k] * TILE_LD;
         touched |= used[X.row[k]];
         for (int v = 0; v < N_VECTORS; v++)
             gradient[v] += data[k] * LOAD(s + v * LANES);
@@ -173,7 +173,7 @@ VECTOR_CLONES static void NAME(panel_backward)(
                 for (int q = 0; q < 4; q++) {
                     sum[q] = (VEC){0};
                     if (g < left) {
-                        const REAL *s = signal + (ptrdiff_t)X.row[k + (g + q < left ? g + q : left - 1)] * PANEL;
+                        const REAL *s = signal + (ptrdiff_t)X.row[k + (g + q < left ? g + q : left - 1)] * TILE_LD;
                         for (int v = 0; v < N_VECTORS; v++)
                             sum[q] += w[v] * LOAD(s + v * LANES);
                     }

@@ -217,6 +217,14 @@ INLINE REAL NAME(signals)(
     return grad_c;
 }
 
+/* The same for who does not go on in a kernel. */
+VECTOR_CLONES static REAL NAME(signals_of)(
+    const int32_t *row, const REAL *value, int32_t count, const REAL *error, const REAL *v, ptrdiff_t ld_out,
+    REAL *signal, REAL *grad_v
+) {
+    return NAME(signals)(row, value, count, error, v, ld_out, signal, grad_v);
+}
+
 /* Gradient of one neuron from the rows it fired on: weights (n,), output weights (ld_out,), intercept (returned).
  * signal (count,), and SPARE more, is scratch. */
 INLINE REAL NAME(gradient)(
@@ -375,7 +383,7 @@ VECTOR_CLONES static void NAME(sgd_neuron)(
 }
 
 /* One step of Adam on the intercept (c: value and two moments) and the output weights of one neuron. */
-INLINE void NAME(adam_small)(
+VECTOR_CLONES static void NAME(adam_small)(
     REAL *c, REAL *v, REAL *mean_v, REAL *square_v, const REAL *start_v, ptrdiff_t ld_out, REAL grad_c,
     const REAL *grad_v, const update_rule *rule
 ) {
@@ -386,11 +394,21 @@ INLINE void NAME(adam_small)(
     c[0] -= rate * c[1] / ((REAL)sqrt((double)c[2]) + eps);
     if (mean_v == NULL)                      /* a frozen output layer */
         return;
-    for (ptrdiff_t j = 0; j < ld_out; j++) {
-        REAL g = grad_v[j] + penalty * (v[j] - start_v[j]);
-        mean_v[j] = b1 * mean_v[j] + (1 - b1) * g;
-        square_v[j] = b2 * square_v[j] + (1 - b2) * g * g;
-        v[j] -= rate * mean_v[j] / ((REAL)sqrt((double)square_v[j]) + eps);
+    if (ld_out == 1) {
+        REAL g = grad_v[0] + penalty * (v[0] - start_v[0]);
+        mean_v[0] = b1 * mean_v[0] + (1 - b1) * g;
+        square_v[0] = b2 * square_v[0] + (1 - b2) * g * g;
+        v[0] -= rate * mean_v[0] / ((REAL)sqrt((double)square_v[0]) + eps);
+        return;
+    }
+    for (ptrdiff_t j = 0; j < ld_out; j += LANES) {
+        const VEC g = LOAD(grad_v + j) + penalty * (LOAD(v + j) - LOAD(start_v + j));
+        const VEC m = b1 * LOAD(mean_v + j) + (1 - b1) * g, s = b2 * LOAD(square_v + j) + (1 - b2) * g * g;
+        VEC root = s;
+        NAME(root)(&root);
+        STORE(mean_v + j, m);
+        STORE(square_v + j, s);
+        STORE(v + j, LOAD(v + j) - rate * m / (root + eps));
     }
 }
 
