@@ -178,6 +178,8 @@ class Coordinates:
 def constant_columns(X, mean, row):
     """Return the columns of X whose numbers are all those of a row, where that is about the mean.
 
+    Empty columns of sparse X, of which there may be very many, are not among them.
+
     Parameters
     ----------
     X : ndarray or CSR matrix of shape (n_samples, n_features)
@@ -191,7 +193,11 @@ def constant_columns(X, mean, row):
     """
     row = row.toarray() if issparse(row) else row
     constant = np.flatnonzero(np.isclose(row[0], mean, rtol=1e-6, atol=0))
+    if issparse(X):
+        constant = constant[row[0, constant] != 0]
     for part in gen_batches(X.shape[0], CHUNK_ROWS):
+        if constant.size == 0:
+            break
         numbers = X[part][:, constant]
         numbers = numbers.toarray() if issparse(numbers) else numbers
         constant = constant[(numbers == row[0, constant]).all(axis=0)]

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from helpers import BOTH, assert_same_fit
 from skfastnn import FastReLUClassifier, _base, _refined_fitting
-from skfastnn._network import Coordinates, Network
+from skfastnn._network import Coordinates, Network, constant_columns
 from skfastnn._varying_features import VaryingFeaturesNetwork, varying_features
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -71,6 +71,13 @@ def test_a_constant_column_is_zero_when_centred(stored):
     coordinates = Coordinates.from_data(stored(X), weight)
     assert_array_equal(coordinates.mean[CONSTANT], X[0, CONSTANT])
     assert_allclose(coordinates.mean, np.average(X, axis=0, weights=weight), rtol=1e-12, atol=1e-14)
+
+
+def test_empty_columns_of_sparse_rows_stay_empty():
+    """As hashing leaves them, a million of them: as an array they would not fit into memory."""
+    X = sparse.random_array((3000, 1 << 22), density=1e-7, format="csr", rng=0)
+    X = X + sparse.csr_array((np.full(3000, 2.5), (np.arange(3000), np.full(3000, 7))), shape=X.shape)
+    assert_array_equal(constant_columns(X, X.mean(axis=0), X[[0]]), 7)
 
 
 def test_a_column_that_is_not_zero_when_centred_counts():
