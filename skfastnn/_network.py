@@ -148,9 +148,10 @@ class Coordinates:
         """
         weight = sample_weight.astype(np.float64) / sample_weight.sum(dtype=np.float64)
         mean = sum(weight[part] @ X[part].astype(np.float64) for part in gen_batches(X.shape[0], CHUNK_ROWS))
-        # nor is a mean off by rounding: centred, a constant column is zero, and Adam has nothing to divide by itself
-        constant = constant_columns(X, mean, X[[0]])
-        mean[constant] = X[[0]][:, constant].toarray() if issparse(X) else X[0, constant]
+        # a sum is off by rounding, of which Adam would make whole steps: centred, a constant column is to be zero
+        row = X[[0]].toarray() if issparse(X) else X[:1]
+        constant = constant_columns(X, mean, row)
+        mean[constant] = row[0, constant]
         scale = cls._root_mean_square(X, weight, mean)
         # rounding noise of a constant column is not spread
         if scale <= 1e-7 * np.linalg.norm(mean):
@@ -184,14 +185,13 @@ def constant_columns(X, mean, row):
     ----------
     X : ndarray or CSR matrix of shape (n_samples, n_features)
     mean : ndarray of shape (n_features,)
-    row : ndarray or CSR matrix of shape (1, n_features)
+    row : ndarray of shape (1, n_features)
 
     Returns
     -------
     columns : ndarray of shape (n_constant,), int64
         Ascending.
     """
-    row = row.toarray() if issparse(row) else row
     constant = np.flatnonzero(np.isclose(row[0], mean, rtol=1e-6, atol=0))
     if issparse(X):
         constant = constant[row[0, constant] != 0]

@@ -172,6 +172,22 @@ def test_adam_step(dtype, n_start):
     assert_allclose(example.V, np.where(fires[:, None], expected, V), **close)
 
 
+@pytest.mark.parametrize(("epsilon", "largest"), [(1e-30, 0.2), (1e-8, 1e-9)])
+def test_adam_keeps_second_moments_that_count_beside_epsilon(epsilon, largest):
+    """Gradients of 1e-18 have squares of no full precision: steps are those of Adam all the same."""
+    example = Example(np.float32)
+    pairs, before = example.fired(), example.first.copy()
+    example.mean[...] = example.square[...] = 0
+    parameters = {"rate": 0.1, "momentum": 0.9, "beta_2": 0.99, "epsilon": epsilon, "penalty": 0.0}
+    panel_adam_step(
+        pairs, example.lists, example.lists.data, np.float32(1e-18) * example.error, example.nothing, example.first,
+        example.mean, example.square, example.order, example.c_state, example.V, example.first_V, example.second_V,
+        example.start_V, parameters, 1,
+    )  # fmt: skip
+    assert 0 < np.quantile(np.abs(example.mean[example.mean != 0]), 0.5) < 1e-18
+    assert np.quantile(np.abs(example.first - before), 0.99) < largest
+
+
 class Jacobian:
     """That of an `Example`, as dense NumPy arrays: by weights, intercepts and output weights."""
 
