@@ -445,8 +445,20 @@ def test_rows_by_feature_hold_the_rows_that_were_picked(dtype):
     assert_array_equal(lists.to_csr().toarray(), 2 * X[index].toarray())
     assert lists.data.dtype == dtype
     rows = lists.to_csr()
-    assert_array_equal(lists.to_csr(np.arange(lists.nnz)).tocsc().data, np.arange(lists.nnz))
+    # other numbers take the places of those they come from
+    assert_array_equal(lists.to_csr(lists.data**2).toarray(), rows.toarray() ** 2)
     assert_array_equal(rows.indices, X[index].indices)
+
+
+def test_features_of_fewer_rows_come_first():
+    pattern = np.random.default_rng(0).random((60, 40)) < np.linspace(0.5, 0, 40)
+    # the numbers say which feature it is
+    lists = by_feature(sparse.csr_array(pattern * np.arange(1.0, 41)))
+    features = lists.data[np.flatnonzero(np.diff(lists.data, prepend=0))].astype(int) - 1
+    # from 16 rows on they are not told apart
+    keys = np.minimum(pattern.sum(axis=0), 16)[features] * 40 + features
+    assert keys.min() < 5 * 40 < 16 * 40 < keys.max()
+    assert (np.diff(keys) > 0).all()
 
 
 def test_rows_without_entries_by_feature():
@@ -459,7 +471,7 @@ def test_rows_without_entries_by_feature():
     ("features", "ends", "rows", "data"),
     [
         ([1, 5], [0, 1, 2], [0, 1], [1, 1]),  # no such feature
-        ([2, 1], [0, 1, 2], [0, 1], [1, 1]),  # not ascending
+        ([-1, 1], [0, 1, 2], [0, 1], [1, 1]),
         ([0, 1], [0, 2, 1], [0, 1], [1, 1]),
         ([0, 1], [0, 1], [0, 1], [1, 1]),
         ([0, 1], [0, 1, 3], [0, 1], [1, 1]),

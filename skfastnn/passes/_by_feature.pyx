@@ -4,17 +4,31 @@
 #             not. So the passes take one feature after the other, with all its entries. The rows of a batch, picked
 #             from the compressed rows of the data, are turned that way, and so are dense activations of a fitted
 #             network; what fires in training, listed neuron by neuron, is already the next layer's input by feature.
-# Layout      Features that some row has, ascending; for each the rows that have it, ascending where the data were in
-#             canonical form, and their numbers.
+# Layout      Features that some row has, each once; for each the rows that have it, ascending where the data were in
+#             canonical form, and their numbers. Of rows of data, features that equally many rows have come together,
+#             and are ascending: loops over those rows then end where the processor expects them to.
 # Invariants  The arrays belong to the object, whose pointers reach into them.
 # Cost        Two passes over the entries of the batch, and one over the counts of all features.
 # Threads     One.
 
 from cython cimport floating
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport INT32_MAX, int32_t, int64_t
 
 import numpy as np
-from scipy.sparse import csc_array
+from scipy.sparse import coo_array
+
+cdef extern from "vector_kernels.h":
+    void prefetch_row(const void*, Py_ssize_t) noexcept nogil
+
+cdef enum:
+    # features of so many rows or more are not told apart
+    MANY = 16
+    # rows of data that are asked for before their turn: the processor foresees none of a batch
+    AHEAD = 4
+
+ctypedef fused place_t:
+    int32_t
+    int64_t
 
 
 cdef class FeatureLists:
@@ -24,7 +38,7 @@ cdef class FeatureLists:
     ----------
     shape : tuple (n_rows, n_features)
     features : ndarray of shape (n_present,), int32
-        Features that some row has, ascending.
+        Features that some row has, each once.
     ends : ndarray of shape (n_present + 1,), int64
         Entries of ``features[j]`` are those from ``ends[j]`` to ``ends[j + 1]``.
     rows : ndarray of shape (n_entries,), int32
@@ -55,10 +69,9 @@ cdef class FeatureLists:
 
     def to_csr(self, data=None):
         """Return the rows as a csr_array, or such with other numbers in their places."""
-        indptr = np.zeros(self.shape[1] + 1, dtype=np.int64)
-        indptr[np.asarray(self._features) + 1] = np.diff(self._ends)
+        columns = np.repeat(np.asarray(self._features), np.diff(self._ends))
         data = self.data if data is None else data
-        return csc_array((data, np.asarray(self._rows), np.cumsum(indptr)), shape=self.shape).tocsr()
+        return coo_array((data, (np.asarray(self._rows), columns)), shape=self.shape).tocsr()
 
 
 cdef bint _are_entries(
@@ -66,17 +79,15 @@ cdef bint _are_entries(
     const int32_t[::1] rows,
 ) noexcept:
     cdef Py_ssize_t j
-    cdef int32_t last = -1
     if ends.shape[0] != features.shape[0] + 1 or ends[0] != 0 or ends[features.shape[0]] != rows.shape[0]:
         return False
     for j in range(features.shape[0]):
-        if features[j] <= last or ends[j + 1] < ends[j]:
+        if features[j] < 0 or features[j] >= n_features or ends[j + 1] < ends[j]:
             return False
-        last = features[j]
     for j in range(rows.shape[0]):
         if rows[j] < 0 or rows[j] >= n_rows:
             return False
-    return last < n_features
+    return True
 
 
 def rows_by_feature(
@@ -88,17 +99,43 @@ def rows_by_feature(
     floating factor,
 ):
     """Return rows of a CSR matrix, multiplied by a factor, as `FeatureLists`."""
-    cdef Py_ssize_t i, n_present
-    cdef int64_t k, to
-    at_array = np.zeros(n_features, dtype=np.int64)
-    cdef int64_t[::1] at = at_array
+    cdef Py_ssize_t i
+    cdef int64_t n_entries = 0
     for i in range(index.shape[0]):
+        n_entries += indptr[index[i] + 1] - indptr[index[i]]
+    # the array that is hit at random is kept small
+    cdef int32_t[::1] at_32
+    cdef int64_t[::1] at_64
+    if n_entries <= INT32_MAX:
+        at_32 = np.zeros(n_features, dtype=np.int32)
+        return _turn(indptr, indices, data, index, factor, n_entries, at_32)
+    at_64 = np.zeros(n_features, dtype=np.int64)
+    return _turn(indptr, indices, data, index, factor, n_entries, at_64)
+
+
+cdef _turn(
+    const int64_t[::1] indptr,
+    const int32_t[::1] indices,
+    const floating[::1] data,
+    const int32_t[::1] index,
+    floating factor,
+    int64_t n_entries,
+    place_t[::1] at,                    # SCRATCH (n_features,) zeros
+):
+    cdef Py_ssize_t i, n_present
+    cdef int64_t k
+    cdef place_t to
+    for i in range(index.shape[0]):
+        if i + AHEAD < index.shape[0]:
+            _ask_for_row(indptr, indices, data, index[i + AHEAD])
         for k in range(indptr[index[i]], indptr[index[i] + 1]):
             at[indices[k]] += 1
-    features_array, ends_array = np.empty(n_features, dtype=np.int32), np.empty(n_features + 1, dtype=np.int64)
-    n_present = _counts_to_places(at, features_array, ends_array)
-    rows_array = np.empty(ends_array[n_present], dtype=np.int32)
-    data_array = np.empty(ends_array[n_present], dtype=np.asarray(data).dtype)
+    features_array, ends_array = np.empty(n_entries + 1, dtype=np.int32), np.empty(n_entries + 1, dtype=np.int64)
+    cdef int32_t[::1] features = features_array
+    cdef int64_t[::1] ends = ends_array
+    n_present = _counts_to_places(at, features, ends)
+    rows_array = np.empty(n_entries, dtype=np.int32)
+    data_array = np.empty(n_entries, dtype=np.float32 if floating is float else np.float64)
     cdef int32_t[::1] rows = rows_array
     cdef floating[::1] numbers = data_array
     for i in range(index.shape[0]):
@@ -108,23 +145,49 @@ def rows_by_feature(
             numbers[to] = factor * data[k]
             at[indices[k]] = to + 1
     return FeatureLists(
-        (index.shape[0], n_features), features_array[:n_present], ends_array[:n_present + 1], rows_array, data_array
+        (index.shape[0], at.shape[0]), features_array[:n_present], ends_array[:n_present + 1], rows_array, data_array
     )
 
 
-cdef Py_ssize_t _counts_to_places(int64_t[::1] at, int32_t[::1] features, int64_t[::1] ends) noexcept:
-    """Turn counts into first places; list the features that are there, and return how many."""
-    cdef Py_ssize_t j
+cdef void _ask_for_row(
+    const int64_t[::1] indptr, const int32_t[::1] indices, const floating[::1] data, int32_t row,
+) noexcept:
+    cdef int64_t first = indptr[row]
+    cdef int64_t n = indptr[row + 1] - first
+    if n:
+        prefetch_row(&indices[first], n * sizeof(int32_t))
+        prefetch_row(&data[first], n * sizeof(floating))
+
+
+cdef Py_ssize_t _counts_to_places(
+    place_t[::1] at,              # INOUT (n_features,) how many rows have a feature; then where their entries begin
+    int32_t[::1] features,        # OUT   room for one more than there are
+    int64_t[::1] ends,            # OUT   the same
+):
+    """List the features that are there, those of fewer rows first, and return how many."""
+    cdef Py_ssize_t j, k, n
     cdef Py_ssize_t n_present = 0
-    cdef int64_t count
-    ends[0] = 0
+    cdef Py_ssize_t[MANY + 2] first
+    cdef int32_t[::1] present = np.empty_like(features)
     for j in range(at.shape[0]):
-        count = at[j]
-        at[j] = ends[n_present]
         # written always, counted when there are entries: no branch to mispredict
-        features[n_present] = <int32_t> j
-        ends[n_present + 1] = ends[n_present] + count
-        n_present += count > 0
+        present[n_present] = <int32_t> j
+        n_present += at[j] > 0
+    for n in range(MANY + 2):
+        first[n] = 0
+    for k in range(n_present):
+        # counted one further on, so that sums are where the features of so many rows begin
+        first[min(at[present[k]], MANY) + 1] += 1
+    for n in range(MANY + 1):
+        first[n + 1] += first[n]
+    for k in range(n_present):
+        n = min(at[present[k]], MANY)
+        features[first[n]] = present[k]
+        first[n] += 1
+    ends[0] = 0
+    for k in range(n_present):
+        ends[k + 1] = ends[k] + at[features[k]]
+        at[features[k]] = <place_t> ends[k]
     return n_present
 
 

@@ -14,6 +14,9 @@
 /* numbers from one row of a tile, the pre-activations or signals of a panel, to the next. 64 would put all rows into a
  * quarter of the first-level cache, and who goes through a column would find none of them there. */
 #define TILE_LD 80
+/* vectors of a row of signals that are taken at a time: 128 bytes of each of 200 rows stay in the first-level cache, and
+ * weights come from memory in pairs of lines */
+#define STRIP 2
 /* features ahead of which the weights are asked for: of few rows, they are far apart in memory */
 #define AHEAD 8
 

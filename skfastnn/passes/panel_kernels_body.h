@@ -5,6 +5,7 @@
 #define STORE(p, v) (*(VEC *)(p) = (v))
 #define N_VECTORS (PANEL / LANES)
 #define PANEL_BYTES (PANEL * (ptrdiff_t)sizeof(REAL))
+#define STRIP_BYTES (STRIP * LANES * (ptrdiff_t)sizeof(REAL))
 
 /* Ask for the weights of a feature that is to come; start and second may be NULL. */
 INLINE void NAME(ask_for)(
@@ -77,72 +78,84 @@ VECTOR_CLONES static void NAME(columns_forward)(
     NAME(pre_activations)(X, data, NULL, PANEL, W, ld, 1, NULL, 0, intercept, z);
 }
 
-/* gradient = X' signal for one feature; returns the vectors in which a neuron has a signal, as bits. Vectors without
- * signals are added too: a branch for each would cost more. */
+/* gradient = X' signal for one feature and a strip of neurons, of which the first vector is given; returns the vectors
+ * of the panel in which a neuron has a signal, as bits. Vectors without signals are added too: a branch for each would
+ * cost more. */
 INLINE int NAME(gradient_of)(
-    feature_entries X, const REAL *data, ptrdiff_t j, const REAL *signal, const uint8_t *used, VEC *gradient
+    feature_entries X, const REAL *data, ptrdiff_t j, int strip, const REAL *signal, const uint8_t *used, VEC *gradient
 ) {
     int touched = 0;
-    for (int v = 0; v < N_VECTORS; v++)
+    for (int v = 0; v < STRIP; v++)
         gradient[v] = (VEC){0};
     for (int64_t k = X.end[j]; k < X.end[j + 1]; k++) {
-        const REAL *s = signal + (ptrdiff_t)X.row[k] * TILE_LD;
+        const REAL *s = signal + (ptrdiff_t)X.row[k] * TILE_LD + strip * LANES;
         touched |= used[X.row[k]];
-        for (int v = 0; v < N_VECTORS; v++)
+        for (int v = 0; v < STRIP; v++)
             gradient[v] += data[k] * LOAD(s + v * LANES);
     }
     return touched;
 }
 
-/* first += a X' signal, second += b X' signal; second may be NULL. */
-VECTOR_CLONES static void NAME(panel_add)(
-    feature_entries X, const REAL *data, const REAL *signal, const uint8_t *used, REAL *first, REAL a, REAL *second,
-    REAL b
+/* first += a X' signal, second += b X' signal, for a strip of neurons; second may be NULL. */
+INLINE void NAME(strip_add)(
+    feature_entries X, const REAL *data, int strip, const REAL *signal, const uint8_t *used, REAL *first, REAL a,
+    REAL *second, REAL b
 ) {
     for (ptrdiff_t j = 0; j < X.n_present; j++) {
-        VEC gradient[N_VECTORS];
-        const ptrdiff_t at = (ptrdiff_t)X.feature[j] * PANEL;
-        if (j + AHEAD < X.n_present)
-            NAME(ask_for)(X.feature[j + AHEAD], NULL, 0, first, PANEL, second);
-        const int touched = NAME(gradient_of)(X, data, j, signal, used, gradient);
-        for (int v = 0; v < N_VECTORS; v++) {
-            REAL *p = first + at + v * LANES;
-            if (!(touched >> v & 1))
+        VEC gradient[STRIP];
+        if (j + AHEAD < X.n_present) {
+            const ptrdiff_t next = (ptrdiff_t)X.feature[j + AHEAD] * PANEL + strip * LANES;
+            prefetch_row(first + next, STRIP_BYTES);
+            if (second)
+                prefetch_row(second + next, STRIP_BYTES);
+        }
+        const int touched = NAME(gradient_of)(X, data, j, strip, signal, used, gradient);
+        for (int v = 0; v < STRIP; v++) {
+            const ptrdiff_t at = (ptrdiff_t)X.feature[j] * PANEL + (strip + v) * LANES;
+            if (!(touched >> (strip + v) & 1))
                 continue;
-            STORE(p, LOAD(p) + a * gradient[v]);
-            if (second) {
-                REAL *q = second + at + v * LANES;
-                STORE(q, LOAD(q) + b * gradient[v]);
-            }
+            STORE(first + at, LOAD(first + at) + a * gradient[v]);
+            if (second)
+                STORE(second + at, LOAD(second + at) + b * gradient[v]);
         }
     }
 }
 
-/* One step of Adam on the weights of a panel whose gradient X' signal is not zero. start may be NULL where there is no
- * penalty. */
-VECTOR_CLONES static void NAME(panel_adam)(
-    feature_entries X, const REAL *data, const REAL *signal, const uint8_t *used, const REAL *start, int n_start,
-    REAL *weights, REAL *mean, REAL *square, const update_rule *rule
+VECTOR_CLONES static void NAME(panel_add)(
+    feature_entries X, const REAL *data, const REAL *signal, const uint8_t *used, REAL *first, REAL a, REAL *second,
+    REAL b
+) {
+    for (int strip = 0; strip < N_VECTORS; strip += STRIP)
+        NAME(strip_add)(X, data, strip, signal, used, first, a, second, b);
+}
+
+/* One step of Adam on the weights of a strip of neurons whose gradient X' signal is not zero. start may be NULL where
+ * there is no penalty. */
+INLINE void NAME(strip_adam)(
+    feature_entries X, const REAL *data, int strip, const REAL *signal, const uint8_t *used, const REAL *start,
+    int n_start, REAL *weights, REAL *mean, REAL *square, const update_rule *rule
 ) {
     const REAL rate = (REAL)rule->rate, b1 = (REAL)rule->momentum, b2 = (REAL)rule->beta_2;
     const REAL c1 = (REAL)(1 - rule->momentum), c2 = (REAL)(1 - rule->beta_2), eps = (REAL)rule->epsilon;
     const REAL penalty = (REAL)rule->penalty;
     for (ptrdiff_t j = 0; j < X.n_present; j++) {
-        VEC gradient[N_VECTORS];
+        VEC gradient[STRIP];
         if (j + AHEAD < X.n_present) {
-            NAME(ask_for)(X.feature[j + AHEAD], NULL, 0, weights, PANEL, mean);
-            prefetch_row(square + (ptrdiff_t)X.feature[j + AHEAD] * PANEL, PANEL_BYTES);
+            const ptrdiff_t next = (ptrdiff_t)X.feature[j + AHEAD] * PANEL + strip * LANES;
+            prefetch_row(weights + next, STRIP_BYTES);
+            prefetch_row(mean + next, STRIP_BYTES);
+            prefetch_row(square + next, STRIP_BYTES);
         }
-        const int touched = NAME(gradient_of)(X, data, j, signal, used, gradient);
-        for (int v = 0; v < N_VECTORS; v++) {
-            const ptrdiff_t feature = X.feature[j], at = feature * PANEL + v * LANES;
-            if (!(touched >> v & 1))
+        const int touched = NAME(gradient_of)(X, data, j, strip, signal, used, gradient);
+        for (int v = 0; v < STRIP; v++) {
+            const ptrdiff_t feature = X.feature[j], column = (strip + v) * LANES, at = feature * PANEL + column;
+            if (!(touched >> (strip + v) & 1))
                 continue;
             /* the arrays begin on pages: a load after a store to another would wait for it, as if it were the same */
             const VEC w = LOAD(weights + at), m = LOAD(mean + at), s = LOAD(square + at);
             VEC g = gradient[v];
             if (start)
-                g += penalty * (w - LOAD(start + feature * n_start + v * LANES % n_start));
+                g += penalty * (w - LOAD(start + feature * n_start + column % n_start));
             const VEC new_m = b1 * m + c1 * g, new_s = b2 * s + c2 * (g * g);
             VEC root = new_s;
             NAME(root)(&root);
@@ -152,6 +165,14 @@ VECTOR_CLONES static void NAME(panel_adam)(
             STORE(square + at, NAME(where)(gradient[v], new_s, s));
         }
     }
+}
+
+VECTOR_CLONES static void NAME(panel_adam)(
+    feature_entries X, const REAL *data, const REAL *signal, const uint8_t *used, const REAL *start, int n_start,
+    REAL *weights, REAL *mean, REAL *square, const update_rule *rule
+) {
+    for (int strip = 0; strip < N_VECTORS; strip += STRIP)
+        NAME(strip_adam)(X, data, strip, signal, used, start, n_start, weights, mean, square, rule);
 }
 
 /* derivative += <weights of the entry, signals of its row>, weights as in panel_forward. As many entries at a
@@ -192,3 +213,4 @@ VECTOR_CLONES static void NAME(panel_backward)(
 #undef STORE
 #undef N_VECTORS
 #undef PANEL_BYTES
+#undef STRIP_BYTES
