@@ -23,7 +23,7 @@ from skfastnn.passes._panel_tangent import (
     panel_jacobian_product,
     panel_jacobian_transpose_product,
 )
-from skfastnn.passes._panels import PANEL_SIZE, panel_adam_step, panel_forward, panel_sgd_step
+from skfastnn.passes._panels import PANEL_SIZE, change_basis, panel_adam_step, panel_forward, panel_sgd_step
 from skfastnn.search._contract import by_feature, entries
 from skfastnn.solvers._tiled_gram import tiled_gram
 
@@ -264,8 +264,25 @@ def test_the_gram_matrix_takes_inner_products_that_are_known(dtype):
         assert_allclose(K, expected, rtol=10 * example.tolerance)
 
 
+@pytest.mark.parametrize("n_threads", [1, 2])
+@DTYPES
+def test_another_basis_multiplies_all_pairs_by_a_matrix(dtype, n_threads):
+    example = Example(dtype)
+    change = np.array([[0.5, -2.0], [3.0, 0.25]], dtype)
+    first, second = np.einsum("ij,jpfk->ipfk", change, [example.first, example.second])
+    change_basis(example.first, example.second, change, n_threads)
+    assert_allclose(example.first, first, rtol=example.tolerance, atol=example.tolerance)
+    assert_allclose(example.second, second, rtol=example.tolerance, atol=example.tolerance)
+    change_basis(example.mean, example.nothing, change[:1, :1], n_threads)
+    assert_allclose(example.mean**2, example.square / 4, rtol=example.tolerance)
+
+
 def test_arrays_that_do_not_fit_are_refused():
     example = Example(np.float64)
+    with pytest.raises(ValueError, match="as many rows"):
+        change_basis(example.first, example.nothing, np.eye(2), 1)
+    with pytest.raises(ValueError, match="same weights"):
+        change_basis(example.first, example.second[:, 1:].copy(), np.eye(2), 1)
     with pytest.raises(ValueError, match="panels and order"):
         panel_forward(
             PairLists(1000, np.float64), example.lists, example.lists.data, example.start, example.first, 1.0,

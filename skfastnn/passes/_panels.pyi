@@ -54,3 +54,6 @@ def panel_adam_step(
     parameters: dict[str, float],
     n_threads: int,
 ) -> None: ...
+def change_basis(
+    first: NDArray[np.floating], second: NDArray[np.floating], change: NDArray[np.floating], n_threads: int
+) -> None: ...

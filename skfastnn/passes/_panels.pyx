@@ -361,3 +361,40 @@ cdef int _adam_block(
     free(scratch)
     free(used)
     return 0
+
+
+def change_basis(
+    floating[:, :, ::1] first,              # INOUT (n_panels, n_features, 64)
+    floating[:, :, ::1] second,             # INOUT (n_panels, n_features, 64), or (0, 0, 0)
+    const floating[:, ::1] change,          # IN    (2, 2), or (1, 1) without second
+    int n_threads,
+):
+    """Multiply the pairs (first, second) of all weights by a matrix, in one call that nothing interrupts."""
+    cdef Py_ssize_t p
+    cdef Py_ssize_t size = first.shape[1] * first.shape[2]
+    cdef bint both = second.shape[0] > 0
+    if change.shape[0] != 1 + both or change.shape[1] != 1 + both:
+        raise ValueError("change must be a matrix of as many rows and columns as there are numbers for a weight")
+    if both and (second.shape[0] != first.shape[0] or second.shape[1] != first.shape[1]
+                 or second.shape[2] != first.shape[2]):
+        raise ValueError("first and second must be of the same weights")
+    for p in prange(first.shape[0], nogil=True, num_threads=n_threads, schedule="static"):
+        if both:
+            _change_pairs(&first[p, 0, 0], &second[p, 0, 0], size, &change[0, 0])
+        else:
+            _scale(&first[p, 0, 0], size, change[0, 0])
+
+
+cdef void _change_pairs(floating* first, floating* second, Py_ssize_t n, const floating* change) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef floating a, b
+    for j in range(n):
+        a, b = first[j], second[j]
+        first[j] = change[0] * a + change[1] * b
+        second[j] = change[2] * a + change[3] * b
+
+
+cdef void _scale(floating* first, Py_ssize_t n, floating factor) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(n):
+        first[j] *= factor

@@ -9,7 +9,7 @@ changes y. Nothing is pending for any weight, whenever it is looked at.
 import numpy as np
 
 from skfastnn._network import aligned_zeros
-from skfastnn.passes._panels import panel_adam_step, panel_sgd_step
+from skfastnn.passes._panels import change_basis, panel_adam_step, panel_sgd_step
 from skfastnn.solvers._contract import NothingPending
 from skfastnn.solvers._first_order import FirstOrder
 
@@ -82,19 +82,13 @@ class PanelSGD(NothingPending, FirstOrder):
 
     def _express(self, basis):
         """Express the state of all weights in another basis."""
-        change = np.linalg.solve(basis, self.T).astype(self.network.dtype)
-        first, second = self.network.first, self.network.second
-        if not np.array_equal(change, np.eye(self.n_numbers)):
-            for p in range(first.shape[0]):
-                if self.n_numbers == 1:
-                    first[p] *= change[0, 0]
-                else:
-                    first[p], second[p] = (
-                        change[0, 0] * first[p] + change[0, 1] * second[p],
-                        change[1, 0] * first[p] + change[1, 1] * second[p],
-                    )
+        network = self.network
+        change = np.linalg.solve(basis, self.T).astype(network.dtype)
         self.T = basis
-        self.network.factors = tuple(basis[0]) if self.n_numbers == 2 else (basis[0, 0], 0.0)
+        network.factors = tuple(basis[0]) if self.n_numbers == 2 else (basis[0, 0], 0.0)
+        # in one call, as the step: an interruption finds all weights in one basis
+        if not np.array_equal(change, np.eye(self.n_numbers)):
+            change_basis(network.first, network.second, change, self.n_threads)
 
 
 def _modes(A):
