@@ -12,7 +12,7 @@
 # Threads     One.
 
 from cython cimport floating
-from libc.stdint cimport INT32_MAX, int32_t, int64_t
+from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint8_t
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -79,11 +79,13 @@ cdef bint _are_entries(
     const int32_t[::1] rows,
 ) noexcept:
     cdef Py_ssize_t j
+    cdef uint8_t[::1] seen = np.zeros(n_features, dtype=np.uint8)
     if ends.shape[0] != features.shape[0] + 1 or ends[0] != 0 or ends[features.shape[0]] != rows.shape[0]:
         return False
     for j in range(features.shape[0]):
-        if features[j] < 0 or features[j] >= n_features or ends[j + 1] < ends[j]:
+        if features[j] < 0 or features[j] >= n_features or seen[features[j]] or ends[j + 1] < ends[j]:
             return False
+        seen[features[j]] = True
     for j in range(rows.shape[0]):
         if rows[j] < 0 or rows[j] >= n_rows:
             return False
