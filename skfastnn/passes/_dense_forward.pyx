@@ -23,7 +23,7 @@ import numpy as np
 from skfastnn.passes._blas cimport gemm_nt
 from skfastnn.passes._pairs cimport PairLists
 from skfastnn.passes._products cimport PANEL_VECTORS, ROWS_AT_ONCE, multiply_panels, pack_panels, products_pay
-from skfastnn.passes._updates cimport NeuronStep
+from skfastnn.passes._updates cimport NeuronStep, upcoming_rows
 
 cdef extern from "forward_kernels.h":
     int SPARE
@@ -124,6 +124,7 @@ cdef int _block(
     cdef floating* W = <floating*> malloc(
         n_numbers * sizeof(floating) + (step.scratch_size() if step is not None else 0))
     cdef floating* Z = W + TOGETHER * ld
+    cdef upcoming_rows upcoming
     cdef int status = 0
     if W == NULL:
         return -1
@@ -135,8 +136,9 @@ cdef int _block(
             break
         for r in range(first, last):
             if step is not None:
-                step.fetch(r + 1, last)
-                step.take(r, W + n_numbers, True)
+                upcoming.n = 0
+                step.list_upcoming(r + 1, last, &upcoming)
+                step.take(r, W + n_numbers, True, &upcoming)
             put_together(r, ld, displacement, start, anchor, pair_shift, anchored, W + (r - first) * ld)
         if panels == NULL:
             gemm_nt(last - first, n_rows, ld, W, ld, X, ld, Z, width)

@@ -18,19 +18,19 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from skfastnn.passes._pairs cimport PairLists, sum_over_blocks
-from skfastnn.passes._updates cimport NeuronStep
+from skfastnn.passes._updates cimport NeuronStep, upcoming_rows
 
 cdef extern from "forward_kernels.h":
     int SPARE
     int32_t forward_neuron_f32(
         const float*, const float*, Py_ssize_t, Py_ssize_t, const int32_t*, int32_t, float, const float*, Py_ssize_t,
-        float*, int32_t*, float*) noexcept nogil
+        float*, const upcoming_rows*, int32_t*, float*) noexcept nogil
     int32_t forward_neuron_f64(
         const double*, const double*, Py_ssize_t, Py_ssize_t, const int32_t*, int32_t, double, const double*,
-        Py_ssize_t, double*, int32_t*, double*) noexcept nogil
+        Py_ssize_t, double*, const upcoming_rows*, int32_t*, double*) noexcept nogil
 
 cdef extern from "vector_kernels.h":
-    void prefetch_row(const void*, Py_ssize_t) noexcept nogil
+    void prefetch_upcoming(const upcoming_rows*, int32_t, Py_ssize_t) noexcept nogil
     void whole_weights_f32(
         const float*, const float*, const float*, const float*, float, float, Py_ssize_t, float*) noexcept nogil
     void whole_weights_f64(
@@ -135,6 +135,8 @@ cdef int _forward_block(
     cdef const int32_t* row
     cdef int32_t count
     cdef bint behind
+    cdef int k
+    cdef upcoming_rows now, later
     # weights, and scratch of the step
     cdef floating* whole = <floating*> malloc(
         ld * sizeof(floating) + (step.scratch_size() if step is not None else 0))
@@ -147,21 +149,24 @@ cdef int _forward_block(
         at = fired.blocks[block].used
         fired.start[r] = at
         fired.count[r] = 0
+        later.n = 0
+        if r + 1 < last:
+            _list_upcoming(step, r + 1, last, candidates.count[r + 1] > 0, displacement, start, pair_shift, velocity,
+                           delay, ld, &later)
         if step is not None:
-            step.fetch(r + 1, last)
-            step.take(r, whole + ld, False)
+            # one row on the way of the gradient, the others on that of the inner products
+            now.n = later.n if count == 0 else min(later.n, 1) if step.pairs.count[r] else 0
+            later.n -= now.n
+            for k in range(now.n):
+                now.row[k] = later.row[later.n + k]
+            step.take(r, whole + ld, False, &now)
         if count == 0:
+            prefetch_upcoming(&later, 0, ld * sizeof(floating))
             continue
         if fired.reserve(block, count + SPARE) < 0:
             free(whole)
             return -1
         row = candidates.blocks[block].rows + candidates.start[r]
-        if r + 1 < last and candidates.count[r + 1]:
-            prefetch_row(displacement + (r + 1) * ld, ld * sizeof(floating))
-            if (r + 1) >> pair_shift != r >> pair_shift:
-                prefetch_row(start + ((r + 1) >> pair_shift) * ld, ld * sizeof(floating))
-            if velocity != NULL and delay[r + 1]:
-                prefetch_row(velocity + (r + 1) * ld, ld * sizeof(floating))
         anchor_r = anchor + r * ld if anchored[r] else NULL
         behind = delay[r] and (step is None or step.pairs.count[r] == 0)
         velocity_r = velocity + r * ld if velocity != NULL and behind else NULL
@@ -170,17 +175,45 @@ cdef int _forward_block(
             whole_weights_f32(start + (r >> pair_shift) * ld, anchor_r, displacement + r * ld, velocity_r,
                               <float> a[0], <float> a[1], ld, whole)
             fired.count[r] = forward_neuron_f32(
-                whole, X, ld, ld, row, count, c_state[3 * r], V + r * ld_out, ld_out, output,
+                whole, X, ld, ld, row, count, c_state[3 * r], V + r * ld_out, ld_out, output, &later,
                 fired.blocks[block].rows + at, <float*> fired.blocks[block].values + at)
         else:
             whole_weights_f64(start + (r >> pair_shift) * ld, anchor_r, displacement + r * ld, velocity_r, a[0], a[1],
                               ld, whole)
             fired.count[r] = forward_neuron_f64(
-                whole, X, ld, ld, row, count, c_state[3 * r], V + r * ld_out, ld_out, output,
+                whole, X, ld, ld, row, count, c_state[3 * r], V + r * ld_out, ld_out, output, &later,
                 fired.blocks[block].rows + at, <double*> fired.blocks[block].values + at)
         fired.blocks[block].used += fired.count[r]
     free(whole)
     return 0
+
+
+cdef void _list_upcoming(
+    NeuronStep step,
+    Py_ssize_t r,
+    Py_ssize_t last,
+    bint asked,                   # IN    whether the neuron has candidates
+    const floating* displacement,
+    const floating* start,
+    int pair_shift,
+    const floating* velocity,
+    const int64_t* delay,
+    Py_ssize_t ld,
+    upcoming_rows* rows,          # OUT
+) noexcept nogil:
+    """List the rows of weights that neuron r will need."""
+    rows.n = 0
+    if step is not None:
+        step.list_upcoming(r, last, rows)
+    if not asked:
+        return
+    if rows.n == 0:
+        rows.row[0], rows.n = displacement + r * ld, 1
+        if velocity != NULL and delay[r]:
+            rows.row[1], rows.n = velocity + r * ld, 2
+    if (r - 1) >> pair_shift != r >> pair_shift:
+        rows.row[rows.n] = start + (r >> pair_shift) * ld
+        rows.n += 1
 
 
 cdef void _output_block(

@@ -222,7 +222,7 @@ cdef int _block(
         memset(neuron, 0, sizeof(neuron))
         for r in range(some):
             if step is not None:
-                step.take(first + r, step_scratch, True)
+                step.take(first + r, step_scratch, True, NULL)
             put_together(first + r, ld, displacement, start, anchor, pair_shift, anchored, W + r * ld)
             c[r] = c_state[3 * (first + r)]
             _to_bytes(W + r * ld, shift, ld, c[r], in_bytes.zero, codes + r * ld, neuron + r)

@@ -1,4 +1,4 @@
-from libc.stdint cimport uint8_t
+from libc.stdint cimport int32_t, uint8_t
 
 from skfastnn.passes._pairs cimport PairLists
 
@@ -12,6 +12,9 @@ cdef extern from "vector_kernels.h":
         double penalty
         int nesterov
         int sparse
+    ctypedef struct upcoming_rows:
+        const void* row[4]
+        int32_t n
 
 cdef update_rule rule_of(dict parameters) except *
 
@@ -39,5 +42,5 @@ cdef class NeuronStep:
     cdef begin(self, PairLists next_pairs)
     cdef Py_ssize_t scratch_size(self) noexcept nogil
     cdef int take_block(self, Py_ssize_t block) noexcept nogil
-    cdef void fetch(self, Py_ssize_t r, Py_ssize_t last) noexcept nogil
-    cdef void take(self, Py_ssize_t r, void* scratch, bint whole) noexcept nogil
+    cdef void list_upcoming(self, Py_ssize_t r, Py_ssize_t last, upcoming_rows* rows) noexcept nogil
+    cdef void take(self, Py_ssize_t r, void* scratch, bint whole, const upcoming_rows* upcoming) noexcept nogil

@@ -22,6 +22,7 @@
 
 from cython cimport floating
 from cython.parallel cimport prange
+from libc.math cimport fabs, sqrt
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.stdlib cimport free, malloc
 
@@ -32,7 +33,7 @@ from skfastnn.passes._pairs cimport PairLists
 
 cdef extern from "vector_kernels.h":
     int SPARE
-    void prefetch_row(const void*, Py_ssize_t) noexcept nogil
+    void prefetch_upcoming(const upcoming_rows*, int32_t, Py_ssize_t) noexcept nogil
     ctypedef struct touch_f32:
         float displacement, velocity, change
     ctypedef struct touch_f64:
@@ -40,11 +41,11 @@ cdef extern from "vector_kernels.h":
     void sgd_neuron_f32(
         float*, float*, const float*, float*, float*, float*, const float*, const float*, Py_ssize_t, Py_ssize_t,
         const int32_t*, const float*, int32_t, const float*, Py_ssize_t, const update_rule*, const double*, float*,
-        touch_f32*) noexcept nogil
+        const upcoming_rows*, touch_f32*) noexcept nogil
     void sgd_neuron_f64(
         double*, double*, const double*, double*, double*, double*, const double*, const double*, Py_ssize_t,
         Py_ssize_t, const int32_t*, const double*, int32_t, const double*, Py_ssize_t, const update_rule*,
-        const double*, double*, touch_f64*) noexcept nogil
+        const double*, double*, const upcoming_rows*, touch_f64*) noexcept nogil
     void sgd_small_f32(
         float*, float*, float*, const float*, Py_ssize_t, float, const float*, const update_rule*) noexcept nogil
     void sgd_small_f64(
@@ -53,11 +54,11 @@ cdef extern from "vector_kernels.h":
     void adam_neuron_f32(
         float*, float*, float*, const float*, float*, float*, float*, float*, const float*, const float*, Py_ssize_t,
         Py_ssize_t, const int32_t*, const float*, int32_t, const float*, Py_ssize_t, const update_rule*,
-        float*, touch_f32*) noexcept nogil
+        float*, const upcoming_rows*, touch_f32*) noexcept nogil
     void adam_neuron_f64(
         double*, double*, double*, const double*, double*, double*, double*, double*, const double*, const double*,
         Py_ssize_t, Py_ssize_t, const int32_t*, const double*, int32_t, const double*, Py_ssize_t,
-        const update_rule*, double*, touch_f64*) noexcept nogil
+        const update_rule*, double*, const upcoming_rows*, touch_f64*) noexcept nogil
 
 
 cdef update_rule rule_of(dict parameters) except *:
@@ -107,26 +108,30 @@ cdef class NeuronStep:
     cdef int take_block(self, Py_ssize_t block) noexcept nogil:
         cdef Py_ssize_t r
         cdef Py_ssize_t last = min((block + 1) * self.pairs.block_size, self.pairs.n_neurons)
+        cdef upcoming_rows upcoming
         cdef void* scratch = malloc(self.scratch_size())
         if scratch == NULL:
             return -1
         for r in range(block * self.pairs.block_size, last):
-            if self.pairs.count[r]:
-                self.fetch(r + 1, last)
-            self.take(r, scratch, False)
+            upcoming.n = 0
+            self.list_upcoming(r + 1, last, &upcoming)
+            self.take(r, scratch, False, &upcoming)
         free(scratch)
         return 0
 
-    cdef void fetch(self, Py_ssize_t r, Py_ssize_t last) noexcept nogil:
-        """Ask for what neuron r needs if it fired, and if it comes before the last."""
-        cdef Py_ssize_t n_bytes = self.ld * self.pairs.itemsize
+    cdef void list_upcoming(self, Py_ssize_t r, Py_ssize_t last, upcoming_rows* rows) noexcept nogil:
+        """Append what neuron r moves if it fired, and if it comes before the last."""
         cdef int k
         if r < last and self.pairs.count[r]:
             for k in range(self.n_moving):
-                prefetch_row(self.moving[k] + r * n_bytes, n_bytes)
+                rows.row[rows.n] = self.moving[k] + r * self.ld * self.pairs.itemsize
+                rows.n += 1
 
-    cdef void take(self, Py_ssize_t r, void* scratch, bint whole) noexcept nogil:
-        """Take the step with one neuron; with `whole`, silent ones are brought up to date."""
+    cdef void take(self, Py_ssize_t r, void* scratch, bint whole, const upcoming_rows* upcoming) noexcept nogil:
+        """Take the step with one neuron; with `whole`, silent ones are brought up to date.
+
+        Upcoming rows, if they are not NULL, are asked for on the way.
+        """
 
 
 cdef _check(
@@ -166,11 +171,11 @@ cdef class MomentumStep(NeuronStep):
     cdef const double* pending
     cdef const double* after
 
-    cdef void take(self, Py_ssize_t r, void* scratch, bint whole) noexcept nogil:
+    cdef void take(self, Py_ssize_t r, void* scratch, bint whole, const upcoming_rows* upcoming) noexcept nogil:
         if self.pairs.itemsize == 4:
-            _momentum_neuron(self, r, <float*> scratch, whole)
+            _momentum_neuron(self, r, <float*> scratch, whole, upcoming)
         else:
-            _momentum_neuron(self, r, <double*> scratch, whole)
+            _momentum_neuron(self, r, <double*> scratch, whole, upcoming)
 
     def reach(self, int n_threads):
         """Return bounds on how far the gradient will move the weights of each neuron, and its intercept.
@@ -182,25 +187,25 @@ cdef class MomentumStep(NeuronStep):
         -------
         reach : ndarray of shape (n_neurons, 2), float64
         """
-        X, error, V = (np.asarray(self.kept[k]) for k in (0, 1, 7))
+        X, error = (np.asarray(self.kept[k]) for k in (0, 1))
         reach_array = np.empty((self.pairs.n_neurons, 2))
         cdef double[:, ::1] reach = reach_array
         cdef const double[::1] signal = _lengths(error[:X.shape[0]])
         cdef const double[::1] part = signal * _lengths(X)
         # momentum takes the gradient along, and Nesterov's looks ahead
-        cdef const double[::1] factor = _lengths(V) * (
+        cdef double factor = (
             self.rule.rate * (1 + self.rule.momentum if self.rule.nesterov else 1) * (1 + 1e-5))
         cdef Py_ssize_t b
         for b in prange(self.pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="static"):
-            self.reach_of_block(b, &part[0], &signal[0], &factor[0], &reach[0, 0])
+            self.reach_of_block(b, &part[0], &signal[0], factor, &reach[0, 0])
         return reach_array
 
     cdef void reach_of_block(
-        self, Py_ssize_t block, const double* part, const double* signal, const double* factor, double* reach,
+        self, Py_ssize_t block, const double* part, const double* signal, double factor, double* reach,
     ) noexcept nogil:
         cdef Py_ssize_t r
         cdef int32_t i
-        cdef double weights, intercept
+        cdef double weights, intercept, length
         cdef const int32_t* row
         for r in range(block * self.pairs.block_size, min((block + 1) * self.pairs.block_size, self.pairs.n_neurons)):
             row = self.pairs.blocks[block].rows + self.pairs.start[r]
@@ -208,7 +213,25 @@ cdef class MomentumStep(NeuronStep):
             for i in range(self.pairs.count[r]):
                 weights += part[row[i]]
                 intercept += signal[row[i]]
-            reach[2 * r], reach[2 * r + 1] = factor[r] * weights, factor[r] * intercept
+            if self.pairs.itemsize == 4:
+                length = _length(<const float*> self.V + r * self.ld_out, self.ld_out)
+            else:
+                length = _length(<const double*> self.V + r * self.ld_out, self.ld_out)
+            reach[2 * r], reach[2 * r + 1] = factor * length * weights, factor * length * intercept
+
+
+cdef double _length(const floating* v, Py_ssize_t n) noexcept nogil:
+    """Return the norm of a row of output weights, which is padded to fours where there is more than one."""
+    cdef double a = 0, b = 0, c = 0, d = 0  # an addition waits for the one before it
+    cdef Py_ssize_t j
+    if n % 4:
+        return fabs(v[0])
+    for j in range(0, n, 4):
+        a += <double> v[j] * v[j]
+        b += <double> v[j + 1] * v[j + 1]
+        c += <double> v[j + 2] * v[j + 2]
+        d += <double> v[j + 3] * v[j + 3]
+    return sqrt(a + b + (c + d))
 
 
 def _lengths(rows):
@@ -221,11 +244,11 @@ cdef class AdamStep(NeuronStep):
 
     cdef char* second_V
 
-    cdef void take(self, Py_ssize_t r, void* scratch, bint whole) noexcept nogil:
+    cdef void take(self, Py_ssize_t r, void* scratch, bint whole, const upcoming_rows* upcoming) noexcept nogil:
         if self.pairs.itemsize == 4:
-            _adam_neuron(self, r, <float*> scratch)
+            _adam_neuron(self, r, <float*> scratch, upcoming)
         else:
-            _adam_neuron(self, r, <double*> scratch)
+            _adam_neuron(self, r, <double*> scratch, upcoming)
 
 
 def momentum_step(
@@ -303,7 +326,9 @@ cdef const floating* _error_of(NeuronStep step, Py_ssize_t r, floating* same) no
     return error
 
 
-cdef void _momentum_neuron(MomentumStep of, Py_ssize_t r, floating* scratch, bint whole) noexcept nogil:
+cdef void _momentum_neuron(
+    MomentumStep of, Py_ssize_t r, floating* scratch, bint whole, const upcoming_rows* upcoming,
+) noexcept nogil:
     cdef Py_ssize_t ld = of.ld, ld_out = of.ld_out
     cdef Py_ssize_t block = r // of.pairs.block_size
     cdef floating* displacement = <floating*> of.moving[0] + r * ld
@@ -321,6 +346,7 @@ cdef void _momentum_neuron(MomentumStep of, Py_ssize_t r, floating* scratch, bin
     cdef touch_f32 touch32
     cdef touch_f64 touch64
     if count == 0:
+        prefetch_upcoming(upcoming, 0, ld * sizeof(floating))
         if floating is float:
             sgd_small_f32(c, v, velocity_v, start_v, ld_out, 0, NULL, &of.rule)
         else:
@@ -330,16 +356,16 @@ cdef void _momentum_neuron(MomentumStep of, Py_ssize_t r, floating* scratch, bin
         catch_up_one(displacement, velocity, anchor, ld, of.after + 4 * (delay + 1), of.norms + 3 * r)
     elif floating is float:
         sgd_neuron_f32(displacement, velocity, anchor, c, v, velocity_v, start_v, <const float*> of.X, ld, ld, row,
-                       value, count, _error_of(of, r, scratch), ld_out, &of.rule, silent, scratch, &touch32)
+                       value, count, _error_of(of, r, scratch), ld_out, &of.rule, silent, scratch, upcoming, &touch32)
         note(of.norms + 3 * r, touch32.displacement, touch32.velocity, touch32.change)
     else:
         sgd_neuron_f64(displacement, velocity, anchor, c, v, velocity_v, start_v, <const double*> of.X, ld, ld, row,
-                       value, count, _error_of(of, r, scratch), ld_out, &of.rule, silent, scratch, &touch64)
+                       value, count, _error_of(of, r, scratch), ld_out, &of.rule, silent, scratch, upcoming, &touch64)
         note(of.norms + 3 * r, touch64.displacement, touch64.velocity, touch64.change)
     of.touched[r] = of.step + 1
 
 
-cdef void _adam_neuron(AdamStep of, Py_ssize_t r, floating* scratch) noexcept nogil:
+cdef void _adam_neuron(AdamStep of, Py_ssize_t r, floating* scratch, const upcoming_rows* upcoming) noexcept nogil:
     cdef Py_ssize_t ld = of.ld, ld_out = of.ld_out
     cdef Py_ssize_t block = r // of.pairs.block_size
     cdef floating* displacement = <floating*> of.moving[0] + r * ld
@@ -357,12 +383,13 @@ cdef void _adam_neuron(AdamStep of, Py_ssize_t r, floating* scratch) noexcept no
     cdef touch_f32 touch32
     cdef touch_f64 touch64
     if count == 0:
+        prefetch_upcoming(upcoming, 0, ld * sizeof(floating))
         return
     if floating is float:
         adam_neuron_f32(displacement, mean, square, anchor, c, v, mean_v, square_v, start_v, <const float*> of.X, ld,
-                        ld, row, value, count, _error_of(of, r, scratch), ld_out, &of.rule, scratch, &touch32)
+                        ld, row, value, count, _error_of(of, r, scratch), ld_out, &of.rule, scratch, upcoming, &touch32)
         note(of.norms + 3 * r, touch32.displacement, touch32.velocity, touch32.change)
     else:
         adam_neuron_f64(displacement, mean, square, anchor, c, v, mean_v, square_v, start_v, <const double*> of.X, ld,
-                        ld, row, value, count, _error_of(of, r, scratch), ld_out, &of.rule, scratch, &touch64)
+                        ld, row, value, count, _error_of(of, r, scratch), ld_out, &of.rule, scratch, upcoming, &touch64)
         note(of.norms + 3 * r, touch64.displacement, touch64.velocity, touch64.change)

@@ -56,16 +56,16 @@
 
 INLINE int32_t forward_neuron_f32(
     const float *w, const float *X, ptrdiff_t ld_x, ptrdiff_t n, const int32_t *row, int32_t count, float c,
-    const float *v, ptrdiff_t ld_out, float *output, int32_t *fired_row, float *value
+    const float *v, ptrdiff_t ld_out, float *output, const upcoming_rows *upcoming, int32_t *fired_row, float *value
 ) {
-    return CALL(forward_neuron_f32, w, X, ld_x, n, row, count, c, v, ld_out, output, fired_row, value);
+    return CALL(forward_neuron_f32, w, X, ld_x, n, row, count, c, v, ld_out, output, upcoming, fired_row, value);
 }
 
 INLINE int32_t forward_neuron_f64(
     const double *w, const double *X, ptrdiff_t ld_x, ptrdiff_t n, const int32_t *row, int32_t count, double c,
-    const double *v, ptrdiff_t ld_out, double *output, int32_t *fired_row, double *value
+    const double *v, ptrdiff_t ld_out, double *output, const upcoming_rows *upcoming, int32_t *fired_row, double *value
 ) {
-    return CALL(forward_neuron_f64, w, X, ld_x, n, row, count, c, v, ld_out, output, fired_row, value);
+    return CALL(forward_neuron_f64, w, X, ld_x, n, row, count, c, v, ld_out, output, upcoming, fired_row, value);
 }
 
 INLINE int32_t list_positive_f32(

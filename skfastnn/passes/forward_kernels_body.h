@@ -53,7 +53,7 @@ ATTRIBUTES static int32_t NAME(list_positive)(
 
 /* Verify the candidates of one neuron and add what fires to the output.
  * The rows on which the neuron fires go to fired_row, in the order they came, and its activations to value. output has
- * stride ld_out; with one output no padding is used. Returns the fired count. */
+ * stride ld_out; with one output no padding is used. Upcoming rows are asked for. Returns the fired count. */
 ATTRIBUTES static int32_t NAME(forward_neuron)(
     const REAL *w,            /* IN    (n,) weights */
     const REAL *X,            /* IN    rows of the batch, ld_x apart */
@@ -65,13 +65,15 @@ ATTRIBUTES static int32_t NAME(forward_neuron)(
     const REAL *v,            /* IN    (ld_out,) output weights of the neuron */
     ptrdiff_t ld_out,
     REAL *output,             /* INOUT (n_rows, ld_out) */
+    const upcoming_rows *upcoming,
     int32_t *fired_row,       /* OUT   (count,), and SPARE more */
     REAL *value               /* OUT   (count,), and SPARE more */
 ) {
     int32_t fired = 0;
+    prefetch_upcoming(upcoming, (count + 3) / 4, n * (ptrdiff_t)sizeof(REAL));
     for (int32_t i = 0; i < count; i += LANES) {
         const int32_t left = count - i < LANES ? count - i : LANES;
-        const VEC z = TYPED(dots)(w, X, ld_x, n, row + i, left) + c;
+        const VEC z = TYPED(dots)(w, X, ld_x, n, row + i, left, upcoming, i / 4) + c;
         fired += NAME(keep)(z, row + i, left, fired_row + fired, value + fired);
     }
     TYPED(add_output)(fired_row, value, fired, v, ld_out, output);

@@ -37,6 +37,28 @@ INLINE void prefetch_row(const void *row, ptrdiff_t n_bytes) {
         __builtin_prefetch((const char *)row + at, 0, 2);
 }
 
+/* Rows that the next neuron needs, as long as those of this one. Loops over products ask for them line by line on the
+ * way: asked for at once, they take the few places for lines under way that the rows of the products need as well. */
+#define MAX_UPCOMING 4
+typedef struct {
+    const void *row[MAX_UPCOMING];
+    int32_t n;
+} upcoming_rows;
+
+#define ASK_FOR_LINE(row, line) __builtin_prefetch((const char *)(row) + (line) * 64, 0, 2)
+
+INLINE void ask_for_lines(const upcoming_rows *upcoming, ptrdiff_t first, ptrdiff_t last) {
+    for (ptrdiff_t line = first; line < last; line++)
+        for (int32_t q = 0; q < upcoming->n; q++)
+            ASK_FOR_LINE(upcoming->row[q], line);
+}
+
+/* Ask for those from `first` on, for which there are no products; `upcoming` may be NULL. */
+INLINE void prefetch_upcoming(const upcoming_rows *upcoming, int32_t first, ptrdiff_t n_bytes) {
+    for (int32_t q = first; upcoming && q < upcoming->n; q++)
+        prefetch_row(upcoming->row[q], n_bytes);
+}
+
 /* From here on this thread takes numbers too small for all their digits (denormal) as zero, until what is returned is
  * given to `keep_denormals`. Squares of gradients on rows that are learned are such numbers; the processor takes a
  * hundred cycles for each, and a second moment that small is nothing beside epsilon. */

@@ -62,11 +62,16 @@ INLINE VEC NAME(first_lanes)(VEC a, int32_t left) {
     return (VEC)((BITS)a & (BITS)(lane < left));
 }
 
-/* `fold4` of the products of w with four rows: w is loaded once for four multiplications */
-INLINE VEC NAME(products4)(const REAL *w, const REAL *x0, const REAL *x1, const REAL *x2, const REAL *x3, ptrdiff_t n) {
+/* `fold4` of the products of w with four rows: w is loaded once for four multiplications. `upcoming`, if not NULL, is a
+ * row to ask for. */
+INLINE VEC NAME(products4)(
+    const REAL *w, const REAL *x0, const REAL *x1, const REAL *x2, const REAL *x3, ptrdiff_t n, const void *upcoming
+) {
     VEC a0 = {0}, a1 = {0}, a2 = {0}, a3 = {0};
     for (ptrdiff_t j = 0; j < n; j += LANES) {
         VEC v = LOAD(w + j);
+        if (upcoming)
+            ASK_FOR_LINE(upcoming, j / LANES);
         a0 += v * LOAD(x0 + j);
         a1 += v * LOAD(x1 + j);
         a2 += v * LOAD(x2 + j);
@@ -75,18 +80,21 @@ INLINE VEC NAME(products4)(const REAL *w, const REAL *x0, const REAL *x1, const 
     return NAME(fold4)(a0, a1, a2, a3);
 }
 
-/* Inner products of w with up to LANES rows of X, one a lane; lanes behind `left` hold anything that rows give. */
+/* Inner products of w with up to LANES rows of X, one a lane; lanes behind `left` hold anything that rows give. Each
+ * group of four rows asks for one of the upcoming, if that is not NULL, from the row `first` on. */
 INLINE VEC NAME(dots)(
-    const REAL *w, const REAL *X, ptrdiff_t ld, ptrdiff_t n, const int32_t *row, int32_t left
+    const REAL *w, const REAL *X, ptrdiff_t ld, ptrdiff_t n, const int32_t *row, int32_t left,
+    const upcoming_rows *upcoming, int32_t first
 ) {
     VEC fold[LANES / 4];
     for (int g = 0; g < LANES / 4; g++) {
         const int32_t *r = row + 4 * g, more = left - 4 * g;
+        const void *next = upcoming && first + g < upcoming->n ? upcoming->row[first + g] : NULL;
         if (more >= 4)
-            fold[g] = NAME(products4)(w, X + r[0] * ld, X + r[1] * ld, X + r[2] * ld, X + r[3] * ld, n);
+            fold[g] = NAME(products4)(w, X + r[0] * ld, X + r[1] * ld, X + r[2] * ld, X + r[3] * ld, n, next);
         else if (more > 0) /* a short group repeats its first row: those loads hit the cache */
             fold[g] = NAME(products4)(
-                w, X + r[0] * ld, X + r[more > 1] * ld, X + r[more > 2 ? 2 : 0] * ld, X + r[0] * ld, n
+                w, X + r[0] * ld, X + r[more > 1] * ld, X + r[more > 2 ? 2 : 0] * ld, X + r[0] * ld, n, next
             );
         else
             fold[g] = (VEC){0};
@@ -144,24 +152,31 @@ VECTOR_CLONES static void NAME(output_neuron)(
 }
 
 /* sum = sum_i weight[i] * rows[row[i]], a strip of n_vectors vectors held in registers, n_chains times: an addition
- * waits for the one before it */
+ * waits for the one before it. `upcoming` as in `weighted_rows`, at the strip's first line. */
 INLINE void NAME(weighted_strip)(
     const REAL *rows, ptrdiff_t ld, const int32_t *row, const REAL *weight, int32_t count, REAL *sum,
-    const int n_vectors, const int n_chains
+    const int n_vectors, const int n_chains, const upcoming_rows *upcoming, ptrdiff_t line
 ) {
     VEC total[8];
     for (int j = 0; j < n_chains * n_vectors; j++)
         total[j] = (VEC){0};
+    if (upcoming && n_chains > 1)
+        ask_for_lines(upcoming, line, line + n_vectors);
     int32_t i = 0;
-    for (; i + n_chains <= count; i += n_chains)
+    for (; i + n_chains <= count; i += n_chains) {
+        if (upcoming && n_chains == 1 && i < n_vectors)
+            ask_for_lines(upcoming, line + i, line + i + 1);
         for (int q = 0; q < n_chains; q++) {
             const REAL *x = rows + row[i + q] * ld;
             for (int j = 0; j < n_vectors; j++)
                 total[q * n_vectors + j] += weight[i + q] * LOAD(x + j * LANES);
         }
+    }
     for (; i < count; i++)
         for (int j = 0; j < n_vectors; j++)
             total[j] += weight[i] * LOAD(rows + row[i] * ld + j * LANES);
+    if (upcoming && n_chains == 1 && count < n_vectors)
+        ask_for_lines(upcoming, line + count, line + n_vectors);
     for (int q = 1; q < n_chains; q++)
         for (int j = 0; j < n_vectors; j++)
             total[j] += total[q * n_vectors + j];
@@ -169,16 +184,18 @@ INLINE void NAME(weighted_strip)(
         STORE(sum + j * LANES, total[j]);
 }
 
+/* The same for whole rows; the upcoming ones, if not NULL, are asked for on the way. */
 INLINE void NAME(weighted_rows)(
-    const REAL *rows, ptrdiff_t ld, ptrdiff_t n, const int32_t *row, const REAL *weight, int32_t count, REAL *sum
+    const REAL *rows, ptrdiff_t ld, ptrdiff_t n, const int32_t *row, const REAL *weight, int32_t count, REAL *sum,
+    const upcoming_rows *upcoming
 ) {
     ptrdiff_t j = 0;
     for (; j + 8 * LANES <= n; j += 8 * LANES)
-        NAME(weighted_strip)(rows + j, ld, row, weight, count, sum + j, 8, 1);
+        NAME(weighted_strip)(rows + j, ld, row, weight, count, sum + j, 8, 1, upcoming, j / LANES);
     for (; j + 4 * LANES <= n; j += 4 * LANES)
-        NAME(weighted_strip)(rows + j, ld, row, weight, count, sum + j, 4, 2);
+        NAME(weighted_strip)(rows + j, ld, row, weight, count, sum + j, 4, 2, upcoming, j / LANES);
     for (; j < n; j += LANES)
-        NAME(weighted_strip)(rows + j, ld, row, weight, count, sum + j, 1, 4);
+        NAME(weighted_strip)(rows + j, ld, row, weight, count, sum + j, 1, 4, upcoming, j / LANES);
 }
 
 /* Signals of one neuron, the derivatives by its pre-activations on the rows it fired on, and the gradient of its
@@ -205,11 +222,11 @@ INLINE REAL NAME(signals)(
         VEC total = {0};
         for (int32_t i = 0; i < count; i += LANES) {
             const int32_t left = count - i < LANES ? count - i : LANES;
-            VEC s = NAME(first_lanes)(NAME(dots)(v, error, ld_out, ld_out, row + i, left), left);
+            VEC s = NAME(first_lanes)(NAME(dots)(v, error, ld_out, ld_out, row + i, left, NULL, 0), left);
             STORE(signal + i, s);
             total += s;
         }
-        NAME(weighted_rows)(error, ld_out, ld_out, row, value, count, grad_v);
+        NAME(weighted_rows)(error, ld_out, ld_out, row, value, count, grad_v, NULL);
         return NAME(sum)(total);
     }
     for (int32_t i = 0; i < count; i++)
@@ -229,10 +246,11 @@ VECTOR_CLONES static REAL NAME(signals_of)(
  * signal (count,), and SPARE more, is scratch. */
 INLINE REAL NAME(gradient)(
     const REAL *X, ptrdiff_t ld_x, ptrdiff_t n, const int32_t *row, const REAL *value, int32_t count,
-    const REAL *error, const REAL *v, ptrdiff_t ld_out, REAL *signal, REAL *grad_w, REAL *grad_v
+    const REAL *error, const REAL *v, ptrdiff_t ld_out, REAL *signal, REAL *grad_w, REAL *grad_v,
+    const upcoming_rows *upcoming
 ) {
     REAL grad_c = NAME(signals)(row, value, count, error, v, ld_out, signal, grad_v);
-    NAME(weighted_rows)(X, ld_x, n, row, signal, count, grad_w);
+    NAME(weighted_rows)(X, ld_x, n, row, signal, count, grad_w, upcoming);
     return grad_c;
 }
 
@@ -371,10 +389,10 @@ VECTOR_CLONES static void NAME(sgd_neuron)(
     REAL *p, REAL *velocity, const REAL *start, REAL *c, REAL *v, REAL *velocity_v, const REAL *start_v,
     const REAL *X, ptrdiff_t ld_x, ptrdiff_t n, const int32_t *row, const REAL *value, int32_t count,
     const REAL *error, ptrdiff_t ld_out, const update_rule *rule, const double *pending, REAL *scratch,
-    NAME(touch) *norms
+    const upcoming_rows *upcoming, NAME(touch) *norms
 ) {
     REAL *grad_w = scratch, *grad_v = scratch + n, *signal = grad_v + ld_out;
-    REAL grad_c = NAME(gradient)(X, ld_x, n, row, value, count, error, v, ld_out, signal, grad_w, grad_v);
+    REAL grad_c = NAME(gradient)(X, ld_x, n, row, value, count, error, v, ld_out, signal, grad_w, grad_v, upcoming);
     if (pending)
         NAME(momentum_step)(p, velocity, grad_w, start, n, rule, (REAL)rule->penalty, pending, norms);
     else
@@ -416,10 +434,11 @@ VECTOR_CLONES static void NAME(adam_small)(
 VECTOR_CLONES static void NAME(adam_neuron)(
     REAL *p, REAL *mean, REAL *square, const REAL *start, REAL *c, REAL *v, REAL *mean_v, REAL *square_v,
     const REAL *start_v, const REAL *X, ptrdiff_t ld_x, ptrdiff_t n, const int32_t *row, const REAL *value,
-    int32_t count, const REAL *error, ptrdiff_t ld_out, const update_rule *rule, REAL *scratch, NAME(touch) *norms
+    int32_t count, const REAL *error, ptrdiff_t ld_out, const update_rule *rule, REAL *scratch,
+    const upcoming_rows *upcoming, NAME(touch) *norms
 ) {
     REAL *grad_w = scratch, *grad_v = scratch + n, *signal = grad_v + ld_out;
-    REAL grad_c = NAME(gradient)(X, ld_x, n, row, value, count, error, v, ld_out, signal, grad_w, grad_v);
+    REAL grad_c = NAME(gradient)(X, ld_x, n, row, value, count, error, v, ld_out, signal, grad_w, grad_v, upcoming);
     NAME(adam_step)(p, mean, square, grad_w, start, n, rule, (REAL)rule->penalty, norms);
     NAME(adam_small)(c, v, mean_v, square_v, start_v, ld_out, grad_c, grad_v, rule);
 }

@@ -209,16 +209,17 @@ class CorrelationTreeSearch(SearchEngine):
     def _project(self, projected, movement, solver):
         """Bring the projections of some groups up to date; their drift becomes that outside the subspace."""
         m = self.network.n_neurons
-        neurons = np.flatnonzero(np.repeat(projected, GROUP_SIZE)[:m])
+        neurons = _neurons_of(projected, m)
         since = np.zeros(self.n_groups * GROUP_SIZE)
         since[neurons] = solver.path(neurons) - self.path_at_projection[neurons]
         stale = since.reshape(-1, GROUP_SIZE).max(axis=1) > PROJECTION_PATH
         if stale.any():
-            renewed = np.flatnonzero(np.repeat(stale, GROUP_SIZE)[:m])
+            renewed = _neurons_of(stale, m)
             groups, n_directions = np.flatnonzero(stale), self.directions.shape[0]
             part = np.zeros((groups.size * GROUP_SIZE, n_directions), dtype=self.network.dtype)
             multiply_groups(self.network.displacement, groups, GROUP_SIZE, self.directions, part, self.n_threads)
-            self.outside[renewed] = self._rest(self._with_rounding(solver.norms[renewed, 0]), part[: renewed.size])
+            distance = solver.norms[renewed, 0]
+            self.outside[renewed] = self._rest(self._with_rounding(distance), part[: distance.size])
             self.inside[groups, :-1] = part.reshape(-1, GROUP_SIZE, n_directions).transpose(0, 2, 1)
             self.path_at_projection[renewed] = solver.path(renewed)
             since[renewed] = 0
@@ -242,3 +243,10 @@ class CorrelationTreeSearch(SearchEngine):
         square = norms**2 - np.einsum("ij,ij->i", inside, inside, dtype=np.float64)
         # the addition covers the rounding of the directions and of the projection
         return (np.sqrt(np.maximum(square, 0)) + 3e-4 * norms).astype(np.float32)
+
+
+def _neurons_of(groups, n_neurons):
+    """Return the neurons of the groups marked, as an index; a slice, which copies nothing, where it is all of them."""
+    if groups.all():
+        return slice(n_neurons)
+    return np.flatnonzero(np.repeat(groups, GROUP_SIZE)[:n_neurons])
