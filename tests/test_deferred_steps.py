@@ -32,19 +32,19 @@ SOLVERS = pytest.mark.parametrize(
 class Training:
     """A network, trained on made-up errors."""
 
-    def __init__(self, solver, settings, engine, dtype, defers, n_features=40, n_threads=1):
+    def __init__(self, solver, settings, engine, dtype, defers, n_features=40, n_threads=1, n_outputs=3):
         rng = np.random.default_rng(0)
         X = rng.integers(0, 256, (N_ROWS, n_features)).astype(dtype) / 255
         coordinates = Coordinates.from_data(X, np.ones(N_ROWS, dtype))
         # few rows fire a neuron: at each step some are silent
-        self.network = Network(coordinates, N_NEURONS, 3, 1.5, True, 0, dtype)
+        self.network = Network(coordinates, N_NEURONS, n_outputs, 1.5, True, 0, dtype)
         self.rows = TrainingRows(X, coordinates, self.network.ld, n_threads)
         self.solver, self.engine = solver(self.network, settings, n_threads), engine()
         self.engine.build(self.rows, self.network, n_threads)
         self.solver.defers = defers and self.engine.lets_defer(self.solver)
         self.lists = [PairLists(N_NEURONS, dtype) for _ in range(2)]
         self.outputs = np.zeros((self.lists[0].n_blocks, 17, self.network.ld_out), dtype)
-        self.n_threads = n_threads
+        self.n_threads, self.n_outputs = n_threads, n_outputs
         self.rng, self.silent = np.random.default_rng(1), 0
 
     def step(self, n_rows=17, rate=0.02):
@@ -59,8 +59,8 @@ class Training:
         listed = fired.to_csr()
         self.silent += np.count_nonzero(np.diff(listed[0]) == 0)
         error = self.rng.standard_normal((n_rows, self.network.ld_out)).astype(self.network.dtype)
-        error[:, 3:] = 0
-        self.solver.step(fired, batch.rows, error, error.sum(axis=0)[:3], rate, 0.1)
+        error[:, self.n_outputs :] = 0
+        self.solver.step(fired, batch.rows, error, error.sum(axis=0)[: self.n_outputs], rate, 0.1)
         return listed
 
     @property
@@ -131,9 +131,9 @@ def test_bounds_on_the_movement_cover_a_step_that_waits(settings, dtype):
 
 @DTYPES
 @pytest.mark.parametrize("settings", [MOMENTUM, CLASSICAL])
-@pytest.mark.parametrize("n_threads", [1, 2])
-def test_reach_is_that_of_the_longest_gradient(settings, dtype, n_threads):
-    training = Training(MomentumSGD, settings, CorrelationTreeSearch, dtype, True)
+@pytest.mark.parametrize(("n_threads", "n_outputs"), [(1, 3), (2, 3), (2, 1), (2, 20)])
+def test_reach_is_that_of_the_longest_gradient(settings, dtype, n_threads, n_outputs):
+    training = Training(MomentumSGD, settings, CorrelationTreeSearch, dtype, True, n_outputs=n_outputs)
     arguments, step = [], training.solver.step
     training.solver.step = lambda *given: (arguments.append(given), step(*given))
     for _ in range(3):
