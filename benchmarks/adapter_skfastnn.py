@@ -20,6 +20,7 @@ def train(problem, settings, epochs, score=True):
         learning_rate_init=rate,
         power_t=settings.power_t,
         threshold="auto" if settings.threshold is None else settings.threshold,
+        search=settings.search,
         momentum=settings.momentum,
         alpha=0.0,
         random_state=settings.seed,

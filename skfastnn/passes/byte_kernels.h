@@ -222,8 +222,12 @@ __attribute__((unused)) static void possible_wide(
 static inline int have_byte_products(void) {
     return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vnni");
 }
+
+/* Products of bytes in the time of one of floats. Intel's servers start two vectors of floats a cycle, and one of bytes. */
+static inline int byte_gain(void) { return !have_byte_products() ? 0 : __builtin_cpu_is("intel") ? 2 : 4; }
 #else
 static inline int have_byte_products(void) { return 0; }
+static inline int byte_gain(void) { return 0; }
 #endif
 
 INLINE void possible(

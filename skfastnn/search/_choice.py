@@ -4,6 +4,8 @@ The constants are those of one processor with AVX-512; what counts are their rat
 than to be right where engines differ by half (`python -m benchmarks --case auto`).
 """
 
+import os
+
 import numpy as np
 
 from skfastnn.passes._boxes import LEAF_SIZE, BoxTree, spatial_order
@@ -16,7 +18,7 @@ from skfastnn.search._halfspace_query import N_SPARE, points_above
 from skfastnn.search._quantized import choose_grid
 
 # Neurons and rows that are looked at to know the firing rate and how many boxes hyperplanes cut.
-PROBE_NEURONS, PROBE_ROWS = 64, 256
+PROBE_NEURONS, PROBE_ROWS = 256, 256
 # Rows of a batch, and neurons of a tree over neurons, that are put in boxes for it.
 MAX_POINTS = 20_000
 # Above, hyperplanes cut nearly every box.
@@ -29,15 +31,17 @@ LISTED, DENSE_STEP = 0.4, 40_000.0
 # a comparison of leaves; a candidate, for each multiplication, which jumps; a step, in ns
 LEAF, CANDIDATE, JUMPING, STEP = 0.45, 3.0, 0.06, 100_000.0
 # INIT: a leaf, and each multiplication
-LEAF_WRITTEN, MULTIPLIED = 0.3, 0.016
+LEAF_WRITTEN, MULTIPLIED = 0.3, 0.010
 # candidates of a tree for each pair, besides those that fire: neurons move
 DRIFTING = 0.01
-# bytes: a pair, and for each feature; to write weights, for each feature; rows, the same; a pair that passes, and for
+# bytes: a pair, besides its products; to write weights, for each feature; rows, the same; a pair that passes, and for
 # each feature, if its row is read in floats or in bytes; a step
-BYTES, BYTE, WEIGHT_WRITTEN, ROW_WRITTEN = 0.55, 0.0025, 0.3, 1.7
+BYTES, WEIGHT_WRITTEN, ROW_WRITTEN = 0.55, 0.3, 1.7
 PASSED, PASSED_FLOAT, PASSED_BYTE, BYTES_STEP = 6.0, 0.035, 0.02, 60_000.0
 # pairs that pass for each that does at the start: weights grow
 GROWN = 1.3
+# Share of the memory that the leaves of a tree may take, a byte a pair: fits of a grid search run side by side.
+TREE_SHARE = 0.25
 # half-spaces: an asking neuron; a group of sixteen boxes or points, and for each feature of it
 ASKING, GROUP, BOX_FEATURE, POINT_FEATURE = 8.0, 2.5, 1.0, 0.4
 # what else goes with a pair, and with a feature of it; with a step
@@ -63,7 +67,7 @@ def choose_engine(rows, network, batch_size, n_passes, drifted):
     """
     probe = Probe(rows, network, batch_size)
     costs = {"dense": dense_cost(probe)}
-    if np.isfinite(drifted):
+    if np.isfinite(drifted) and rows.n_samples * network.n_neurons <= TREE_SHARE * physical_memory():
         costs["correlation_tree"] = correlation_tree_cost(probe, n_passes, drifted)
     if byte_products() and network.n_features <= MAX_BYTES:
         costs["quantized"] = quantized_cost(probe, n_passes)
@@ -137,7 +141,7 @@ def quantized_cost(probe, n_passes):
     written = WEIGHT_WRITTEN / probe.batch_size + ROW_WRITTEN / (probe.n_neurons * n_passes)
     read = PASSED_BYTE if probe.lossless else PASSED_FLOAT
     passed = min(1.0, GROWN * probe.passing_rate) * (PASSED + read * probe.ld)
-    return BYTES + (BYTE + written) * probe.ld + passed + BYTES_STEP / probe.n_pairs
+    return BYTES + (MULTIPLICATION / byte_products() + written) * probe.ld + passed + BYTES_STEP / probe.n_pairs
 
 
 def halfspace_cost(probe):
@@ -152,6 +156,14 @@ def halfspace_cost(probe):
     some = probe.neurons[:PROBE_NEURONS]
     n_boxes, n_points = _looked_at(probe.rows[: probe.batch_size], np.ascontiguousarray(some[:, :d]), -some[:, d])
     return besides + (ASKING + _cost_of_looking(n_boxes, n_points, d)) / min(probe.batch_size, len(probe.rows))
+
+
+def physical_memory():
+    """Return the bytes of memory that this machine has, infinity where the system does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return np.inf
 
 
 def _cost_of_looking(n_boxes, n_points, d):
