@@ -127,7 +127,7 @@ _WIDTHS = {
     "torch": [4_096 * 2**i for i in range(5)],
     "sklearn": [4_096 * 2**i for i in range(3)],
 }
-# Preprocessing is not in the clock, so the engine is the one with the shortest steps; "auto" would count its leaves, too.
+# Preprocessing is not in the clock, so the engine is the one of the shortest steps; "auto" would count its leaves, too.
 _SCALING = tuple(
     Settings(library, width, learning_rate=0.1 if library == "sklearn" else None, search="correlation_tree")
     for library in LIBRARIES

@@ -74,7 +74,7 @@ MAX_FEATURES = 66_000
 
 
 def byte_products():
-    """Return how many products of bytes this processor makes in the time of one of floats; 0: it has no such products."""
+    """Return how many products of bytes this processor makes in the time of one of floats; 0: it has none."""
     return byte_gain()
 
 
