@@ -13,7 +13,7 @@ from cython.parallel cimport prange
 from libc.math cimport fabs, sqrt
 from libc.stdint cimport int64_t, uint8_t
 
-cdef extern from "vector_kernels.h":
+cdef extern from "step_kernels.h":
     ctypedef struct touch_f32:
         float displacement, velocity, change
     ctypedef struct touch_f64:

@@ -3,7 +3,7 @@ from libc.stdint cimport int32_t, uint8_t
 from skfastnn.passes._pairs cimport PairLists
 
 
-cdef extern from "vector_kernels.h":
+cdef extern from "step_kernels.h":
     ctypedef struct update_rule:
         double rate
         double momentum
@@ -12,6 +12,8 @@ cdef extern from "vector_kernels.h":
         double penalty
         int nesterov
         int sparse
+
+cdef extern from "vector_kernels.h":
     ctypedef struct upcoming_rows:
         const void* row[4]
         int32_t n

@@ -34,6 +34,8 @@ from skfastnn.passes._pairs cimport PairLists
 cdef extern from "vector_kernels.h":
     int SPARE
     void prefetch_upcoming(const upcoming_rows*, int32_t, Py_ssize_t) noexcept nogil
+
+cdef extern from "step_kernels.h":
     ctypedef struct touch_f32:
         float displacement, velocity, change
     ctypedef struct touch_f64:

@@ -223,7 +223,7 @@ static inline int have_byte_products(void) {
     return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vnni");
 }
 
-/* Products of bytes in the time of one of floats. Intel's servers start two vectors of floats a cycle, and one of bytes. */
+/* Products of bytes in the time of one of floats. Intel's servers start two vectors of floats a cycle, one of bytes. */
 static inline int byte_gain(void) { return !have_byte_products() ? 0 : __builtin_cpu_is("intel") ? 2 : 4; }
 #else
 static inline int have_byte_products(void) { return 0; }

@@ -8,7 +8,7 @@
 #ifndef SKFASTNN_PANEL_KERNELS_H
 #define SKFASTNN_PANEL_KERNELS_H
 
-#include "vector_kernels.h"
+#include "step_kernels.h"
 
 #define PANEL 64
 /* numbers from one row of a tile, the pre-activations or signals of a panel, to the next. 64 would put all rows into a

@@ -58,7 +58,7 @@ VECTOR_CLONES static REAL NAME(cotangent_neuron)(
     const REAL *X, ptrdiff_t ld_x, ptrdiff_t n, const int32_t *row, const REAL *value, int32_t count, const REAL *u,
     const REAL *v, ptrdiff_t ld_out, REAL *scratch, REAL *change_w, REAL *change_v
 ) {
-    return NAME(gradient)(X, ld_x, n, row, value, count, u, v, ld_out, scratch, change_w, change_v, NULL);
+    return NAME(gradient)(X, ld_x, n, row, value, count, u, v, ld_out, scratch, change_w, change_v);
 }
 
 /* J J' u for one neuron: what J' u gives stays in scratch (n + ld_out + count + SPARE,), which the caches hold. */
@@ -67,7 +67,7 @@ VECTOR_CLONES static void NAME(gram_neuron)(
     const REAL *v, ptrdiff_t ld_out, int with_output, REAL *scratch, REAL *output
 ) {
     REAL *change_w = scratch, *change_v = scratch + n, *change = change_v + ld_out;
-    REAL change_c = NAME(gradient)(X, ld_x, n, row, value, count, u, v, ld_out, change, change_w, change_v, NULL);
+    REAL change_c = NAME(gradient)(X, ld_x, n, row, value, count, u, v, ld_out, change, change_w, change_v);
     if (!with_output)
         for (ptrdiff_t j = 0; j < ld_out; j++)
             change_v[j] = 0;

@@ -45,13 +45,7 @@ typedef struct {
     int32_t n;
 } upcoming_rows;
 
-#define ASK_FOR_LINE(row, line) __builtin_prefetch((const char *)(row) + (line) * 64, 0, 2)
-
-INLINE void ask_for_lines(const upcoming_rows *upcoming, ptrdiff_t first, ptrdiff_t last) {
-    for (ptrdiff_t line = first; line < last; line++)
-        for (int32_t q = 0; q < upcoming->n; q++)
-            ASK_FOR_LINE(upcoming->row[q], line);
-}
+#define ASK_FOR_LINE(address) __builtin_prefetch(address, 0, 2)
 
 /* Ask for those from `first` on, for which there are no products; `upcoming` may be NULL. */
 INLINE void prefetch_upcoming(const upcoming_rows *upcoming, int32_t first, ptrdiff_t n_bytes) {
@@ -74,17 +68,6 @@ INLINE void keep_denormals(unsigned before) { _mm_setcsr(before); }
 INLINE unsigned flush_denormals(void) { return 0; }
 INLINE void keep_denormals(unsigned before) { (void)before; }
 #endif
-
-/* what one update needs to know besides the neuron; doubles, converted once per neuron */
-typedef struct {
-    double rate;       /* step length */
-    double momentum;   /* sgd: momentum; adam: beta_1 */
-    double beta_2;     /* adam */
-    double epsilon;    /* adam */
-    double penalty;    /* factor of the displacement from the start in the gradient */
-    int nesterov;      /* sgd */
-    int sparse;        /* adam: whether weights without a gradient stand still */
-} update_rule;
 
 #define REAL float
 #define LANES 16

@@ -71,7 +71,7 @@ INLINE VEC NAME(products4)(
     for (ptrdiff_t j = 0; j < n; j += LANES) {
         VEC v = LOAD(w + j);
         if (upcoming)
-            ASK_FOR_LINE(upcoming, j / LANES);
+            ASK_FOR_LINE((const REAL *)upcoming + j);
         a0 += v * LOAD(x0 + j);
         a1 += v * LOAD(x1 + j);
         a2 += v * LOAD(x2 + j);
@@ -152,31 +152,24 @@ VECTOR_CLONES static void NAME(output_neuron)(
 }
 
 /* sum = sum_i weight[i] * rows[row[i]], a strip of n_vectors vectors held in registers, n_chains times: an addition
- * waits for the one before it. `upcoming` as in `weighted_rows`, at the strip's first line. */
+ * waits for the one before it. */
 INLINE void NAME(weighted_strip)(
     const REAL *rows, ptrdiff_t ld, const int32_t *row, const REAL *weight, int32_t count, REAL *sum,
-    const int n_vectors, const int n_chains, const upcoming_rows *upcoming, ptrdiff_t line
+    const int n_vectors, const int n_chains
 ) {
     VEC total[8];
     for (int j = 0; j < n_chains * n_vectors; j++)
         total[j] = (VEC){0};
-    if (upcoming && n_chains > 1)
-        ask_for_lines(upcoming, line, line + n_vectors);
     int32_t i = 0;
-    for (; i + n_chains <= count; i += n_chains) {
-        if (upcoming && n_chains == 1 && i < n_vectors)
-            ask_for_lines(upcoming, line + i, line + i + 1);
+    for (; i + n_chains <= count; i += n_chains)
         for (int q = 0; q < n_chains; q++) {
             const REAL *x = rows + row[i + q] * ld;
             for (int j = 0; j < n_vectors; j++)
                 total[q * n_vectors + j] += weight[i + q] * LOAD(x + j * LANES);
         }
-    }
     for (; i < count; i++)
         for (int j = 0; j < n_vectors; j++)
             total[j] += weight[i] * LOAD(rows + row[i] * ld + j * LANES);
-    if (upcoming && n_chains == 1 && count < n_vectors)
-        ask_for_lines(upcoming, line + count, line + n_vectors);
     for (int q = 1; q < n_chains; q++)
         for (int j = 0; j < n_vectors; j++)
             total[j] += total[q * n_vectors + j];
@@ -184,18 +177,17 @@ INLINE void NAME(weighted_strip)(
         STORE(sum + j * LANES, total[j]);
 }
 
-/* The same for whole rows; the upcoming ones, if not NULL, are asked for on the way. */
+/* The same for whole rows. */
 INLINE void NAME(weighted_rows)(
-    const REAL *rows, ptrdiff_t ld, ptrdiff_t n, const int32_t *row, const REAL *weight, int32_t count, REAL *sum,
-    const upcoming_rows *upcoming
+    const REAL *rows, ptrdiff_t ld, ptrdiff_t n, const int32_t *row, const REAL *weight, int32_t count, REAL *sum
 ) {
     ptrdiff_t j = 0;
     for (; j + 8 * LANES <= n; j += 8 * LANES)
-        NAME(weighted_strip)(rows + j, ld, row, weight, count, sum + j, 8, 1, upcoming, j / LANES);
+        NAME(weighted_strip)(rows + j, ld, row, weight, count, sum + j, 8, 1);
     for (; j + 4 * LANES <= n; j += 4 * LANES)
-        NAME(weighted_strip)(rows + j, ld, row, weight, count, sum + j, 4, 2, upcoming, j / LANES);
+        NAME(weighted_strip)(rows + j, ld, row, weight, count, sum + j, 4, 2);
     for (; j < n; j += LANES)
-        NAME(weighted_strip)(rows + j, ld, row, weight, count, sum + j, 1, 4, upcoming, j / LANES);
+        NAME(weighted_strip)(rows + j, ld, row, weight, count, sum + j, 1, 4);
 }
 
 /* Signals of one neuron, the derivatives by its pre-activations on the rows it fired on, and the gradient of its
@@ -226,7 +218,7 @@ INLINE REAL NAME(signals)(
             STORE(signal + i, s);
             total += s;
         }
-        NAME(weighted_rows)(error, ld_out, ld_out, row, value, count, grad_v, NULL);
+        NAME(weighted_rows)(error, ld_out, ld_out, row, value, count, grad_v);
         return NAME(sum)(total);
     }
     for (int32_t i = 0; i < count; i++)
@@ -246,201 +238,11 @@ VECTOR_CLONES static REAL NAME(signals_of)(
  * signal (count,), and SPARE more, is scratch. */
 INLINE REAL NAME(gradient)(
     const REAL *X, ptrdiff_t ld_x, ptrdiff_t n, const int32_t *row, const REAL *value, int32_t count,
-    const REAL *error, const REAL *v, ptrdiff_t ld_out, REAL *signal, REAL *grad_w, REAL *grad_v,
-    const upcoming_rows *upcoming
+    const REAL *error, const REAL *v, ptrdiff_t ld_out, REAL *signal, REAL *grad_w, REAL *grad_v
 ) {
     REAL grad_c = NAME(signals)(row, value, count, error, v, ld_out, signal, grad_v);
-    NAME(weighted_rows)(X, ld_x, n, row, signal, count, grad_w, upcoming);
+    NAME(weighted_rows)(X, ld_x, n, row, signal, count, grad_w);
     return grad_c;
-}
-
-/* squared norms that the search needs after a touch: displacement, velocity, and the change of the displacement */
-typedef struct {
-    REAL displacement, velocity, change;
-} NAME(touch);
-
-INLINE void NAME(set_touch)(VEC displacement, VEC velocity, VEC change, NAME(touch) *norms) {
-    VEC fold[LANES / 4] = {NAME(fold4)(displacement, velocity, change, (VEC){0})};
-    VEC sums = NAME(sums_of_folds)(fold);
-    norms->displacement = sums[0];
-    norms->velocity = sums[1];
-    norms->change = sums[2];
-}
-
-/* One step of momentum for n numbers; start may be NULL (the displacement is then the distance from the start).
- * pending, if not NULL, is the 2 x 2 matrix of the silent steps before this one, as in catch_up_neuron. */
-INLINE void NAME(momentum_step)(
-    REAL *p, REAL *velocity, const REAL *grad, const REAL *start, ptrdiff_t n, const update_rule *rule,
-    REAL penalty, const double *pending, NAME(touch) *norms
-) {
-    const REAL rate = (REAL)rule->rate, mu = (REAL)rule->momentum;
-    const REAL along = rule->nesterov ? mu : 1, lookahead = rule->nesterov ? 1 : 0;
-    VEC sum_p = {0}, sum_v = {0}, sum_c = {0};
-    for (ptrdiff_t j = 0; j < n; j += LANES) {
-        VEC u = LOAD(p + j);
-        VEC from_start = u;
-        if (start)
-            from_start += LOAD(start + j);
-        VEC vel = LOAD(velocity + j), change = {0};
-        if (pending) {
-            VEC moved = (REAL)pending[0] * from_start + (REAL)pending[1] * vel;
-            vel = (REAL)pending[2] * from_start + (REAL)pending[3] * vel;
-            change = moved - from_start;
-            from_start = moved;
-        }
-        VEC step = rate * (LOAD(grad + j) + penalty * from_start);
-        vel = mu * vel - step;
-        change += along * vel - lookahead * step;
-        u += change;
-        STORE(velocity + j, vel);
-        STORE(p + j, u);
-        sum_p += u * u;
-        sum_v += vel * vel;
-        sum_c += change * change;
-    }
-    NAME(set_touch)(sum_p, sum_v, sum_c, norms);
-}
-
-INLINE void NAME(root)(VEC *a) {
-    for (int q = 0; q < LANES; q++)
-        (*a)[q] = sizeof(REAL) == 4 ? (REAL)sqrtf((float)(*a)[q]) : (REAL)sqrt((double)(*a)[q]);
-}
-
-/* One step of Adam for n numbers. */
-INLINE void NAME(adam_step)(
-    REAL *p, REAL *mean, REAL *square, const REAL *grad, const REAL *start, ptrdiff_t n, const update_rule *rule,
-    REAL penalty, NAME(touch) *norms
-) {
-    const REAL rate = (REAL)rule->rate, b1 = (REAL)rule->momentum, b2 = (REAL)rule->beta_2;
-    const REAL c1 = (REAL)(1 - rule->momentum), c2 = (REAL)(1 - rule->beta_2), eps = (REAL)rule->epsilon;
-    VEC sum_p = {0}, sum_c = {0};
-    for (ptrdiff_t j = 0; j < n; j += LANES) {
-        VEC u = LOAD(p + j);
-        VEC from_start = u;
-        if (start)
-            from_start += LOAD(start + j);
-        VEC gradient = LOAD(grad + j);
-        VEC g = gradient + penalty * from_start;
-        VEC m = b1 * LOAD(mean + j) + c1 * g;
-        VEC s = b2 * LOAD(square + j) + c2 * (g * g);
-        VEC root = s;
-        NAME(root)(&root);
-        VEC change = rate * m / (root + eps);
-        if (rule->sparse) {                  /* what has no gradient stands still */
-            change = NAME(where)(gradient, change, (VEC){0});
-            m = NAME(where)(gradient, m, LOAD(mean + j));
-            s = NAME(where)(gradient, s, LOAD(square + j));
-        }
-        u -= change;
-        STORE(mean + j, m);
-        STORE(square + j, s);
-        STORE(p + j, u);
-        sum_p += u * u;
-        sum_c += change * change;
-    }
-    NAME(set_touch)(sum_p, (VEC){0}, sum_c, norms);
-}
-
-/* Steps of momentum without gradient but with the penalty, taken at once: the state (distance from the start u,
- * velocity) is multiplied by the 2 x 2 matrix a. */
-VECTOR_CLONES static void NAME(catch_up_neuron)(
-    REAL *p, REAL *velocity, const REAL *start, ptrdiff_t n, const double *a, NAME(touch) *norms
-) {
-    const REAL a11 = (REAL)a[0], a12 = (REAL)a[1], a21 = (REAL)a[2], a22 = (REAL)a[3], lost = (REAL)(a[0] - 1);
-    VEC sum_p = {0}, sum_v = {0}, sum_c = {0};
-    for (ptrdiff_t j = 0; j < n; j += LANES) {
-        VEC u = LOAD(p + j), vel = LOAD(velocity + j);
-        VEC new_p = a11 * u + a12 * vel, new_v = a21 * u + a22 * vel;
-        if (start) {
-            VEC s = LOAD(start + j);
-            new_p += lost * s;
-            new_v += a21 * s;
-        }
-        STORE(p + j, new_p);
-        STORE(velocity + j, new_v);
-        sum_p += new_p * new_p;
-        sum_v += new_v * new_v;
-        sum_c += (new_p - u) * (new_p - u);
-    }
-    NAME(set_touch)(sum_p, sum_v, sum_c, norms);
-}
-
-/* One step of momentum on the intercept (c: value, velocity) and the output weights of one neuron. They are few, so
- * they take part in every step, with a gradient of zero where the neuron is silent. */
-VECTOR_CLONES static void NAME(sgd_small)(
-    REAL *c, REAL *v, REAL *velocity_v, const REAL *start_v, ptrdiff_t ld_out, REAL grad_c, const REAL *grad_v,
-    const update_rule *rule
-) {
-    const REAL rate = (REAL)rule->rate, mu = (REAL)rule->momentum, penalty = (REAL)rule->penalty;
-    const REAL along = rule->nesterov ? mu : 1, lookahead = rule->nesterov ? 1 : 0;
-    c[1] = mu * c[1] - rate * grad_c;
-    c[0] += along * c[1] - lookahead * rate * grad_c;
-    if (velocity_v == NULL)                  /* a frozen output layer */
-        return;
-    for (ptrdiff_t j = 0; j < ld_out; j++) {
-        REAL step = rate * ((grad_v ? grad_v[j] : 0) + penalty * (v[j] - start_v[j]));
-        velocity_v[j] = mu * velocity_v[j] - step;
-        v[j] += along * velocity_v[j] - lookahead * step;
-    }
-}
-
-/* Backward pass and update of one neuron that fired, momentum. */
-VECTOR_CLONES static void NAME(sgd_neuron)(
-    REAL *p, REAL *velocity, const REAL *start, REAL *c, REAL *v, REAL *velocity_v, const REAL *start_v,
-    const REAL *X, ptrdiff_t ld_x, ptrdiff_t n, const int32_t *row, const REAL *value, int32_t count,
-    const REAL *error, ptrdiff_t ld_out, const update_rule *rule, const double *pending, REAL *scratch,
-    const upcoming_rows *upcoming, NAME(touch) *norms
-) {
-    REAL *grad_w = scratch, *grad_v = scratch + n, *signal = grad_v + ld_out;
-    REAL grad_c = NAME(gradient)(X, ld_x, n, row, value, count, error, v, ld_out, signal, grad_w, grad_v, upcoming);
-    if (pending)
-        NAME(momentum_step)(p, velocity, grad_w, start, n, rule, (REAL)rule->penalty, pending, norms);
-    else
-        NAME(momentum_step)(p, velocity, grad_w, start, n, rule, (REAL)rule->penalty, NULL, norms);
-    NAME(sgd_small)(c, v, velocity_v, start_v, ld_out, grad_c, grad_v, rule);
-}
-
-/* One step of Adam on the intercept (c: value and two moments) and the output weights of one neuron. */
-VECTOR_CLONES static void NAME(adam_small)(
-    REAL *c, REAL *v, REAL *mean_v, REAL *square_v, const REAL *start_v, ptrdiff_t ld_out, REAL grad_c,
-    const REAL *grad_v, const update_rule *rule
-) {
-    const REAL rate = (REAL)rule->rate, b1 = (REAL)rule->momentum, b2 = (REAL)rule->beta_2;
-    const REAL eps = (REAL)rule->epsilon, penalty = (REAL)rule->penalty;
-    c[1] = b1 * c[1] + (1 - b1) * grad_c;
-    c[2] = b2 * c[2] + (1 - b2) * grad_c * grad_c;
-    c[0] -= rate * c[1] / ((REAL)sqrt((double)c[2]) + eps);
-    if (mean_v == NULL)                      /* a frozen output layer */
-        return;
-    if (ld_out == 1) {
-        REAL g = grad_v[0] + penalty * (v[0] - start_v[0]);
-        mean_v[0] = b1 * mean_v[0] + (1 - b1) * g;
-        square_v[0] = b2 * square_v[0] + (1 - b2) * g * g;
-        v[0] -= rate * mean_v[0] / ((REAL)sqrt((double)square_v[0]) + eps);
-        return;
-    }
-    for (ptrdiff_t j = 0; j < ld_out; j += LANES) {
-        const VEC g = LOAD(grad_v + j) + penalty * (LOAD(v + j) - LOAD(start_v + j));
-        const VEC m = b1 * LOAD(mean_v + j) + (1 - b1) * g, s = b2 * LOAD(square_v + j) + (1 - b2) * g * g;
-        VEC root = s;
-        NAME(root)(&root);
-        STORE(mean_v + j, m);
-        STORE(square_v + j, s);
-        STORE(v + j, LOAD(v + j) - rate * m / (root + eps));
-    }
-}
-
-/* Backward pass and update of one neuron, Adam. */
-VECTOR_CLONES static void NAME(adam_neuron)(
-    REAL *p, REAL *mean, REAL *square, const REAL *start, REAL *c, REAL *v, REAL *mean_v, REAL *square_v,
-    const REAL *start_v, const REAL *X, ptrdiff_t ld_x, ptrdiff_t n, const int32_t *row, const REAL *value,
-    int32_t count, const REAL *error, ptrdiff_t ld_out, const update_rule *rule, REAL *scratch,
-    const upcoming_rows *upcoming, NAME(touch) *norms
-) {
-    REAL *grad_w = scratch, *grad_v = scratch + n, *signal = grad_v + ld_out;
-    REAL grad_c = NAME(gradient)(X, ld_x, n, row, value, count, error, v, ld_out, signal, grad_w, grad_v, upcoming);
-    NAME(adam_step)(p, mean, square, grad_w, start, n, rule, (REAL)rule->penalty, norms);
-    NAME(adam_small)(c, v, mean_v, square_v, start_v, ld_out, grad_c, grad_v, rule);
 }
 
 #undef VEC
