@@ -5,7 +5,8 @@
 #             a bound on the movement, and who looks at the weights has it carried out.
 # Layout      As in _updates.pyx; pending (n_delays, 4) has the matrices of 0, 1, 2, ... silent steps, row by row.
 # Invariants  touched[r] is the step up to which neuron r has been brought.
-# Cost        A bound: a few operations a neuron. Catching up: two passes over d numbers.
+# Cost        A bound: a few operations a neuron, which count where neurons are many. Catching up: two passes over d
+#             numbers.
 # Threads     Neurons are independent.
 
 from cython cimport floating
@@ -45,6 +46,7 @@ def movement_bounds(
     const double[:, ::1] pending,           # IN    (n_delays, 4)
     double[::1] drift,                      # OUT   (n_neurons,) bounds on the displacement, pending steps included
     double[::1] unsettled,                  # OUT   (n_neurons,) bounds on the movement of pending steps
+    int n_threads,
 ):
     """Bound how far each neuron is from its reference."""
     cdef Py_ssize_t r
@@ -53,7 +55,7 @@ def movement_bounds(
         raise ValueError("pending must cover the delays of all neurons")
     if not (norms.shape[0] == anchor_norms.shape[0] == touched.shape[0] == drift.shape[0] == unsettled.shape[0]):
         raise ValueError("arrays must have an entry per neuron")
-    for r in range(norms.shape[0]):
+    for r in prange(norms.shape[0], nogil=True, num_threads=n_threads, schedule="static"):
         a = &pending[step - touched[r], 0]
         # the closed form is rounded to the precision of the weights
         unsettled[r] = (1 + 1e-5) * (

@@ -16,7 +16,7 @@
 # Threads     A neuron belongs to one thread; nothing is reduced across neurons.
 # Taken when  A step is an object: all neurons take it at once, or each by itself, when a pass over the neurons comes to
 #             it for the next batch. Its weights then come from memory once for both, while the pass computes. A search
-#             that has to say before where neurons will be asks for a bound (`MomentumStep.reach`).
+#             that has to say before where neurons will be asks for a bound (`MomentumStep.add_reach`).
 # Reference   Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and momentum in deep
 #             learning", 2013; Kingma, Ba, "Adam", 2015.
 
@@ -179,47 +179,60 @@ cdef class MomentumStep(NeuronStep):
         else:
             _momentum_neuron(self, r, <double*> scratch, whole, upcoming)
 
-    def reach(self, int n_threads):
-        """Return bounds on how far the gradient will move the weights of each neuron, and its intercept.
+    def add_reach(self, double[::1] drift, double[::1] pending, double[::1] intercepts, int n_threads):
+        """Add to bounds on the neurons' movement and on their intercepts what the step will add at most.
 
-        A signal is at most the length of the error times that of the output weights, and a gradient at most as long
-        as its signals times the norms of their rows: loose, but what a step adds to the movement so far is little.
+        Of the weights, that is what the gradient will; what they would do without one is among the silent steps. A
+        signal is at most the length of the error times that of the output weights, and a gradient at most as long as
+        its signals times the norms of their rows: loose, but what a step adds to the movement so far is little.
 
-        Returns
-        -------
-        reach : ndarray of shape (n_neurons, 2), float64
+        Parameters
+        ----------
+        drift, pending, intercepts : ndarray of shape (n_neurons,), float64
         """
+        if not self.pairs.n_neurons == drift.shape[0] == pending.shape[0] == intercepts.shape[0]:
+            raise ValueError("bounds must have an entry per neuron")
         X, error = (np.asarray(self.kept[k]) for k in (0, 1))
-        reach_array = np.empty((self.pairs.n_neurons, 2))
-        cdef double[:, ::1] reach = reach_array
-        cdef const double[::1] signal = _lengths(error[:X.shape[0]])
-        cdef const double[::1] part = signal * _lengths(X)
-        # momentum takes the gradient along, and Nesterov's looks ahead
-        cdef double factor = (
-            self.rule.rate * (1 + self.rule.momentum if self.rule.nesterov else 1) * (1 + 1e-5))
+        lengths = _lengths(error[:X.shape[0]])
+        # of the weights and of the intercept, for each row
+        cdef const double[:, ::1] parts = np.column_stack([lengths * _lengths(X), lengths])
         cdef Py_ssize_t b
         for b in prange(self.pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="static"):
-            self.reach_of_block(b, &part[0], &signal[0], factor, &reach[0, 0])
-        return reach_array
+            self.add_reach_of_block(b, &parts[0, 0], &drift[0], &pending[0], &intercepts[0])
 
-    cdef void reach_of_block(
-        self, Py_ssize_t block, const double* part, const double* signal, double factor, double* reach,
+    cdef void add_reach_of_block(
+        self, Py_ssize_t block, const double* parts, double* drift, double* pending, double* intercepts,
     ) noexcept nogil:
         cdef Py_ssize_t r
-        cdef int32_t i
-        cdef double weights, intercept, length
+        cdef int32_t i, count
+        cdef double weights, more_weights, intercept, more_intercept, length, velocity
         cdef const int32_t* row
+        cdef double mu = self.rule.momentum
+        cdef double along = mu if self.rule.nesterov else 1
+        # momentum takes the gradient along, and Nesterov's looks ahead
+        cdef double factor = self.rule.rate * (1 + mu if self.rule.nesterov else 1) * (1 + 1e-5)
         for r in range(block * self.pairs.block_size, min((block + 1) * self.pairs.block_size, self.pairs.n_neurons)):
             row = self.pairs.blocks[block].rows + self.pairs.start[r]
-            weights = intercept = 0
-            for i in range(self.pairs.count[r]):
-                weights += part[row[i]]
-                intercept += signal[row[i]]
+            count = self.pairs.count[r]
+            # an addition waits for the one before it
+            weights = more_weights = intercept = more_intercept = 0
+            for i in range(0, count - 1, 2):
+                weights += parts[2 * row[i]]
+                intercept += parts[2 * row[i] + 1]
+                more_weights += parts[2 * row[i + 1]]
+                more_intercept += parts[2 * row[i + 1] + 1]
+            if count % 2:
+                weights += parts[2 * row[count - 1]]
+                intercept += parts[2 * row[count - 1] + 1]
             if self.pairs.itemsize == 4:
-                length = _length(<const float*> self.V + r * self.ld_out, self.ld_out)
+                length = factor * _length(<const float*> self.V + r * self.ld_out, self.ld_out)
+                velocity = (<const float*> self.c_state)[3 * r + 1]
             else:
-                length = _length(<const double*> self.V + r * self.ld_out, self.ld_out)
-            reach[2 * r], reach[2 * r + 1] = factor * length * weights, factor * length * intercept
+                length = factor * _length(<const double*> self.V + r * self.ld_out, self.ld_out)
+                velocity = (<const double*> self.c_state)[3 * r + 1]
+            drift[r] += length * (weights + more_weights)
+            pending[r] += length * (weights + more_weights)
+            intercepts[r] += along * mu * velocity + length * (intercept + more_intercept)
 
 
 cdef double _length(const floating* v, Py_ssize_t n) noexcept nogil:

@@ -21,7 +21,7 @@ N_DIRECTIONS = 32
 MIN_FEATURES_FOR_SUBSPACE = 128
 # A group of neurons is projected when its mean drift times the largest norm exceeds this: below, the plain bound lets
 # through so little more that the projection costs more than it saves.
-PROJECTION_DRIFT = 0.15
+PROJECTION_DRIFT = 0.3
 # Projections are renewed when a neuron of the group went on by this much since, in a straight line or not.
 PROJECTION_PATH = 0.1
 # A neuron is refreshed when the verifications it wasted since its last refresh outnumber the rows by this factor, by

@@ -102,20 +102,16 @@ class MomentumSGD(FirstOrder):
 
     def movement(self):
         """Return certified bounds on the movement since the references, as a `Movement`."""
-        intercepts, velocity, _ = self.network.c_state.T.astype(np.float64, order="C")
+        intercepts = self.network.c_state[:, 0].astype(np.float64)
         movement = Movement(*np.empty((2, self.network.n_neurons)), intercepts)
         # a step that waits is bounded as if it were silent, and then for its gradient
         movement_bounds(
-            self.norms, self.anchor_norms, self.touched, self.n_steps, self.pending, movement.drift, movement.pending
-        )
+            self.norms, self.anchor_norms, self.touched, self.n_steps, self.pending, movement.drift, movement.pending,
+            self.n_threads,
+        )  # fmt: skip
         step = self.hand_over()
         if step is not None:
-            reach, reach_of_intercepts = step.reach(self.n_threads).T
-            movement.drift += reach
-            movement.pending += reach
-            mu = self.settings["momentum"]
-            along = mu if self.settings["nesterovs_momentum"] else 1
-            movement.intercepts += along * mu * velocity + reach_of_intercepts
+            step.add_reach(movement.drift, movement.pending, movement.intercepts, self.n_threads)
         return movement
 
     def catch_up(self, neurons=None):
