@@ -109,6 +109,9 @@ class Layer:
         self.touched = self.step - self.delay
         self.activations = np.maximum(self.rng.standard_normal((m, N_ROWS)), 0).astype(dtype)
         self.activations[::3] = 0  # neurons that do not fire
+        few = np.arange(1, m, 3)  # and such that fire on one to nine rows
+        order = np.cumsum(self.activations[few] > 0, axis=1)
+        self.activations[few] *= order <= (np.arange(few.size) % 9 + 1)[:, None]
 
     def _draw(self, n, width, ld, size=1.0):
         out = aligned_zeros((n, ld), self.dtype)
