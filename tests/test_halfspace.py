@@ -380,7 +380,7 @@ def slow_products(monkeypatch):
     """What is chosen does not depend on the processor that runs the tests."""
     monkeypatch.setattr("skfastnn.search._choice.DENSE", 0.6)
     monkeypatch.setattr("skfastnn.search._choice.MULTIPLICATION", 0.028)
-    monkeypatch.setattr("skfastnn.search._choice.byte_products", lambda: 0)
+    monkeypatch.setattr("skfastnn.search._choice.byte_products", lambda: False)
 
 
 @pytest.mark.usefixtures("slow_products")

@@ -345,11 +345,12 @@ def test_auto_takes_bytes_where_they_pay(monkeypatch):
     def chosen(X, **more):
         return FastReLURegressor(**{**common, "max_iter": 2, **more}).fit(X, X[:, 1]).search_
 
-    monkeypatch.setattr(_choice, "byte_products", lambda: 4)
+    monkeypatch.setattr(_choice, "byte_products", lambda: True)
+    monkeypatch.setattr(_choice, "byte_gain", lambda: 4)
     assert chosen(wide) == "quantized"
     assert chosen(wide[:, :10], hidden_layer_sizes=256) != "quantized"
     assert chosen(wide, threshold=0.0) == "dense"  # half of the pairs fire
-    monkeypatch.setattr(_choice, "byte_products", lambda: 0)
+    monkeypatch.setattr(_choice, "byte_products", lambda: False)
     assert chosen(wide) != "quantized"
 
 
@@ -360,9 +361,10 @@ def test_auto_takes_the_tree_where_bytes_gain_less(monkeypatch):
     reg = FastReLURegressor(
         hidden_layer_sizes=4096, solver="sgd", batch_size=100, max_iter=2, tol=1e9, n_iter_no_change=1, random_state=0
     )
-    monkeypatch.setattr(_choice, "byte_products", lambda: 4)
+    monkeypatch.setattr(_choice, "byte_products", lambda: True)
+    monkeypatch.setattr(_choice, "byte_gain", lambda: 4)
     assert reg.fit(X, X[:, 1]).search_ == "quantized"
-    monkeypatch.setattr(_choice, "byte_products", lambda: 2)
+    monkeypatch.setattr(_choice, "byte_gain", lambda: 2)
     assert reg.fit(X, X[:, 1]).search_ == "correlation_tree"
     monkeypatch.setattr(_choice, "physical_memory", lambda: 3.9 * 300 * 4096)  # leaves would take more than a quarter
     assert reg.fit(X, X[:, 1]).search_ != "correlation_tree"

@@ -37,7 +37,7 @@ cdef extern from "byte_kernels.h":
     ctypedef struct byte_panel:
         pass
     int have_byte_products() noexcept nogil
-    int byte_gain() noexcept nogil
+    int c_byte_gain "byte_gain"() noexcept nogil
     void weights_to_bytes_f32(
         const float*, const float*, Py_ssize_t, float, int, int8_t*, byte_neuron*) noexcept nogil
     void weights_to_bytes_f64(
@@ -74,8 +74,13 @@ MAX_FEATURES = 66_000
 
 
 def byte_products():
+    """Return whether this processor multiplies bytes faster than floats."""
+    return bool(have_byte_products())
+
+
+def byte_gain():
     """Return how many products of bytes this processor makes in the time of one of floats; 0: it has none."""
-    return byte_gain()
+    return c_byte_gain()
 
 
 def rows_to_bytes(

@@ -12,7 +12,7 @@ from skfastnn.passes._boxes import LEAF_SIZE, BoxTree, spatial_order
 from skfastnn.passes._neuron_points import neuron_points
 from skfastnn.passes._products import wide_products
 from skfastnn.passes._quantized_forward import MAX_FEATURES as MAX_BYTES
-from skfastnn.passes._quantized_forward import byte_products
+from skfastnn.passes._quantized_forward import byte_gain, byte_products
 from skfastnn.search._halfspace import FEW_ROWS
 from skfastnn.search._halfspace_query import N_SPARE, points_above
 from skfastnn.search._quantized import choose_grid
@@ -141,7 +141,7 @@ def quantized_cost(probe, n_passes):
     written = WEIGHT_WRITTEN / probe.batch_size + ROW_WRITTEN / (probe.n_neurons * n_passes)
     read = PASSED_BYTE if probe.lossless else PASSED_FLOAT
     passed = min(1.0, GROWN * probe.passing_rate) * (PASSED + read * probe.ld)
-    return BYTES + (MULTIPLICATION / byte_products() + written) * probe.ld + passed + BYTES_STEP / probe.n_pairs
+    return BYTES + (MULTIPLICATION / byte_gain() + written) * probe.ld + passed + BYTES_STEP / probe.n_pairs
 
 
 def halfspace_cost(probe):
