@@ -19,8 +19,8 @@ from skfastnn.passes._forward import forward, output_of_fired
 from skfastnn.passes._pairs import PairLists
 from skfastnn.search import _correlation_tree, make_engine
 from skfastnn.search._contract import Batch, TrainingRows
-from skfastnn.search._first_leaves import write_first_leaves
-from skfastnn.search._lazy_tree import GROUP_SIZE, STEP, query, write_leaves
+from skfastnn.search._lazy_tree import GROUP_SIZE, STEP, query
+from skfastnn.search._leaves import write_leaves
 from skfastnn.solvers import make_solver
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -181,8 +181,7 @@ def situations(draw, n_features):
         "batch_size": draw(st.one_of(st.just(n_samples), st.integers(1, n_samples))),
         "constants": {
             # below zero: all are refreshed, every time
-            "WASTE_PER_ROW": draw(st.sampled_from([-1.0, 0.0, 1.0])),
-            "WASTE_PER_ROW_STANDING": draw(st.sampled_from([-1.0, 0.5, 8.0])),
+            "WASTE_PER_ROW": draw(st.sampled_from([-1.0, 0.0, 1.0, 8.0])),
             "STANDING_GROWTH": draw(st.sampled_from([1.0, 1.1, 10.0])),
             "STANDING_SKIN": draw(st.sampled_from([0.0, 0.02, 1.0])),
             "MIN_REFRESH": draw(st.sampled_from([1, 128])),
@@ -241,7 +240,7 @@ def test_more_than_one_tile(antisymmetric, dtype):
     batch = training.batch(np.arange(1100))
     for rate in 1e-4, 1e-3, 1e-4:
         candidates, fires = training.step(batch, rate)
-        with constants(WASTE_PER_ROW_STANDING=-1.0):
+        with constants(WASTE_PER_ROW=-1.0):
             training.engine.moved(PairLists(2200, dtype), training.solver)
     assert fires.sum() <= candidates.sum() < 0.2 * fires.size
     assert training.engine.counters["refreshed"] >= 3 * 2200
@@ -269,7 +268,7 @@ def test_rounding_of_long_references():
     batch = training.batch(np.arange(200))
     training.network.displacement[:20, :4] += 1e5
     training.solver.measure()
-    with constants(WASTE_PER_ROW_STANDING=-1e9, TILE_NEURONS=64):
+    with constants(WASTE_PER_ROW=-1e9, TILE_NEURONS=64):
         training.step(batch, 0.0)
         assert not training.solver.movement().drift.any()
         training.step(batch, 0.0)
@@ -394,7 +393,7 @@ def test_candidates_after_small_steps(standing, solver, dtype):
     X = np.random.default_rng(0).standard_normal((300, 16)).astype(dtype)
     training = Training(X, solver, n_neurons=200, threshold=1.5)
     network, batch = training.network, training.batch(np.arange(300 if standing else 299))
-    with constants(WASTE_PER_ROW=np.inf, WASTE_PER_ROW_STANDING=np.inf):
+    with constants(WASTE_PER_ROW=np.inf):
         for _ in range(6):
             training.step(batch, 1e-3)
     drift = training.solver.movement().drift
@@ -498,24 +497,29 @@ def test_counters(search):
 
 @pytest.mark.parametrize("standing", [False, True])
 def test_waste_makes_neurons_due(standing):
-    """A neuron is refreshed when it wasted so many verifications for each row, and not before."""
+    """A neuron is refreshed when it wasted so many verifications for each row, and not before.
+
+    Where lists stand its group is, when its neurons have wasted so many on average.
+    """
     X = np.random.default_rng(0).standard_normal((100, 5))
-    training = Training(X, n_neurons=64)
-    batch, waste = training.batch(np.arange(100 if standing else 99)), np.zeros(64)
-    with constants(MIN_REFRESH=1, WASTE_PER_ROW=1.0, WASTE_PER_ROW_STANDING=2.0):
+    training = Training(X, n_neurons=300)
+    batch, waste = training.batch(np.arange(100 if standing else 99)), np.zeros(300)
+    group = np.arange(300) // (GROUP_SIZE if standing else 1)
+    was_due, shares = np.zeros(300, dtype=bool), set()
+    with constants(MIN_REFRESH=1, WASTE_PER_ROW=1.0):
         for _ in range(90):
             before = training.engine.counters["refreshed"]
             candidates, fires = training.step(batch, 0.003)
             waste += (candidates & ~fires).sum(axis=1)
-            due = waste > (200 if standing else 100)
+            due = (np.bincount(group, waste) / np.bincount(group))[group] > 100
             assert training.engine.counters["refreshed"] - before == due.sum()
             waste[due] = 0
             assert_array_equal(training.engine.waste, waste)
             assert not training.solver.movement().drift[due].any()
-            if due.any():
-                break
-    assert due.any()
-    assert not due.all()
+            was_due |= due
+            shares.add(due.mean())
+    assert was_due[-1]
+    assert len(shares - {0, 1}) > 1
 
 
 def test_standing_lists():
@@ -571,77 +575,71 @@ def edges(tile, foot):
     tile[4] = foot + LEAF_STEP * np.linspace(252, 256, tile.shape[1])
 
 
-@DTYPES
-@pytest.mark.parametrize("n_threads", [1, 2])
-def test_write_leaves(dtype, n_threads):
-    rng = np.random.default_rng(0)
-    leaves = np.full((60, 128), 77, dtype=np.uint8)
-    neurons, foot = rng.permutation(100)[:70], rng.standard_normal(70)
-    tile = (2 * rng.standard_normal((41, 70))).astype(dtype)
-    edges(tile, foot)
-    write_leaves(leaves, 13, neurons, tile, foot, n_threads)
-    check_leaves(leaves[13:54][:, neurons], tile, foot)
-    assert set(np.unique(leaves[13:54][:, neurons])) >= {0, 1, 254, 255}
-    untouched = np.ones((60, 128), dtype=bool)
-    untouched[13:54, neurons] = False
-    assert_array_equal(leaves[untouched], 77)
-
-
 def padded(rows, dtype):
     out = np.zeros((rows.shape[0], -(-rows.shape[1] // 16) * 16), dtype=dtype)
     out[:, : rows.shape[1]] = rows
     return out
 
 
+NEURONS = {
+    "scattered": np.random.default_rng(0).permutation(190)[:100],
+    "groups": np.r_[64:128, 0:64],
+    "from the middle": np.arange(37, 137),
+}
+
+
 @DTYPES
+@pytest.mark.parametrize("neurons", NEURONS.values(), ids=NEURONS)
 @pytest.mark.parametrize("pair_shift", [0, 1])
-@pytest.mark.parametrize("n_threads", [1, 2])
-def test_first_leaves_of_given_correlations(dtype, pair_shift, n_threads):
+@pytest.mark.parametrize("n_threads", [1, 5])
+def test_leaves_of_given_correlations(n_threads, pair_shift, neurons, dtype):
     rng = np.random.default_rng(0)
-    leaves = np.full((60, 192), 77, dtype=np.uint8)
-    tile = (2 * rng.standard_normal((41, 128 >> pair_shift))).astype(dtype)
-    edges(tile, -0.7)
-    # unit vectors pick the correlations from the draws
-    X, start = padded(np.eye(41), dtype), padded(tile.T, dtype)
-    write_first_leaves(leaves, 13, X, start, -0.7, LEAF_STEP, pair_shift, n_threads)
-    check_leaves(leaves[13:54, :128], np.repeat(tile, 1 + pair_shift, axis=1), -0.7)
-    assert set(np.unique(leaves[13:54, :128])) >= {0, 1, 254, 255}
-    leaves[13:54, :128] = 77
+    leaves = np.full((300, 192), 77, dtype=np.uint8)
+    n = neurons.size >> pair_shift
+    foot, tile = 1000 * rng.standard_normal(n), np.zeros((281, n))
+    tile[:41] = foot + 2 * rng.standard_normal((41, n))
+    edges(tile, foot)
+    # unit vectors pick the correlations from the references
+    X, W = padded(np.eye(281, 41), dtype), padded(tile[:41].T, dtype)
+    write_leaves(leaves, 13, X, W, neurons, foot, LEAF_STEP, pair_shift, n_threads)
+    here = leaves[13:294, neurons]
+    check_leaves(here, np.repeat(tile.astype(dtype), 1 + pair_shift, axis=1), np.repeat(foot, 1 + pair_shift))
+    assert set(np.unique(here)) >= {0, 1, 254, 255}
+    leaves[13:294, neurons] = 77
     assert_array_equal(leaves, 77)
 
 
 @DTYPES
 @pytest.mark.parametrize("pair_shift", [0, 1])
 @pytest.mark.parametrize(("n_rows", "n_drawn"), [(11, 17), (12, 33), (250, 100)])
-def test_first_leaves(n_rows, n_drawn, pair_shift, dtype):
+def test_leaves(n_rows, n_drawn, pair_shift, dtype):
     rng = np.random.default_rng(0)
-    X, start = (padded(2 * rng.standard_normal((n, 37)) / 37**0.25, dtype) for n in (n_rows, n_drawn))
-    leaves = np.zeros((n_rows, 256), dtype=np.uint8)
-    write_first_leaves(leaves, 0, X, start, -0.5, LEAF_STEP, pair_shift, 2)
-    correlation = np.repeat(X.astype(float) @ start.T.astype(float), 1 + pair_shift, axis=1)
-    check_leaves(leaves[:, : correlation.shape[1]], correlation, -0.5)
-
-
-def test_write_leaves_shapes():
-    leaves, neurons = np.zeros((5, 128), np.uint8), np.arange(3)
-    for tile, foot in (np.ones((5, 4)), np.ones(3)), (np.ones((5, 3)), np.ones(4)):
-        with pytest.raises(ValueError, match="one column per neuron"):
-            write_leaves(leaves, 0, neurons, tile, foot, 1)
+    X, W = (padded(2 * rng.standard_normal((n, 37)) / 37**0.25, dtype) for n in (n_rows, n_drawn))
+    leaves, neurons = np.zeros((n_rows, 256), dtype=np.uint8), np.arange(n_drawn << pair_shift)
+    write_leaves(leaves, 0, X, W, neurons, np.full(n_drawn, -0.5), LEAF_STEP, pair_shift, 2)
+    correlation = np.repeat(X.astype(float) @ W.T.astype(float), 1 + pair_shift, axis=1)
+    check_leaves(leaves[:, : neurons.size], correlation, -0.5)
 
 
 @pytest.mark.parametrize(
-    ("rows", "draws", "first", "message"),
+    ("rows", "references", "neurons", "n_feet", "first", "message"),
     [
-        ((5, 16), (64, 32), 0, "the same length"),
-        ((5, 12), (64, 12), 0, "whole vectors"),
-        ((5, 16), (129, 16), 0, "a line per group"),
-        ((5, 16), (64, 16), 1, "a row per sample"),
-        ((5, 16), (64, 16), -1, "a row per sample"),
+        ((5, 16), (64, 32), range(64), 64, 0, "the same length"),
+        ((5, 12), (64, 12), range(64), 64, 0, "whole vectors"),
+        ((5, 16), (64, 16), range(65), 64, 0, "a foot for each reference, and the neurons"),
+        ((5, 16), (64, 16), range(64), 63, 0, "a foot for each reference"),
+        ((5, 16), (64, 16), range(65, 129), 64, 0, "a column per neuron"),
+        ((5, 16), (64, 16), range(-1, 63), 64, 0, "a column per neuron"),
+        ((5, 16), (64, 16), range(64), 64, 1, "a row per sample"),
+        ((5, 16), (64, 16), range(64), 64, -1, "a row per sample"),
     ],
 )
-def test_first_leaves_refuse(rows, draws, first, message):
+def test_leaves_refuse(rows, references, neurons, n_feet, first, message):
+    leaves = np.zeros((5, 128), np.uint8)
     with pytest.raises(ValueError, match=message):
-        write_first_leaves(np.zeros((5, 128), np.uint8), first, np.ones(rows), np.ones(draws), 0.0, LEAF_STEP, 0, 1)
+        write_leaves(
+            leaves, first, np.ones(rows), np.ones(references), np.array(neurons), np.zeros(n_feet), LEAF_STEP, 0, 1
+        )
 
 
 class Query:

@@ -5,12 +5,11 @@ from sklearn.utils import gen_batches
 from sklearn.utils.extmath import randomized_svd
 
 from skfastnn._network import aligned_zeros
-from skfastnn.passes._blas import matmul_nt
 from skfastnn.passes._pairs import PairLists
 from skfastnn.passes._products import multiply_groups
 from skfastnn.search._contract import SearchEngine
-from skfastnn.search._first_leaves import write_first_leaves
-from skfastnn.search._lazy_tree import GROUP_SIZE, STEP, query, write_leaves
+from skfastnn.search._lazy_tree import GROUP_SIZE, STEP, query
+from skfastnn.search._leaves import write_leaves
 from skfastnn.search._tree_bounds import note_waste, renew_standing, set_bounds
 
 # Leaves reach down to this far below the threshold, in standard deviations of the pre-activations; what is above the
@@ -26,8 +25,8 @@ PROJECTION_DRIFT = 0.3
 PROJECTION_PATH = 0.1
 # A neuron is refreshed when the verifications it wasted since its last refresh outnumber the rows by this factor, by
 # which time they have cost about as much as the refresh does: whatever comes, at most twice the cost of knowing it
-# beforehand. Where lists stand, a refresh also costs the lists of 64 neurons.
-WASTE_PER_ROW, WASTE_PER_ROW_STANDING = 1.5, 16.0
+# beforehand. Where lists stand, a group is refreshed as one, since all of its lists are made anew.
+WASTE_PER_ROW = 1.5
 # Room for lists that stand for several steps: more of it renews fewer and verifies more.
 STANDING_GROWTH, STANDING_SKIN = 1.1, 0.04
 # Neurons are refreshed together, so that the rows are normalised once for many.
@@ -123,8 +122,8 @@ class CorrelationTreeSearch(SearchEngine):
 
     def moved(self, fired, solver):
         super().moved(fired, solver)
-        factor = WASTE_PER_ROW_STANDING if self.standing_drift[0] >= 0 else WASTE_PER_ROW
-        due = note_waste(self.pairs, fired, self.waste, factor * self.rows.n_samples)
+        together = GROUP_SIZE if self.standing_drift[0] >= 0 else 1
+        due = note_waste(self.pairs, fired, self.waste, WASTE_PER_ROW * self.rows.n_samples, together)
         if due.size >= min(MIN_REFRESH, max(1, self.network.n_neurons // 32)):
             self._refresh(due, solver)
 
@@ -164,26 +163,20 @@ class CorrelationTreeSearch(SearchEngine):
     def _write_start(self):
         """INIT: write the leaves of all neurons; antisymmetric pairs share a draw, and its correlations."""
         network = self.network
-        for first, block in self._tiles():
-            write_first_leaves(
-                self.leaves, first, block, network.start, self.foot[0], STEP, network.pair_shift, self.n_threads
-            )
-        self._note_references(network.start)
-        self.counters["dot_products"] += network.start.shape[0] * self.rows.n_samples
+        neurons = np.arange(network.start.shape[0] << network.pair_shift)
+        foot = np.full(network.start.shape[0], self.foot[0])
+        self._write_references(network.start, neurons, foot, network.pair_shift)
 
     def _write(self, neurons):
         """UPDATE: write the leaves of some neurons anew."""
-        W = self.network.reference(neurons)
-        for first, block in self._tiles():
-            tile = np.empty((block.shape[0], neurons.size), dtype=self.network.dtype)
-            matmul_nt(block, W, tile, self.n_threads)
-            write_leaves(self.leaves, first, neurons, tile, self.foot[neurons], self.n_threads)
-        self._note_references(W)
-        self.counters["dot_products"] += neurons.size * self.rows.n_samples
+        self._write_references(self.network.reference(neurons), neurons, self.foot[neurons], 0)
 
-    def _note_references(self, W):
+    def _write_references(self, W, neurons, foot, pair_shift):
+        for first, block in self._tiles():
+            write_leaves(self.leaves, first, block, W, neurons, foot, STEP, pair_shift, self.n_threads)
         longest = float(np.sqrt(np.einsum("ij,ij->i", W, W).max()))
         self.longest_reference = max(self.longest_reference, longest)
+        self.counters["dot_products"] += W.shape[0] * self.rows.n_samples
 
     def _allocate(self, shape):
         try:

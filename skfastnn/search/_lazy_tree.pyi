@@ -6,14 +6,6 @@ from skfastnn.passes._pairs import PairLists
 GROUP_SIZE: int
 STEP: float
 
-def write_leaves(
-    leaves: NDArray[np.uint8],
-    first_sample: int,
-    neurons: NDArray[np.int64],
-    tile: NDArray[np.floating],
-    foot: NDArray[np.float64],
-    n_threads: int,
-) -> None: ...
 def query(
     leaves: NDArray[np.uint8],
     pairs: PairLists,

@@ -13,15 +13,14 @@
 # Invariants  <w_ref, x> <= foot + STEP * leaf for every leaf below 255. Candidates come in ascending row order, and
 #             do not depend on the number of threads.
 # Cost        One byte a pair. A query compares every leaf of the batch once, about one cycle each, two with the
-#             subspace bound; UPDATE of a neuron rewrites a column.
-# Threads     Queries: blocks of neurons as in _pairs.pyx. Filling: rows.
+#             subspace bound. Leaves are written in _leaves.pyx.
+# Threads     blocks of neurons as in _pairs.pyx.
 # Reference   Alman, Liang, Song, Zhang, Zhuo, "Bypass Exponential Time Preprocessing: Fast Neural Network Training
 #             via Weight-Data Correlation Preprocessing", 2022 (trees, INIT / UPDATE / QUERY). Laziness, truncation
 #             and the subspace bound are ours.
 
-from cython cimport floating
 from cython.parallel cimport prange
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 from skfastnn.passes._pairs cimport PairLists
@@ -38,33 +37,6 @@ GROUP_SIZE = GROUP
 # In standard deviations of a pre-activation; 255 steps cover 3.2 of them.
 STEP = 0.0125
 cdef float C_STEP = STEP
-
-
-def write_leaves(
-    uint8_t[:, ::1] leaves,                 # OUT   (n_samples, ld)
-    Py_ssize_t first_sample,
-    const int64_t[::1] neurons,             # IN    (n,) neuron of each column
-    const floating[:, ::1] tile,            # IN    (n_rows, n) correlations
-    const double[::1] foot,                 # IN    (n,)
-    int n_threads,
-):
-    """Write the leaves of consecutive samples and any neurons."""
-    cdef Py_ssize_t i
-    if tile.shape[1] != neurons.shape[0] or foot.shape[0] != neurons.shape[0]:
-        raise ValueError("tile and foot must have one column per neuron")
-    for i in prange(tile.shape[0], nogil=True, num_threads=n_threads, schedule="static"):
-        _write_row(&leaves[first_sample + i, 0], &neurons[0], neurons.shape[0], &tile[i, 0], &foot[0])
-
-
-cdef void _write_row(
-    uint8_t* leaves, const int64_t* neurons, Py_ssize_t n, const floating* correlation,
-    const double* foot,
-) noexcept nogil:
-    cdef Py_ssize_t k
-    cdef double steps
-    for k in range(n):
-        steps = (correlation[k] - foot[k]) / C_STEP + 1.001
-        leaves[neurons[k]] = <uint8_t> max(0.0, min(255.0, steps))
 
 
 def query(

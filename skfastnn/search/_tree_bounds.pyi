@@ -20,5 +20,5 @@ def renew_standing(
     skin: float,
 ) -> NDArray[np.uint8]: ...
 def note_waste(
-    candidates: PairLists, fired: PairLists, waste: NDArray[np.float64], limit: float
+    candidates: PairLists, fired: PairLists, waste: NDArray[np.float64], limit: float, together: int
 ) -> NDArray[np.int64]: ...

@@ -70,17 +70,27 @@ def renew_standing(
     return renewed_array
 
 
-def note_waste(PairLists candidates, PairLists fired, double[::1] waste, double limit):
-    """Add up the candidates that did not fire; return the neurons that wasted more than the limit so far."""
-    cdef Py_ssize_t r
+def note_waste(PairLists candidates, PairLists fired, double[::1] waste, double limit, Py_ssize_t together):
+    """Add up the candidates that did not fire; return the neurons that wasted more than the limit so far.
+
+    `together` neurons, one after the other, are due together or not at all, by their mean.
+    """
+    cdef Py_ssize_t r, first, last
     cdef Py_ssize_t n = candidates.n_neurons
     cdef Py_ssize_t n_due = 0
+    cdef double total
     if fired.n_neurons != n or waste.shape[0] != n:
         raise ValueError("waste and lists must be of the same neurons")
     due_array = np.empty(n, dtype=np.int64)
     cdef int64_t[::1] due = due_array
-    for r in range(n):
-        waste[r] += candidates.count[r] - fired.count[r]
-        due[n_due] = r
-        n_due += waste[r] > limit
+    for first in range(0, n, together):
+        last = min(first + together, n)
+        total = 0
+        for r in range(first, last):
+            waste[r] += candidates.count[r] - fired.count[r]
+            total += waste[r]
+        if total > limit * (last - first):
+            for r in range(first, last):
+                due[n_due] = r
+                n_due += 1
     return due_array[:n_due]

@@ -77,11 +77,10 @@ static inline void query_block(
     );
 }
 
-/* Leaves of one sample in one group, from the correlations of the group's neurons; pair_shift 1: two neurons share a
- * correlation. Rounds up; the addition covers the rounding of the multiplication. */
+/* Leaves of one sample in one group, from the heights of the neurons' correlations above their feet; pair_shift 1: two
+ * neurons share a height. Rounds up; the addition covers the rounding of the multiplication. */
 QUERY_CLONES static void write_line(
-    const float *correlation, /* IN    (64 >> pair_shift,) */
-    float foot,
+    const float *height,      /* IN    (64 >> pair_shift,) */
     float steps_per_unit,
     int pair_shift,
     uint8_t *leaf             /* OUT   (64,) */
@@ -89,7 +88,7 @@ QUERY_CLONES static void write_line(
     int32_t whole[GROUP] __attribute__((aligned(64)));
     const int n = GROUP >> pair_shift;
     for (int r = 0; r < n; r++) {
-        float steps = (correlation[r] - foot) * steps_per_unit + 1.001f; /* truncation after + 1 rounds up */
+        float steps = height[r] * steps_per_unit + 1.001f; /* truncation after + 1 rounds up */
         steps = steps > 0 ? steps : 0;
         whole[r] = (int32_t)(steps < 255 ? steps : 255);
     }

@@ -1,12 +1,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-def write_first_leaves(
+def write_leaves(
     leaves: NDArray[np.uint8],
     first_sample: int,
     X: NDArray[np.floating],
-    start: NDArray[np.floating],
-    foot: float,
+    W: NDArray[np.floating],
+    neurons: NDArray[np.int64],
+    foot: NDArray[np.float64],
     step: float,
     pair_shift: int,
     n_threads: int,
