@@ -366,8 +366,23 @@ def test_auto_takes_the_tree_where_bytes_gain_less(monkeypatch):
     assert reg.fit(X, X[:, 1]).search_ == "quantized"
     monkeypatch.setattr(_choice, "byte_gain", lambda: 2)
     assert reg.fit(X, X[:, 1]).search_ == "correlation_tree"
-    monkeypatch.setattr(_choice, "physical_memory", lambda: 3.9 * 300 * 4096)  # leaves would take more than a quarter
+    monkeypatch.setattr(_choice, "usable_memory", lambda: 3.9 * 300 * 4096)  # leaves would take more than a quarter
     assert reg.fit(X, X[:, 1]).search_ != "correlation_tree"
+
+
+def test_usable_memory_is_what_a_container_may_use(monkeypatch, tmp_path):
+    unlimited, limited, unset = tmp_path / "max", tmp_path / "limited", tmp_path / "unset"
+    unlimited.write_text("max\n")
+    limited.write_text("1073741824\n")
+    unset.write_text("9223372036854771712\n")  # version 1, without a limit
+    monkeypatch.setattr("os.sysconf", lambda name: 2**16, raising=False)
+    for limits, usable in ((tmp_path / "missing", unlimited, unset), 2**32), ((unlimited, limited), 2**30):
+        monkeypatch.setattr(_choice, "MEMORY_LIMITS", limits)
+        assert _choice.usable_memory() == usable
+    monkeypatch.delattr("os.sysconf")
+    assert _choice.usable_memory() == 2**30
+    monkeypatch.setattr(_choice, "MEMORY_LIMITS", ())
+    assert _choice.usable_memory() == np.inf
 
 
 def test_counters_say_what_was_looked_at():

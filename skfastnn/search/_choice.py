@@ -4,7 +4,9 @@ The constants are those of one processor with AVX-512; what counts are their rat
 than to be right where engines differ by half (`python -m benchmarks --case auto`).
 """
 
+import contextlib
 import os
+from pathlib import Path
 
 import numpy as np
 
@@ -42,6 +44,8 @@ PASSED, PASSED_FLOAT, PASSED_BYTE, BYTES_STEP = 6.0, 0.035, 0.02, 60_000.0
 GROWN = 1.3
 # Share of the memory that the leaves of a tree may take, a byte a pair: fits of a grid search run side by side.
 TREE_SHARE = 0.25
+# where a container says how much it may use, by either version of control groups
+MEMORY_LIMITS = "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"
 # half-spaces: an asking neuron; a group of sixteen boxes or points, and for each feature of it
 ASKING, GROUP, BOX_FEATURE, POINT_FEATURE = 8.0, 2.5, 1.0, 0.4
 # what else goes with a pair, and with a feature of it; with a step
@@ -67,7 +71,7 @@ def choose_engine(rows, network, batch_size, n_passes, drifted):
     """
     probe = Probe(rows, network, batch_size)
     costs = {"dense": dense_cost(probe)}
-    if np.isfinite(drifted) and rows.n_samples * network.n_neurons <= TREE_SHARE * physical_memory():
+    if np.isfinite(drifted) and rows.n_samples * network.n_neurons <= TREE_SHARE * usable_memory():
         costs["correlation_tree"] = correlation_tree_cost(probe, n_passes, drifted)
     if byte_products() and network.n_features <= MAX_BYTES:
         costs["quantized"] = quantized_cost(probe, n_passes)
@@ -158,12 +162,15 @@ def halfspace_cost(probe):
     return besides + (ASKING + _cost_of_looking(n_boxes, n_points, d)) / min(probe.batch_size, len(probe.rows))
 
 
-def physical_memory():
-    """Return the bytes of memory that this machine has, infinity where the system does not say."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return np.inf
+def usable_memory():
+    """Return the bytes of memory that this machine has, or its container may use; infinity where nothing says."""
+    total = np.inf
+    with contextlib.suppress(AttributeError, ValueError, OSError):
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for path in MEMORY_LIMITS:
+        with contextlib.suppress(OSError, ValueError):  # not there; "max"
+            total = min(total, int(Path(path).read_text()))
+    return total
 
 
 def _cost_of_looking(n_boxes, n_points, d):
