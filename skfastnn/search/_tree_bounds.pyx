@@ -75,7 +75,7 @@ def note_waste(PairLists candidates, PairLists fired, double[::1] waste, double 
 
     `together` neurons, one after the other, are due together or not at all, by their mean.
     """
-    cdef Py_ssize_t r, first, last
+    cdef Py_ssize_t g, r, first, last
     cdef Py_ssize_t n = candidates.n_neurons
     cdef Py_ssize_t n_due = 0
     cdef double total
@@ -83,8 +83,8 @@ def note_waste(PairLists candidates, PairLists fired, double[::1] waste, double 
         raise ValueError("waste and lists must be of the same neurons")
     due_array = np.empty(n, dtype=np.int64)
     cdef int64_t[::1] due = due_array
-    for first in range(0, n, together):
-        last = min(first + together, n)
+    for g in range((n + together - 1) // together):
+        first, last = g * together, min((g + 1) * together, n)
         total = 0
         for r in range(first, last):
             waste[r] += candidates.count[r] - fired.count[r]
