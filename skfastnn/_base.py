@@ -1,6 +1,6 @@
 """What the two estimators share: parameters, validation, fitting, prediction."""
 
-import warnings
+import zlib
 from abc import ABCMeta, abstractmethod
 from contextlib import contextmanager
 from functools import partial
@@ -15,25 +15,36 @@ from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from skfastnn._choices import (
+from skfastnn._coordinates import Statistics, follow
+from skfastnn._deep_fitting import DeepTrainer
+from skfastnn._deep_network import CALIBRATION_ROWS, DeepNetwork
+from skfastnn._fitting import History, Schedule, Trainer
+from skfastnn._lbfgs_fitting import LbfgsTrainer, NoSteps
+from skfastnn._linear import fit_linear, take_epoch
+from skfastnn._losses import scale_of
+from skfastnn._messages import warn
+from skfastnn._network import Network, check_firing, resolve_thresholds
+from skfastnn._panel_network import PanelNetwork
+from skfastnn._plan import (
+    LBFGS_ALPHA,
+    Problem,
     batch_size_of,
     choose_search,
     choose_solver,
+    choose_widths,
     first_stage,
+    natural_step,
     output_size,
+    penalty_of,
+    rate_unit,
     step_size,
     threshold_limit,
 )
-from skfastnn._deep_fitting import DeepTrainer
-from skfastnn._deep_network import CALIBRATION_ROWS, DeepNetwork
-from skfastnn._fitting import Schedule, Trainer
-from skfastnn._network import Coordinates, Network, check_firing, resolve_thresholds
-from skfastnn._panel_network import PanelNetwork
-from skfastnn._prediction import neuron_order, raw_output
+from skfastnn._prediction import checked_weights, neuron_order, raw_output
 from skfastnn._refined_fitting import RefiningTrainer
 from skfastnn._row_space import MIN_RATIO, RowSpaceNetwork, row_space
 from skfastnn._second_order_fitting import GaussNewtonTrainer
-from skfastnn._sparse_input import check_indices, without_duplicates
+from skfastnn._sparse_input import check_indices, n_distinct, without_duplicates
 from skfastnn._threads import blas_threads, effective_n_threads
 from skfastnn._varying_features import VaryingFeaturesNetwork, varying_features
 from skfastnn.search import make_engine
@@ -42,6 +53,10 @@ from skfastnn.search._heavy_pairs import warn_if_missed
 from skfastnn.solvers import make_solver
 from skfastnn.solvers._step_size import MAX_PROBE
 
+# Rate of partial_fit without hidden layers: MLPClassifier's.
+LINEAR_RATE = 1e-3
+# Change of the unit of the rows up to which moments of the steps before are those of the steps to come.
+LARGEST_CHANGE_OF_SCALE = 1.25
 POSITIVE = Interval(Real, 0, None, closed="neither")
 NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
 BELOW_ONE = Interval(Real, 0, 1, closed="left")
@@ -51,11 +66,10 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
     """Base of the classifier and the regressor."""
 
     _parameter_constraints: dict = {
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "threshold": [StrOptions({"auto"}), NOT_NEGATIVE, "array-like"],
-        "solver": [StrOptions({"auto", "adam", "adam_gauss_newton", "gauss_newton", "sgd"})],
-        "search": [StrOptions({"auto", "correlation_tree", "dense", "halfspace", "heavy_pairs", "quantized"})],
-        "alpha": [NOT_NEGATIVE, StrOptions({"loo"})],
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "activation": [str],
+        "solver": [StrOptions({"auto", "adam", "adam_gauss_newton", "gauss_newton", "lbfgs", "sgd"})],
+        "alpha": [NOT_NEGATIVE, StrOptions({"auto", "loo"})],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
         "learning_rate_init": [StrOptions({"auto"}), POSITIVE],
@@ -74,46 +88,26 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         "beta_2": [BELOW_ONE],
         "epsilon": [POSITIVE],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+        "max_fun": [Interval(Integral, 1, None, closed="left")],
+        "threshold": [StrOptions({"auto"}), NOT_NEGATIVE, "array-like"],
+        "search": [StrOptions({"auto", "correlation_tree", "dense", "halfspace", "heavy_pairs", "quantized"})],
         "init": [StrOptions({"antisymmetric", "random"})],
         "train_output": ["boolean"],
     }
+
+    @abstractmethod
+    def __init__(self): ...
+
+    def _set(self, arguments):
+        """Store the arguments of a constructor, its `locals()`."""
+        for name, value in arguments.items():
+            if name not in ("self", "__class__"):
+                setattr(self, name, value)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-    @abstractmethod
-    def __init__(
-        self, *, hidden_layer_sizes, threshold, solver, search, alpha, batch_size, learning_rate, learning_rate_init,
-        power_t, max_iter, shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum,
-        early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, init, train_output,
-    ):  # fmt: skip
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.threshold = threshold
-        self.solver = solver
-        self.search = search
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.init = init
-        self.train_output = train_output
 
     # what a subclass says about its target
 
@@ -154,12 +148,13 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Target: class labels or a label indicator matrix for the classifier, numbers for the regressor.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight k counts as k copies of the sample.
+            Weight k counts as k copies of the sample; only ratios of weights matter.
 
         Returns
         -------
         self : object
-            The fitted estimator; after an error the estimator is as it was.
+            The fitted estimator; after an error, or an interrupt before the first iteration has ended, the estimator
+            is as it was.
 
         Raises
         ------
@@ -168,14 +163,16 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             fires at the threshold.
         """
         with self._unchanged_on_error():
-            return self._fit(X, y, sample_weight)
+            self._fit(X, y, sample_weight)
+        return self
 
     @_fit_context(prefer_skip_nested_validation=True)
     def _partial_fit(self, X, y, sample_weight=None, classes=None):
         with self._unchanged_on_error():
             if self.early_stopping:
                 raise ValueError("partial_fit does not support early_stopping=True.")
-            return self._fit(X, y, sample_weight, incremental=True, classes=classes)
+            self._fit(X, y, sample_weight, incremental=True, classes=classes)
+        return self
 
     @contextmanager
     def _unchanged_on_error(self):
@@ -183,60 +180,96 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         before = self.__dict__.copy()
         try:
             yield
-        except BaseException:
+        except BaseException as error:
             self.__dict__.clear()
             self.__dict__.update(before)
-            raise
+            if not isinstance(error, KeyboardInterrupt):
+                raise
+            warn("Training interrupted by user before an iteration had ended: the estimator is as it was.")
 
     def _fit(self, X, y, sample_weight, incremental=False, classes=None):
         first_call = not hasattr(self, "coefs_") or not (incremental or self.warm_start)
+        self._check_parameters()
         X, y, sample_weight = self._validate(X, y, sample_weight, first_call, incremental, classes)
         random_state = self._resume_random_state(first_call)
         held_out = None
         if self.early_stopping:
-            X, y, sample_weight, held_out = self._hold_out(X, y, sample_weight, random_state)
+            X, y, sample_weight, held_out = self._hold_out(X, y, sample_weight, random_state, first_call)
         target = self._encode_target(y)
         loss = self._make_loss()
-        self.solver_ = choose_solver(
-            self.solver, self.alpha, X.shape[0], len(self._widths()) > 1, loss, target.shape[1], incremental
-        )
+        if not first_call:
+            self._check_goes_on(loss)
+        widths, given = self._choose_widths(X, first_call)
+        if not widths:
+            self._fit_linear(X, target, sample_weight, loss, random_state, first_call, incremental)
+            return
         rows_as_given = X
         with blas_threads(1):
-            network, X = self._make_network(
-                X, held_out, target, sample_weight, loss, random_state, first_call, incremental
-            )
+            anew = self._prepare_start(X, target, sample_weight, loss, random_state, first_call, incremental)
+            problem = Problem(
+                *X.shape, target.shape[1], widths if given else None, self._coordinates(X.dtype).offset is not None,
+                loss.has_curvature, incremental,
+            )  # fmt: skip
+            self.solver_ = choose_solver(self.solver, self.alpha, problem)
+            if anew:
+                self._choose_start(problem, widths)
+            network, X = self._make_network(X, held_out, target, sample_weight, loss, widths, anew, incremental)
             self.search_ = self._search_for(first_stage(self.solver_), X, network, incremental)
             target = ((target - network.target_shift) / network.target_scale).astype(X.dtype, copy=False)
-            self._choose_step_size(X, target, sample_weight, loss, network, first_call)
+            if not np.isfinite(target).all():
+                raise ValueError(f"The target y has numbers that are too large for {X.dtype}: scale it.")
+            solver = self._resume_solver(network, anew, incremental)
+            caution = self._choose_step_size(X, target, sample_weight, loss, network, anew, solver.n_steps)
             validate = None if held_out is None else self._validator(*held_out)
-            n_seen = 0 if first_call else self.t_
-            # no name for the solver here: its arrays are freed before the weights are exported
-            trainer = self._run(
-                network, self._resume_solver(network, first_call, incremental), loss, random_state,
-                (X, target, sample_weight), 1 if incremental else self.max_iter, validate, n_seen,
-            )  # fmt: skip
+            run = (network, solver, loss, random_state, (X, target, sample_weight), incremental, validate, caution)
+            del solver  # its arrays are freed before the weights are exported
+            trainer = self._run(*run, self._history(first_call, held_out))
+            del run
+        history = trainer.history
+        if history.interrupted and not history.loss_curve:
+            raise KeyboardInterrupt
         self._random_state = random_state.get_state(legacy=False)
         self._keep(trainer, loss, incremental, first_call)
         self._order_neurons(rows_as_given, incremental and not first_call)
-        self._warn_unconverged(trainer.history, incremental)
+        self._warn_unconverged(history, incremental)
         warn_if_missed(self.search_counters_)
-        return self
+
+    def _check_parameters(self):
+        """Raise ValueError for what MLP has and this network has not."""
+        if self.activation != "relu":
+            mlp = "MLPClassifier" if hasattr(self, "predict_proba") else "MLPRegressor"
+            raise ValueError(
+                f"activation={self.activation!r} is not offered: the neurons are ReLU, activation='relu'. "
+                f"sklearn.neural_network.{mlp} has 'identity', 'logistic' and 'tanh'."
+            )
 
     def _validate(self, X, y, sample_weight, first_call, incremental, classes):
-        """Return rows, target and weights of the samples that count."""
+        """Return rows, target and weights of the samples that count; the weights sum up to the distinct samples."""
         check_indices(X)
         X, y = validate_data(
             self, X, y, order="C", accept_sparse="csr", reset=first_call, multi_output=True,
-            dtype=(np.float64, np.float32) if first_call else self.coefs_[0].dtype,
+            dtype=(np.float64, np.float32) if first_call else self._dtype(),
         )  # fmt: skip
         y = self._validate_target(y, first_call, incremental, classes)
         X = without_duplicates(X)
-        sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+        sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         sample_weight = self._weigh_samples(y, sample_weight)
         used = sample_weight > 0  # a weight of zero is the same as leaving the sample out, draws included
         if not used.any():
             raise ValueError("All sample weights are zero: at least one weight must be positive.")
-        return (X, y, sample_weight) if used.all() else (X[used], y[used], sample_weight[used])
+        if not used.all():
+            X, y, sample_weight = X[used], y[used], sample_weight[used]
+        # only ratios count, and k copies are the same as a weight of k: so penalties are shared out over what differs
+        penalised = (self.alpha != 0 and not (self.alpha == "auto" and self.solver == "adam")) or self.solver == "sgd"
+        total = n_distinct(X, y) if penalised else y.shape[0]
+        largest = sample_weight.max()
+        sample_weight /= largest
+        return X, y, (sample_weight * (total / sample_weight.sum())).astype(X.dtype)
+
+    def _dtype(self):
+        """Return the type of the weights to go on with; any other than float32 counts as float64."""
+        weights, _ = checked_weights(self.coefs_, self.intercepts_, self.n_features_in_, self.n_outputs_)
+        return weights[0].dtype
 
     def _resume_random_state(self, first_call):
         if first_call:
@@ -245,8 +278,11 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         random_state.set_state(self._random_state)
         return random_state
 
-    def _hold_out(self, X, y, sample_weight, random_state):
-        """Split; return the rows, target and weights to train on, and the triple that is held out."""
+    def _hold_out(self, X, y, sample_weight, random_state, first_call):
+        """Split; return the rows, target and weights to train on, and the triple that is held out.
+
+        Going on with the same samples, those that were held out before are held out again.
+        """
         n_held_out = int(np.ceil(self.validation_fraction * X.shape[0]))
         if n_held_out < 2 or n_held_out >= X.shape[0]:
             raise ValueError(
@@ -254,36 +290,97 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
                 f"{self.validation_fraction} of {X.shape[0]} samples. Change validation_fraction, or set "
                 "early_stopping=False."
             )
+        split = None if first_call else getattr(self, "_split", None)
+        if split is None:
+            split = {"state": random_state.get_state(legacy=False), "held_out": None}
+        else:
+            random_state = np.random.RandomState()
+            random_state.set_state(split["state"])
         X, X_held, y, y_held, weight, weight_held = train_test_split(
             X, y, sample_weight, test_size=n_held_out, random_state=random_state, stratify=self._strata(y, n_held_out)
         )
         if not issparse(X):
             X, X_held = np.ascontiguousarray(X), np.ascontiguousarray(X_held)
+        held_out = zlib.crc32(X_held.data if issparse(X_held) else X_held)
+        self._split = {**split, "held_out": held_out, "as_before": held_out == split["held_out"]}
         return X, y, weight, (X_held, y_held, weight_held)
 
-    def _widths(self):
-        """Return the widths of the hidden layers as a list."""
-        sizes = np.atleast_1d(self.hidden_layer_sizes)
-        if sizes.ndim != 1 or sizes.size == 0 or not np.issubdtype(sizes.dtype, np.integer) or sizes.min() < 1:
-            raise ValueError(f"hidden_layer_sizes must hold integers >= 1, got {self.hidden_layer_sizes!r}.")
-        return [int(size) for size in sizes]
+    def _history(self, first_call, held_out):
+        """Return the history to go on with: held-out rows that are those of the call before keep their best weights."""
+        if first_call or held_out is None or self.best_validation_score_ is None or not self._split["as_before"]:
+            return History()
+        return History(best_score=self.best_validation_score_, best_parameters=(self.coefs_, self.intercepts_))
 
-    def _make_network(self, X, held_out, target, sample_weight, loss, random_state, first_call, incremental):
-        """Return the network to train, drawn anew or taken up from the fitted attributes, and the rows it takes."""
-        widths = self._widths()
+    def _check_goes_on(self, loss):
+        """Check that the parameters are those of the network to go on with."""
+        start = self._start
+        if loss.out_activation != self.out_activation_:
+            raise ValueError(
+                f"The network to go on with has the output {self.out_activation_!r}, this loss needs "
+                f"{loss.out_activation!r}. Set warm_start=False to start anew."
+            )
+        ignored = [
+            name for name in ("threshold", "init")
+            if start and repr(getattr(self, name)) != start["given"][name]
+        ]  # fmt: skip
+        if ignored:
+            warn(f"{' and '.join(ignored)} determine how a network starts: on one that goes on they have no effect.")
+
+    def _choose_widths(self, X, first_call):
+        """Return the widths of the hidden layers, and whether the user gave them."""
+        widths, given = choose_widths(self.hidden_layer_sizes, X.shape[1])
         if first_call:
-            self._start = self._new_start(X, target, sample_weight, loss, random_state, widths, incremental)
-        elif widths != [W.shape[1] for W in self.coefs_[:-1]]:
-            sizes = [W.shape[1] for W in self.coefs_[:-1]]
+            return widths, given
+        sizes = [W.shape[1] for W in self.coefs_[:-1]]
+        if given and widths != sizes:
             raise ValueError(
                 f"hidden_layer_sizes={self.hidden_layer_sizes!r}, but the network to go on with has "
                 f"{' + '.join(map(str, sizes))} neurons. Set warm_start=False to start anew."
             )
-        start = self._start
-        coordinates = Coordinates(start["mean"], start["scale"], start["offset"])
+        return sizes, given
+
+    # where training starts
+
+    def _prepare_start(self, X, target, sample_weight, loss, random_state, first_call, incremental):
+        """Bring the statistics of rows and target up to date; return whether the network is drawn anew."""
+        if not first_call and not incremental:
+            return False
+        rows = Statistics.of_rows(X, sample_weight)
+        shift, spread = loss.moments(target, sample_weight)
+        batch = {"rows": rows.state(), "target": {"weight": rows.weight, "shift": shift, "spread": spread}}
+        if first_call:
+            seed = int(random_state.randint(np.iinfo(np.int32).max))
+            self._start = {**batch, "drawn": batch["rows"], "seed": seed, "fitted": not incremental}
+            return True
+        before = self._start
+        followed, anew = follow(Statistics.from_state(before["drawn"]), Statistics.from_state(before["rows"]), rows)
+        self._start = {**before, "rows": followed.state(), "target": loss.follow(before["target"], batch["target"])}
+        anew = anew and not before["fitted"]
+        if anew:
+            self._start |= {"drawn": followed.state()}
+            if followed is rows:
+                self._start |= {"target": batch["target"]}
+        return anew
+
+    def _coordinates(self, dtype):
+        return Statistics.from_state(self._start["rows"]).coordinates(dtype)
+
+    def _choose_start(self, problem, widths):
+        """Choose what determines the network at its start, besides seed and coordinates."""
+        thresholds = resolve_thresholds(self.threshold, widths, threshold_limit(self.solver_, problem))
+        self.threshold_ = thresholds[0] if len(widths) == 1 else thresholds
+        self._start = {
+            **self._start, "thresholds": thresholds, "antisymmetric": self.init == "antisymmetric",
+            "output_size": output_size(self.solver_, self.train_output), "activations": None, "rate": None,
+            "given": {name: repr(getattr(self, name)) for name in ("threshold", "init")},
+        }  # fmt: skip
+
+    def _make_network(self, X, held_out, target, sample_weight, loss, widths, anew, incremental):
+        """Return the network to train, drawn anew or taken up from the fitted attributes, and the rows it takes."""
+        start, coordinates = self._start, self._coordinates(X.dtype)
         rest = start["antisymmetric"], start["seed"], X.dtype, start["output_size"]
         # later calls bring rows of which nothing is known yet
-        all_rows_known = first_call and not incremental
+        all_rows_known = anew and not incremental
         layout = self._layout(coordinates, [X] if held_out is None else [X, held_out[0]], all_rows_known)
         # no neuron can fire at an absurd threshold, which is said later; the scale of its output is then infinite
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -297,17 +394,18 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
                     network = RowSpaceNetwork(coordinates, basis, *arguments)
                 else:
                     network = layout(coordinates, *arguments)
-        network.standardise(start["target_shift"], start["target_scale"])
-        if first_call:
+        shift, spread = (start["target"][name] for name in ("shift", "spread"))
+        network.standardise(shift, scale_of(shift, spread))
+        if anew:
             network.v[...] = loss.initial_output((target - network.target_shift) / network.target_scale, sample_weight)
         else:
-            network.load(self.coefs_, self.intercepts_)
+            network.load(*checked_weights(self.coefs_, self.intercepts_, X.shape[1], target.shape[1]))
             network.layers[0].neuron_order = self._neurons["order"]
         return network, X
 
     def _add_layers(self, network, X, sample_weight):
         """Put the layers on top of the first; the first time, measure what they will take."""
-        if "activations" not in self._start:
+        if self._start["activations"] is None:
             rows, weight = self._probe(X, sample_weight, network, CALIBRATION_ROWS)
             self._start = {**self._start, "activations": network.calibrate(rows, weight)}
             return
@@ -321,29 +419,14 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         data = training_rows(X, network.layers[0], effective_n_threads())
         return data.take(index), sample_weight[index]
 
-    def _new_start(self, X, target, sample_weight, loss, random_state, widths, incremental):
-        """Set threshold_; return what determines the network at its start, besides the parameters."""
-        coordinates = Coordinates.from_data(X, sample_weight)
-        shift, scale = loss.standardisation(target, sample_weight)
-        # the first rows of a stream are not all
-        few_rows = MIN_RATIO * X.shape[0] <= X.shape[1] and not incremental
-        limit = threshold_limit(self.solver_, coordinates.offset is not None, few_rows, len(widths) > 1)
-        thresholds = resolve_thresholds(self.threshold, widths, limit)
-        self.threshold_ = thresholds[0] if len(widths) == 1 else thresholds
-        return {
-            "mean": coordinates.mean, "scale": float(coordinates.scale), "offset": coordinates.offset,
-            "target_shift": shift, "target_scale": scale, "antisymmetric": self.init == "antisymmetric",
-            "seed": int(random_state.randint(np.iinfo(np.int32).max)), "thresholds": thresholds,
-            "output_size": output_size(self.solver_, self.train_output),
-        }  # fmt: skip
-
     def _layout(self, coordinates, parts, all_rows_known):
         """Return what makes the first layer's network, given the coordinates; the data are in one or two parts."""
         # the search for firing neurons has no use for the layout for sparse rows
         if coordinates.offset is not None and self.search in ("auto", "dense"):
             return PanelNetwork
         centred = coordinates.offset is None and not issparse(parts[0])
-        features = varying_features(coordinates.mean, parts) if centred and all_rows_known else None
+        known = centred and all_rows_known and self.solver_ != "lbfgs"
+        features = varying_features(coordinates.mean, parts) if known else None
         return Network if features is None else partial(VaryingFeaturesNetwork, features)
 
     def _trains_in_row_space(self, X, width):
@@ -357,23 +440,29 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             and n_samples <= width
         )
 
-    def _choose_step_size(self, X, target, sample_weight, loss, network, first_call):
-        """Set learning_rate_init_, and make sure that neurons fire."""
-        n_samples = X.shape[0]
+    def _choose_step_size(self, X, target, sample_weight, loss, network, anew, n_steps):
+        """Set learning_rate_init_, and make sure that neurons fire; return the share of the step to take."""
+        index = np.arange(0, X.shape[0], -(-X.shape[0] // MAX_PROBE), dtype=np.int32)
         rows, weight = self._probe(X, sample_weight, network, MAX_PROBE)
-        if first_call and abs(rows).max() > 0:
+        # with "auto", as with the plain ReLU, there is always a model, a constant at the least
+        if anew and not isinstance(self.threshold, str) and network.layers[0].threshold > 0 and abs(rows).max() > 0:
             check_firing(rows, network.layers[0])
+        unit = rate_unit(self.solver_, network)
         if self.learning_rate_init != "auto":
             self.learning_rate_init_ = float(self.learning_rate_init)
-        elif first_call or self._start["rate"][0] != self.solver_:
-            curvature = loss.curvature(target, sample_weight) if self.solver_ == "sgd" else None
-            batch_weight = sample_weight.mean() * self._batch_size(first_stage(self.solver_), n_samples)
-            self.learning_rate_init_ = step_size(
-                self.solver_, network, rows, weight, loss, curvature, batch_weight, self.alpha, effective_n_threads()
-            )
         else:
-            self.learning_rate_init_ = self._start["rate"][1]
-        self._start = {**self._start, "rate": (self.solver_, self.learning_rate_init_)}
+            known = None if anew else self._start["rate"]
+            if known is None or known["solver"] != self.solver_:
+                curvature = loss.curvature(target, sample_weight) if self.solver_ == "sgd" else None
+                numbers = natural_step(self.solver_, network, rows, weight, loss, curvature, effective_n_threads())
+                known = {"solver": self.solver_, "numbers": numbers}
+                self._start = {**self._start, "rate": known}
+            batch_weight = sample_weight.mean() * self._batch_size(first_stage(self.solver_), X.shape[0])
+            alpha = self._penalty(first_stage(self.solver_))
+            self.learning_rate_init_ = step_size(self.solver_, known["numbers"], batch_weight, alpha) / unit
+        goes_on = not anew and (self._start["fitted"] or n_steps == 0)
+        share = loss.share_left(network.raw_output(rows), target[index], weight) if goes_on else 1.0
+        return unit * share
 
     def _search_for(self, stage, X, network, incremental):
         batch_size = self._batch_size(stage, X.shape[0])
@@ -382,12 +471,14 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         )
 
     def _make_solver(self, name, network):
+        if name == "lbfgs":
+            return NoSteps()
         names = ("momentum", "nesterovs_momentum", "beta_1", "beta_2", "epsilon", "train_output")
         return make_solver(name, network, {name: getattr(self, name) for name in names}, effective_n_threads())
 
-    def _resume_solver(self, network, first_call, incremental):
+    def _resume_solver(self, network, anew, incremental):
         solver = self._make_solver(first_stage(self.solver_), network)
-        if not first_call:
+        if not anew:
             if incremental:
                 self._restore_solver(solver)
             solver.measure()
@@ -396,26 +487,31 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
     def _batch_size(self, stage, n_samples):
         return batch_size_of(stage, self.solver_, self.batch_size, n_samples)
 
-    def _schedule(self, solver, n_samples, alpha):
-        names = ("learning_rate", "power_t", "shuffle", "tol", "n_iter_no_change", "verbose")
-        settings = {name: getattr(self, name) for name in names}
+    def _penalty(self, stage):
+        # alpha is the ridge of the Gauss-Newton that follows; Adam's epochs, in partial_fit too, have no penalty
+        refined_later = self.solver == "adam_gauss_newton" and stage == "adam"
+        return 0.0 if refined_later else penalty_of(self.alpha, stage)
+
+    def _schedule(self, stage, n_samples, unit):
+        names = ("learning_rate", "power_t", "shuffle", "tol", "n_iter_no_change", "verbose", "max_fun")
         return Schedule(
-            learning_rate_init=self.learning_rate_init_, batch_size=self._batch_size(solver, n_samples), alpha=alpha,
-            **settings,
+            learning_rate_init=unit * self.learning_rate_init_, batch_size=self._batch_size(stage, n_samples),
+            alpha=self._penalty(stage), **{name: getattr(self, name) for name in names},
         )  # fmt: skip
 
-    def _run(self, network, solver, loss, random_state, samples, n_epochs, validate, n_seen):
+    def _run(self, network, solver, loss, random_state, samples, incremental, validate, unit, history):
         """Train; without memory for the search structure, train densely. Return the trainer."""
         state, n_steps = random_state.get_state(legacy=False), solver.n_steps
+        n_epochs = 1 if incremental else self.max_iter
+        stage = first_stage(self.solver_)
+        history.n_samples_seen = self.t_ if hasattr(self, "t_") and (incremental or self.warm_start) else 0
         while True:
-            # alpha is the ridge of the Gauss-Newton that follows; Adam's epochs, in partial_fit too, have no penalty
-            alpha = 0.0 if self.solver == "adam_gauss_newton" else self.alpha
-            schedule = self._schedule(first_stage(self.solver_), samples[0].shape[0], alpha)
+            schedule = self._schedule(stage, samples[0].shape[0], unit)
             engine = make_engine(self.search_, network.layers[0])
             make_trainer = self._kind_of_trainer(samples[0], len(network.layers), loss, random_state)
             trainer = make_trainer(network, solver, engine, loss, schedule, random_state)
             del engine  # the trainer alone keeps it, and lets it go before the export
-            trainer.history.n_samples_seen = n_seen
+            trainer.history = history
             try:
                 with np.errstate(over="ignore", invalid="ignore"):  # divergence is reported by its name
                     trainer.fit(*samples, n_epochs, validate)
@@ -425,26 +521,26 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
                     raise
                 message = str(error)
             # outside of the handler, so that the traceback does not keep the arrays of the engine alive
-            warnings.warn(
+            warn(
                 f"Not enough memory for search={self.search_!r} ({message}); training with search='dense'.",
                 RuntimeWarning,
-                stacklevel=5,
             )
             self.search_ = "dense"
             random_state.set_state(state)
 
     def _kind_of_trainer(self, X, n_layers, loss, random_state):
+        kinds = {"gauss_newton": GaussNewtonTrainer, "lbfgs": LbfgsTrainer}
+        if self.solver_ in kinds:
+            return kinds[self.solver_]
         if n_layers > 1:
             return DeepTrainer
-        if self.solver_ == "gauss_newton":
-            return GaussNewtonTrainer
         if self.solver_ != "adam_gauss_newton":
             return Trainer
 
         def make_second(network):
             engine = make_engine(self._search_for("gauss_newton", X, network, False), network)
             solver = self._make_solver("gauss_newton", network)
-            schedule = self._schedule("gauss_newton", X.shape[0], self.alpha)
+            schedule = self._schedule("gauss_newton", X.shape[0], 1.0)
             return GaussNewtonTrainer(network, solver, engine, loss, schedule, random_state)
 
         return partial(RefiningTrainer, make_second=make_second)
@@ -464,10 +560,40 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
 
         return score
 
+    def _fit_linear(self, X, target, sample_weight, loss, random_state, first_call, incremental):
+        """Fit a network without hidden layers, and keep it."""
+        settings = {name: getattr(self, name) for name in ("max_iter", "max_fun", "tol", "beta_1", "beta_2", "epsilon")}
+        settings["alpha"] = LBFGS_ALPHA if isinstance(self.alpha, str) else self.alpha
+        self.learning_rate_init_ = LINEAR_RATE if self.learning_rate_init == "auto" else self.learning_rate_init
+        state = None
+        if incremental:
+            weights = None if first_call else checked_weights(
+                self.coefs_, self.intercepts_, X.shape[1], target.shape[1]
+            )  # fmt: skip
+            n_samples = X.shape[0]
+            order = random_state.permutation(n_samples) if self.shuffle else np.arange(n_samples)
+            batch_size = batch_size_of("adam", "adam", self.batch_size, n_samples)
+            settings |= {"rate": self.learning_rate_init_, "order": order, "batch_size": batch_size}
+            before = None if first_call else self._solver_state
+            coefs, intercepts, history, state = take_epoch(X, target, sample_weight, loss, weights, before, settings)
+        else:
+            coefs, intercepts, history = fit_linear(X, target, sample_weight, loss, settings)
+        history.n_samples_seen += 0 if first_call else self.t_
+        self.coefs_, self.intercepts_ = ([a.astype(X.dtype) for a in arrays] for arrays in (coefs, intercepts))
+        self._solver_state, self._start, self._random_state = state, None, random_state.get_state(legacy=False)
+        self.solver_, self.search_, self.threshold_ = "adam" if incremental else "lbfgs", "dense", 0.0
+        self.alpha_, self.search_counters_, self.firing_recall_ = float(settings["alpha"]), {}, 1.0
+        history.n_epochs_begun = len(history.loss_curve)
+        self._keep_output(loss, target.shape[1])
+        self._keep_history(history, first_call)
+        self._warn_unconverged(history, incremental)
+
+    # what a fit leaves behind
+
     def _keep(self, trainer, loss, incremental, first_call):
         """Set the fitted attributes from what was trained."""
         history, network = trainer.history, trainer.network
-        self._solver_state = self._save_solver(trainer.solver) if incremental else None
+        self._solver_state = self._save_solver(trainer.solver, network) if incremental else None
         self.search_counters_ = {name: int(count) for name, count in trainer.engine.counters.items()}
         self.firing_recall_ = float(trainer.engine.recall)
         trainer.engine = trainer.solver = None  # their memory is needed for the export
@@ -483,10 +609,14 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
                 f"(it was {self.learning_rate_init_:.3g}) or scale the data."
             )
         self.alpha_ = float(trainer.schedule.alpha)
-        self.n_layers_ = len(self.coefs_) + 1
-        self.n_outputs_ = network.n_outputs
-        self.out_activation_ = loss.out_activation
+        self._keep_output(loss, network.n_outputs)
         self._keep_history(history, first_call)
+
+    def _keep_output(self, loss, n_outputs):
+        """Set what is known of the network besides its weights."""
+        self.n_layers_ = len(self.coefs_) + 1
+        self.n_outputs_ = n_outputs
+        self.out_activation_ = loss.out_activation
 
     def _keep_history(self, history, first_call):
         """Set what the fit says about itself; curves go on in partial_fit and with warm_start."""
@@ -498,8 +628,9 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         self.n_iter_ = max(1, len(history.loss_curve))
         self.t_ = history.n_samples_seen
         if self.early_stopping:
+            earlier = [] if first_call else self.validation_scores_ or []
             self.best_loss_ = None
-            self.validation_scores_ = history.validation_scores
+            self.validation_scores_ = earlier + history.validation_scores
             self.best_validation_score_ = history.best_score
         else:
             earlier = None if first_call else self.best_loss_
@@ -511,41 +642,37 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         if goes_on and self.t_ < 2 * self._neurons["n_seen"]:
             return
         deep = len(self.coefs_) > 2
-        order = None if deep else neuron_order(self.coefs_, self.intercepts_, self._start["mean"], X)
+        order = None if deep else neuron_order(self.coefs_, self.intercepts_, self._start["rows"]["mean"], X)
         self._neurons = {"order": order, "n_seen": self.t_}
 
     def _warn_unconverged(self, history, incremental):
         if history.firing_curve and np.min(history.firing_curve[-1]) == 0 and not incremental:
-            warnings.warn(
+            warn(
                 "No neuron fired in the last epoch: training has silenced the network. Lower learning_rate_init "
                 f"(it was {self.learning_rate_init_:.3g}) or scale the data.",
                 ConvergenceWarning,
-                stacklevel=5,
             )
-        if (
-            not incremental
-            and not history.converged
-            and not history.interrupted
-            and len(history.loss_curve) == self.max_iter
-        ):
-            warnings.warn(
+        if incremental or history.converged or history.interrupted:
+            return
+        if history.n_epochs_begun == self.max_iter:
+            warn(
                 f"Maximum iterations ({self.max_iter}) reached and the optimization hasn't converged yet.",
                 ConvergenceWarning,
-                stacklevel=5,
             )
 
-    def _save_solver(self, solver):
+    def _save_solver(self, solver, network):
         """Return what partial_fit needs to go on with the same moments."""
-        return {
-            "solver": self.solver_, "n_steps": solver.n_steps, "arrays": solver.state(),
-        }  # fmt: skip
+        scale = float(network.layers[0].coordinates.scale)
+        return {"solver": self.solver_, "n_steps": solver.n_steps, "arrays": solver.state(), "scale": scale}
 
     def _restore_solver(self, solver):
-        """Go on with the moments of the last call of partial_fit, if there are any."""
+        """Go on with the moments of the last call of partial_fit, if there are any in about these coordinates."""
         state = self._solver_state
         if state is None or state["solver"] != self.solver_:
             return
-        solver.resume(state["arrays"], state["n_steps"])
+        ratio = Statistics.from_state(self._start["rows"]).coordinates(np.float64).scale / state["scale"]
+        if max(ratio, 1 / ratio) < LARGEST_CHANGE_OF_SCALE:
+            solver.resume(state["arrays"], state["n_steps"])
 
     # prediction
 
@@ -553,4 +680,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         """Return the output before its activation, ndarray of shape (n_samples, n_outputs)."""
         check_indices(X)
         X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
-        return raw_output(X, self.coefs_, self.intercepts_, self._start["mean"], self._neurons["order"])
+        weights = checked_weights(self.coefs_, self.intercepts_, self.n_features_in_, self.n_outputs_)
+        if self._start is None:
+            return raw_output(X, *weights)
+        return raw_output(X, *weights, self._start["rows"]["mean"], self._neurons["order"])

@@ -15,6 +15,9 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from skfastnn._base import BaseFastReLU
 from skfastnn._losses import BinaryLogLoss, SoftmaxLogLoss
 
+# Up to as many labels scikit-learn does not ask whether they are numbers.
+MAX_LABELS_WITHOUT_WARNING = 20
+
 
 class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
     """Classifier with wide layers of shifted ReLU neurons, trained at the price of those that fire.
@@ -177,21 +180,13 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
     }
 
     def __init__(
-        self, hidden_layer_sizes=(4096,), *, threshold="auto", solver="auto", search="auto", alpha=1e-4,
-        batch_size="auto", learning_rate="constant", learning_rate_init="auto", power_t=0.5, max_iter=200,
-        shuffle=True, random_state=None, tol=1e-4, verbose=False, warm_start=False, momentum=0.9,
-        nesterovs_momentum=True, early_stopping=False, validation_fraction=0.1, beta_1=0.9, beta_2=0.999,
-        epsilon=1e-8, n_iter_no_change=10, init="antisymmetric", train_output=True, class_weight=None,
+        self, hidden_layer_sizes="auto", activation="relu", *, solver="auto", alpha="auto", batch_size="auto",
+        learning_rate="constant", learning_rate_init="auto", power_t=0.5, max_iter=200, shuffle=True,
+        random_state=None, tol=1e-4, verbose=False, warm_start=False, momentum=0.9, nesterovs_momentum=True,
+        early_stopping=False, validation_fraction=0.1, beta_1=0.9, beta_2=0.999, epsilon=1e-8, n_iter_no_change=10,
+        max_fun=15_000, threshold="auto", search="auto", init="antisymmetric", train_output=True, class_weight=None,
     ):  # fmt: skip
-        super().__init__(
-            hidden_layer_sizes=hidden_layer_sizes, threshold=threshold, solver=solver, search=search, alpha=alpha,
-            batch_size=batch_size, learning_rate=learning_rate, learning_rate_init=learning_rate_init,
-            power_t=power_t, max_iter=max_iter, shuffle=shuffle, random_state=random_state, tol=tol, verbose=verbose,
-            warm_start=warm_start, momentum=momentum, nesterovs_momentum=nesterovs_momentum,
-            early_stopping=early_stopping, validation_fraction=validation_fraction, beta_1=beta_1, beta_2=beta_2,
-            epsilon=epsilon, n_iter_no_change=n_iter_no_change, init=init, train_output=train_output,
-        )  # fmt: skip
-        self.class_weight = class_weight
+        self._set(locals())
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -201,12 +196,18 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
     def _validate_target(self, y, first_call, incremental, classes):
         if issparse(y):
             y = y.toarray()
-        check_classification_targets(y)
-        kind = type_of_target(y)
+        kind = _type_of_target(y, incremental)
         if kind == "multiclass-multioutput":
             raise ValueError("Multiclass-multioutput targets are not supported; fit one classifier per output.")
         multilabel = kind == "multilabel-indicator"
-        if not multilabel:
+        if multilabel:
+            y = np.asarray(y)
+            if classes is not None and not np.array_equal(classes, np.arange(y.shape[1])):
+                raise ValueError(
+                    f"The classes of a multilabel y are its columns, numbered from 0: classes must be None or "
+                    f"range({y.shape[1]}), got {classes!r}."
+                )
+        else:
             y = column_or_1d(y, warn=True)
         if first_call:
             if incremental and classes is None and not multilabel:
@@ -225,7 +226,7 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         if multilabel != self._is_multilabel() or (multilabel and y.shape[1] != self.n_outputs_):
             earlier = f"{self.n_outputs_} labels per sample" if self._is_multilabel() else "one label per sample"
             raise ValueError(f"`y` has shape {y.shape}, but on the last call it had {earlier}.")
-        if classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+        if classes is not None and not multilabel and not np.array_equal(np.unique(classes), self.classes_):
             raise ValueError(f"`classes={classes!r}` is not the same as on the last call: {self.classes_!r}.")
         if not incremental and not multilabel and not np.array_equal(np.unique(y), self.classes_):
             raise ValueError(
@@ -237,7 +238,12 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         return self._label_binarizer.y_type_ == "multilabel-indicator"
 
     def _encode_target(self, y):
-        return self._label_binarizer.transform(y)
+        if self._is_multilabel():
+            return y
+        code = np.searchsorted(self.classes_, y)
+        if self._label_binarizer.y_type_ == "multiclass":
+            return np.eye(self.classes_.size)[code]
+        return code[:, None]
 
     def _make_loss(self):
         if self._label_binarizer.y_type_ == "multiclass":
@@ -271,12 +277,11 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
 
     def _labels(self, raw):
         """Return the labels for the output before its activation."""
-        if self.classes_.size == 1 and not self._is_multilabel():
-            return np.repeat(self.classes_, raw.shape[0])
-        probability = self._make_loss().predict(raw)
-        if probability.shape[1] == 1 and not self._is_multilabel():
-            probability = probability.ravel()
-        return self._label_binarizer.inverse_transform(probability)
+        if self._is_multilabel():
+            return (raw > 0).astype(int)
+        if raw.shape[1] > 1:
+            return self.classes_[raw.argmax(axis=1)]
+        return self.classes_[(raw[:, 0] > 0).astype(np.intp) if self.classes_.size > 1 else np.zeros(len(raw), int)]
 
     def _has_partial_fit(self):
         return self.solver != "gauss_newton"
@@ -364,6 +369,21 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         if self.classes_.size == 1:
             return np.zeros_like(raw)
         return np.hstack([log_expit(-raw), log_expit(raw)])
+
+
+def _type_of_target(y, incremental):
+    """Return the type of y, as scikit-learn names it, checked to be one of labels.
+
+    The labels of a part of a stream may be nearly all different, which is no sign of numbers: few are looked at.
+    """
+    part = y
+    if incremental and np.ndim(y) == 1 and len(y):
+        y = np.asarray(y)
+        part = y[:MAX_LABELS_WITHOUT_WARNING]
+        if y.dtype.kind == "f" and not np.array_equal(y, np.floor(y)):
+            part = y
+    check_classification_targets(part)
+    return type_of_target(part)
 
 
 def _weight_of_labels(class_weight, classes, y, sample_weight):

@@ -8,7 +8,6 @@ from skfastnn.passes._pairs import PairLists
 from skfastnn.search import make_engine
 from skfastnn.search._contract import Batch, by_feature
 from skfastnn.solvers._contract import NothingPending
-from skfastnn.solvers._step_size import sgd_step_size
 
 # Outputs over which the tangent kernel is averaged.
 PROBED_OUTPUTS = 3
@@ -105,11 +104,3 @@ class Probe:
 def _products(rows):
     products = rows @ rows.T
     return (products if isinstance(products, np.ndarray) else products.toarray()).astype(np.float64)
-
-
-def deep_step_size(solver, rows, network, sample_weight, loss, curvature, batch_weight, alpha, n_threads):
-    """Return the step of a first-order solver on several layers, as `sgd_step_size` and `adam_step_size` do on one."""
-    probe = Probe(rows, network, n_threads)
-    if solver == "sgd":
-        return sgd_step_size(probe.tangent_kernel(), sample_weight, curvature, batch_weight, alpha)
-    return loss.first_change / max(probe.first_change(sample_weight), 1e-3)

@@ -11,7 +11,8 @@ spread included, and all of it folds into `coefs_` and `intercepts_`.
 import numpy as np
 from scipy.sparse import csr_array
 
-from skfastnn._network import CHUNK_NEURONS, Coordinates
+from skfastnn._coordinates import Coordinates
+from skfastnn._network import CHUNK_NEURONS
 from skfastnn._panel_network import PanelNetwork
 
 # Rows from which the mean and the scale of activations are taken.

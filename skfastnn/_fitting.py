@@ -1,11 +1,11 @@
 """The fit loop: epochs, batches, learning rates, stopping, history. One pass works for every solver and engine."""
 
-import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from skfastnn._messages import warn
 from skfastnn._network import aligned_zeros
 from skfastnn._threads import effective_n_threads
 from skfastnn.passes._forward import forward, output_of_fired
@@ -24,6 +24,7 @@ class History:
     best_score: float = -np.inf
     best_parameters: tuple = None
     n_without_improvement: int = 0
+    n_epochs_begun: int = 0
     n_samples_seen: int = 0
     interrupted: bool = False
     converged: bool = False
@@ -42,6 +43,7 @@ class Schedule:
     tol: float
     n_iter_no_change: float
     verbose: bool
+    max_fun: int = 15_000
 
     def __post_init__(self):
         self.rate = self.learning_rate_init
@@ -96,6 +98,7 @@ class Trainer:
         self._prepare(X)
         try:
             for epoch in range(n_epochs):
+                history.n_epochs_begun = epoch + 1
                 if not self._epoch(y, sample_weight, epoch):
                     break
                 self._record(validate)
@@ -103,7 +106,7 @@ class Trainer:
                     history.converged = True
                     break
         except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=6)
+            warn("Training interrupted by user.")
             history.interrupted = True
         self.solver.catch_up()
         return history
@@ -244,11 +247,10 @@ class Trainer:
             print(message)
 
     def _warn_diverged(self, epoch):
-        warnings.warn(
+        warn(
             f"The loss stopped being finite in epoch {epoch + 1}; training stopped and the last finite weights "
             f"were kept. Lower learning_rate_init (it was {self.schedule.rate:.3g}) or scale the data.",
             ConvergenceWarning,
-            stacklevel=8,
         )
 
 

@@ -16,6 +16,10 @@ LEAST_PROBABILITY = 0.05
 LEAST_CURVATURE = 1e-6
 
 
+# Least share of the step with which training goes on from where it was.
+LEAST_SHARE = 0.02
+
+
 @dataclass
 class Curvature:
     """Second-order model of a loss: per sample a positive semidefinite H and the gradient g, as a root of H.
@@ -58,6 +62,11 @@ class Curvature:
         return np.sqrt(trace / (free - 1))[:, None]
 
 
+def scale_of(shift, spread):
+    """Return what a target of this mean and standard deviation is divided by; a constant one, to rounding, by one."""
+    return np.where(spread > 1e-12 * np.abs(shift), spread, 1.0)
+
+
 def _diagonal_curvature(h, gradient):
     """Return the curvature of a loss whose outputs do not interact: second and first derivatives."""
     scale = np.sqrt(np.maximum(h, LEAST_CURVATURE * h.max(axis=0)))
@@ -67,17 +76,44 @@ def _diagonal_curvature(h, gradient):
 class SquaredError:
     """Half the squared error."""
 
+    has_curvature = True
     out_activation = "identity"
     # change of an output by the first step of Adam: a third of the target's standard deviation
     first_change = 0.35
 
     def standardisation(self, y, weight):
         """Return the shift and scale of the target for training, two float64 ndarray of shape (n_outputs,)."""
+        shift, spread = self.moments(y, weight)
+        return shift, scale_of(shift, spread)
+
+    def moments(self, y, weight):
+        """Return the mean and the standard deviation of the target, two float64 ndarray of shape (n_outputs,)."""
         y = y.astype(np.float64, copy=False)
         shift = np.average(y, axis=0, weights=weight)
-        scale = np.sqrt(np.average((y - shift) ** 2, axis=0, weights=weight))
-        # rounding noise of a constant target is not spread
-        return shift, np.where(scale > 1e-12 * np.abs(shift), scale, 1.0)
+        largest = np.abs(y - shift).max(axis=0)
+        unit = np.where(largest > 0, largest, 1.0)  # squares of large numbers overflow
+        return shift, largest * np.sqrt(np.average(((y - shift) / unit) ** 2, axis=0, weights=weight))
+
+    def follow(self, before, batch):
+        """Return the statistics of the target in a stream after a batch: dicts of weight, shift and spread."""
+        total = before["weight"] + batch["weight"]
+        share = batch["weight"] / total
+        step = batch["shift"] - before["shift"]
+        spread = np.hypot(np.sqrt(1 - share) * before["spread"], np.sqrt(share) * batch["spread"])
+        spread = np.hypot(spread, np.sqrt(share * (1 - share)) * step)
+        return {"weight": total, "shift": before["shift"] + share * step, "spread": spread}
+
+    def share_left(self, raw, y, weight):
+        """Return how large the gradient is, compared to that of the output to start from; at most one.
+
+        A first step of Adam is as long whatever there is to gain; on a network that has been trained it would undo what
+        it has learned.
+        """
+        _, gradient = self.value_and_gradient(raw, y)
+        start = np.broadcast_to(self.initial_output(y, weight).astype(raw.dtype), raw.shape)
+        _, reference = self.value_and_gradient(start, y)
+        left, whole = (np.sqrt(np.mean(np.square(g, dtype=np.float64))) for g in (gradient, reference))
+        return float(np.clip(left / whole, LEAST_SHARE, 1.0)) if whole > 0 and np.isfinite(left) else 1.0
 
     def value_and_gradient(self, raw, y):
         """Return the loss of each sample and its derivative by the raw output.
@@ -143,6 +179,8 @@ class Huber(SquaredError):
 class Quantile(SquaredError):
     """Pinball loss of a quantile."""
 
+    has_curvature = False
+
     def __init__(self, quantile):
         self.quantile = quantile
 
@@ -181,7 +219,10 @@ class AbsoluteError(Quantile):
 class NotStandardised(SquaredError):
     """A loss whose target has a scale of its own."""
 
-    def standardisation(self, y, weight):
+    def follow(self, before, batch):
+        return before
+
+    def moments(self, y, weight):
         return np.zeros(y.shape[1]), np.ones(y.shape[1])
 
 
@@ -260,6 +301,11 @@ class BinaryLogLoss(NotStandardised):
 
     def predict(self, raw):
         return expit(raw)
+
+
+def activate(raw, out_activation):
+    """Return the prediction for raw outputs of a network with this activation, "identity" or "exp"."""
+    return np.exp(raw) if out_activation == "exp" else raw
 
 
 def regression_loss(name, *, quantile, huber_delta):

@@ -8,11 +8,9 @@ same on every data set. Weights are neuron-major, rows padded to 64 bytes. What 
 
 import contextlib
 import mmap
-from dataclasses import dataclass
 from numbers import Real
 
 import numpy as np
-from scipy.sparse import issparse
 from scipy.stats import norm as normal
 from sklearn.utils import gen_batches
 
@@ -22,10 +20,6 @@ HUGE_ARRAY, HUGE_PAGE = 1 << 23, 1 << 21
 CHUNK_NEURONS = 1024
 # Weights drawn at a time, in double precision.
 DRAWN_TOGETHER = 256
-# Rows of data handled at a time in double precision.
-CHUNK_ROWS = 2048
-# Share of numbers other than zero below which rows are not centred, so that what is zero stays zero.
-LOW_DENSITY = 0.05
 
 
 def aligned_zeros(shape, dtype, huge=True):
@@ -110,113 +104,6 @@ def expected_square(threshold):
     """Return E[max(g - b, 0)^2] for a standard normal g."""
     b = threshold
     return (1 + b * b) * normal.sf(b) - b * normal.pdf(b)
-
-
-@dataclass
-class Coordinates:
-    """Normalised coordinates: ``(x - mean) / scale``.
-
-    Rows of which few numbers are other than zero are not centred, which would cost the zeros; the intercepts of the
-    network start so that it makes no difference there. What the numbers are decides, not how they are stored.
-
-    Attributes
-    ----------
-    mean : ndarray of shape (n_features,)
-        What is subtracted: the weighted mean of the rows, or zero.
-    scale : float
-        Weighted root-mean-square norm of the centred rows.
-    offset : ndarray of shape (n_features,) or None
-        Mean of the rows in these coordinates; None where they are centred.
-    features : ndarray of shape (n_features,) or None
-        Columns of the data that these are, ascending; None: all.
-    """
-
-    mean: np.ndarray
-    scale: float
-    offset: np.ndarray | None = None
-    features: np.ndarray | None = None
-
-    @classmethod
-    def from_data(cls, X, sample_weight):
-        """Measure the weighted mean and scale of X; data without any spread are scaled by their norm alone.
-
-        Parameters
-        ----------
-        X : ndarray or sparse matrix of shape (n_samples, n_features)
-        sample_weight : ndarray of shape (n_samples,)
-            Positive.
-        """
-        weight = sample_weight.astype(np.float64) / sample_weight.sum(dtype=np.float64)
-        mean = sum(weight[part] @ X[part].astype(np.float64) for part in gen_batches(X.shape[0], CHUNK_ROWS))
-        # a sum is off by rounding, of which Adam would make whole steps: centred, a constant column is to be zero
-        row = X[[0]].toarray() if issparse(X) else X[:1]
-        constant = constant_columns(X, mean, row)
-        mean[constant] = row[0, constant]
-        scale = cls._root_mean_square(X, weight, mean)
-        # rounding noise of a constant column is not spread
-        if scale <= 1e-7 * np.linalg.norm(mean):
-            mean = np.zeros_like(mean)
-            scale = cls._root_mean_square(X, weight, mean)
-        scale = scale if scale > 0 else 1.0
-        if density(X, weight) < LOW_DENSITY:
-            return cls(np.zeros(X.shape[1], dtype=X.dtype), scale, (mean / scale).astype(X.dtype))
-        return cls(mean.astype(X.dtype), scale)
-
-    @staticmethod
-    def _root_mean_square(X, weight, mean):
-        total = 0.0
-        for part in gen_batches(X.shape[0], CHUNK_ROWS):
-            if issparse(X):
-                rows = X[part].astype(np.float64)
-                squares = rows.multiply(rows).sum(axis=1) + mean @ mean
-                total += weight[part] @ (np.asarray(squares).ravel() - 2 * (rows @ mean))
-            else:
-                rows = X[part] - mean
-                total += weight[part] @ np.einsum("ij,ij->i", rows, rows)
-        return float(np.sqrt(max(total, 0.0)))
-
-
-def constant_columns(X, mean, row):
-    """Return the columns of X whose numbers are all those of a row, where that is about the mean.
-
-    Empty columns of sparse X, of which there may be very many, are not among them.
-
-    Parameters
-    ----------
-    X : ndarray or CSR matrix of shape (n_samples, n_features)
-    mean : ndarray of shape (n_features,)
-    row : ndarray of shape (1, n_features)
-
-    Returns
-    -------
-    columns : ndarray of shape (n_constant,), int64
-        Ascending.
-    """
-    constant = np.flatnonzero(np.isclose(row[0], mean, rtol=1e-6, atol=0))
-    if issparse(X):
-        constant = constant[row[0, constant] != 0]
-    for part in gen_batches(X.shape[0], CHUNK_ROWS):
-        if constant.size == 0:
-            break
-        numbers = X[part][:, constant]
-        numbers = numbers.toarray() if issparse(numbers) else numbers
-        constant = constant[(numbers == row[0, constant]).all(axis=0)]
-    return constant
-
-
-def density(X, weight):
-    """Return the weighted share of the numbers in X that are not zero, however X is stored.
-
-    Parameters
-    ----------
-    X : ndarray or sparse matrix of shape (n_samples, n_features)
-    weight : ndarray of shape (n_samples,)
-    """
-    if issparse(X):
-        per_row = np.diff(np.concatenate([[0], np.cumsum(X.data != 0)])[X.indptr])
-    else:
-        per_row = np.count_nonzero(X, axis=1)
-    return float(np.average(per_row, weights=weight)) / X.shape[1]
 
 
 def drawn(rng, n_drawn, n_features, n_together=DRAWN_TOGETHER):

@@ -5,6 +5,8 @@ neurons in that tree and nothing else of it: the boxes are put around the weight
 takes as long as some hundred rows do, so that no answer depends on whether the weights were changed since.
 """
 
+from itertools import pairwise
+
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import gen_batches
@@ -48,7 +50,7 @@ def raw_output(X, coefs, intercepts, centre=None, order=None):
     -------
     out : ndarray of shape (n_samples, n_outputs)
     """
-    if len(coefs) > 2:
+    if len(coefs) != 2:
         return _deep_output(X, coefs, intercepts)
     (W, V), (c, v) = coefs, intercepts
     out = np.empty((X.shape[0], V.shape[1]), dtype=np.result_type(X.dtype, W.dtype))
@@ -69,6 +71,33 @@ def raw_output(X, coefs, intercepts, centre=None, order=None):
         H += c
         out[part] = np.maximum(H, 0, out=H) @ V + v
     return out
+
+
+def checked_weights(coefs, intercepts, n_features, n_outputs):
+    """Return weights that a user may have set, as lists of arrays of one type: float32 if all are, else float64.
+
+    Parameters
+    ----------
+    coefs, intercepts : list of array-like
+    n_features, n_outputs : int
+
+    Raises
+    ------
+    ValueError
+        If their shapes are not those of a network from `n_features` to `n_outputs`.
+    """
+    arrays = [np.asarray(a) for a in (*coefs, *intercepts)]
+    dtype = np.float32 if all(a.dtype == np.float32 for a in arrays) else np.float64
+    arrays = [a.astype(dtype, copy=False) for a in arrays]
+    coefs, intercepts = arrays[: len(coefs)], arrays[len(coefs) :]
+    sizes = [n_features, *(c.size for c in intercepts[:-1]), n_outputs]
+    shapes = list(pairwise(sizes))
+    if [W.shape for W in coefs] != shapes or [c.shape for c in intercepts] != [(size,) for size in sizes[1:]]:
+        raise ValueError(
+            f"coefs_ of shapes {[W.shape for W in coefs]} and intercepts_ of shapes {[c.shape for c in intercepts]} "
+            f"are not a network from {n_features} features to {n_outputs} outputs: coefs_ should have shapes {shapes}."
+        )
+    return coefs, intercepts
 
 
 def neuron_order(coefs, intercepts, centre, X):
@@ -97,7 +126,7 @@ def neuron_order(coefs, intercepts, centre, X):
 
 
 def _deep_output(X, coefs, intercepts):
-    """Return the output of several hidden layers."""
+    """Return the output of several hidden layers, or of none."""
     out = np.empty((X.shape[0], coefs[-1].shape[1]), dtype=np.result_type(X.dtype, coefs[0].dtype))
     widest = max(W.shape[1] for W in coefs)
     n_rows = get_chunk_n_rows(row_bytes=3 * widest * out.itemsize, max_n_rows=X.shape[0])

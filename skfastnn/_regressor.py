@@ -5,10 +5,10 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from skfastnn._base import POSITIVE, BaseFastReLU, Real
-from skfastnn._losses import regression_loss
+from skfastnn._losses import activate, regression_loss
 
 
 class FastReLURegressor(RegressorMixin, BaseFastReLU):
@@ -64,24 +64,14 @@ n_outputs_, out_activation_, n_features_in_, feature_names_in_
     }
 
     def __init__(
-        self, loss="squared_error", *, hidden_layer_sizes=(4096,), quantile=0.5, huber_delta=1.35, threshold="auto",
-        solver="auto", search="auto", alpha=1e-4, batch_size="auto", learning_rate="constant",
-        learning_rate_init="auto", power_t=0.5, max_iter=200, shuffle=True, random_state=None, tol=1e-4,
-        verbose=False, warm_start=False, momentum=0.9, nesterovs_momentum=True, early_stopping=False,
-        validation_fraction=0.1, beta_1=0.9, beta_2=0.999, epsilon=1e-8, n_iter_no_change=10, init="antisymmetric",
-        train_output=True,
+        self, loss="squared_error", hidden_layer_sizes="auto", activation="relu", *, solver="auto", alpha="auto",
+        batch_size="auto", learning_rate="constant", learning_rate_init="auto", power_t=0.5, max_iter=200,
+        shuffle=True, random_state=None, tol=1e-4, verbose=False, warm_start=False, momentum=0.9,
+        nesterovs_momentum=True, early_stopping=False, validation_fraction=0.1, beta_1=0.9, beta_2=0.999,
+        epsilon=1e-8, n_iter_no_change=10, max_fun=15_000, threshold="auto", search="auto", init="antisymmetric",
+        train_output=True, quantile=0.5, huber_delta=1.35,
     ):  # fmt: skip
-        super().__init__(
-            hidden_layer_sizes=hidden_layer_sizes, threshold=threshold, solver=solver, search=search, alpha=alpha,
-            batch_size=batch_size, learning_rate=learning_rate, learning_rate_init=learning_rate_init,
-            power_t=power_t, max_iter=max_iter, shuffle=shuffle, random_state=random_state, tol=tol, verbose=verbose,
-            warm_start=warm_start, momentum=momentum, nesterovs_momentum=nesterovs_momentum,
-            early_stopping=early_stopping, validation_fraction=validation_fraction, beta_1=beta_1, beta_2=beta_2,
-            epsilon=epsilon, n_iter_no_change=n_iter_no_change, init=init, train_output=train_output,
-        )  # fmt: skip
-        self.loss = loss
-        self.quantile = quantile
-        self.huber_delta = huber_delta
+        self._set(locals())
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -91,11 +81,13 @@ n_outputs_, out_activation_, n_features_in_, feature_names_in_
     def _validate_target(self, y, first_call, incremental, classes):
         # float64 until it is standardised: what is large and varies little would lose its digits
         y = np.asarray(y, dtype=np.float64)
-        if self.loss == "poisson" and ((y < 0).any() or not (y.sum(axis=0) > 0).all()):
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if not np.isfinite(y).all():  # also where scikit-learn was told to assume it
+            raise ValueError("Input y contains NaN or infinity.")
+        if self.loss == "poisson" and ((y < 0).any() or (first_call and not (y.sum(axis=0) > 0).all())):
             raise ValueError("loss='poisson' needs targets that are not negative and not all zero.")
-        if first_call:
-            self._y_is_1d = y.ndim == 1
-        elif (1 if y.ndim == 1 else y.shape[1]) != self.n_outputs_:
+        if not first_call and (1 if y.ndim == 1 else y.shape[1]) != self.n_outputs_:
             raise ValueError(f"y must have {self.n_outputs_} outputs as on the last call, got shape {y.shape}.")
         return y
 
@@ -139,5 +131,6 @@ n_outputs_, out_activation_, n_features_in_, feature_names_in_
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         """
         check_is_fitted(self)
-        prediction = self._make_loss().predict(self._raw_output(X))
-        return prediction.ravel() if self._y_is_1d else prediction
+        # by what was fitted, whatever the parameters say now
+        prediction = activate(self._raw_output(X), self.out_activation_)
+        return prediction.ravel() if self.n_outputs_ == 1 else prediction

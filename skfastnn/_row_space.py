@@ -10,7 +10,8 @@ import numpy as np
 from scipy.linalg import qr
 from scipy.sparse import issparse
 
-from skfastnn._network import Coordinates, Network, drawn
+from skfastnn._coordinates import Coordinates
+from skfastnn._network import Network, drawn
 
 # Neurons written out at a time; even.
 EXPORTED_NEURONS = 256

@@ -61,8 +61,8 @@ class GaussNewtonTrainer(Trainer):
         """Set the ridge of the objective of the mean loss: `alpha` times the mean diagonal of the kernel."""
         solver, schedule = self.solver, self.schedule
         unit = self.loss.ridge_scale(self.network.n_outputs) * solver.mean_diagonal / weight
-        if schedule.alpha == "loo":
-            schedule.alpha = solver.choose_ridge(raw, unit)
+        if isinstance(schedule.alpha, str):
+            schedule.alpha = solver.choose_ridge(raw, unit, exact=schedule.alpha == "loo")
         solver.ridge = schedule.alpha * unit
 
     def _descend(self, batch, y, share):

@@ -1,6 +1,11 @@
-"""What scikit-learn's validation leaves open for sparse matrices."""
+"""What scikit-learn's validation leaves open, for sparse matrices and for samples that are repeated."""
 
+import numpy as np
 from scipy.sparse import issparse
+from sklearn.utils import gen_batches
+
+# Rows handled at a time in double precision.
+CHUNK_ROWS = 2048
 
 
 def check_indices(X):
@@ -17,3 +22,24 @@ def without_duplicates(X):
     X = X.copy()
     X.sum_duplicates()
     return X
+
+
+def n_distinct(X, y):
+    """Return how many samples differ from each other.
+
+    Samples are told apart by their inner products with a random vector, summed in the same order for each.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+        Each entry stored once.
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+    """
+    _, codes = np.unique(y, return_inverse=True)
+    codes = codes.reshape(y.shape[0], -1)
+    rng = np.random.default_rng(0)
+    along, across = rng.standard_normal(X.shape[1]), rng.standard_normal(codes.shape[1])
+    keys = (codes * across).sum(axis=1)
+    for part in gen_batches(X.shape[0], CHUNK_ROWS):
+        keys[part] += X[part] @ along if issparse(X) else (X[part] * along).sum(axis=1)
+    return np.unique(keys).size

@@ -7,7 +7,8 @@ them, and gets them back in the export. In images these are the pixels of the ma
 
 import numpy as np
 
-from skfastnn._network import Coordinates, Network, constant_columns, drawn, padded_length
+from skfastnn._coordinates import Coordinates, constant_columns
+from skfastnn._network import Network, drawn, padded_length
 
 # Fewer are padded to as many.
 MIN_FEATURES = 2

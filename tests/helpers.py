@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import make_classification
 
 from skfastnn import FastReLUClassifier, FastReLURegressor
-from skfastnn._network import Coordinates
+from skfastnn._coordinates import Coordinates
 
 BOTH = pytest.mark.parametrize("Estimator", [FastReLUClassifier, FastReLURegressor])
 SOLVERS = pytest.mark.parametrize("solver", ["sgd", "adam"])

@@ -132,7 +132,7 @@ def test_features_of_extreme_scale_train(dtype, factor):
 
 BAD_PARAMETERS = {
     "threshold": ["high", -1.0, None, np.nan],
-    "solver": ["lbfgs", None],
+    "solver": ["newton", None],
     "search": ["lsh", None],
     "alpha": ["a", -1.0, None],
     "batch_size": ["all", 0, 1.5],
@@ -173,7 +173,7 @@ def test_bad_parameter_of_the_regressor_is_named(name, value):
 
 
 @BOTH
-@pytest.mark.parametrize("sizes", [(), [[64]], [[64, 64]], (64, 0), (64, 1.5)])
+@pytest.mark.parametrize("sizes", [[[64]], [[64, 64]], (64, 0), (64, 1.5)])
 def test_sizes_that_are_none(Estimator, sizes):
     X, y = data_for(Estimator)
     with pytest.raises(ValueError, match="hidden_layer_sizes must hold integers"):
@@ -265,7 +265,7 @@ def test_interrupt_before_training_leaves_the_estimator_as_it_was(Estimator, mon
         raise KeyboardInterrupt
 
     monkeypatch.setattr(CorrelationTreeSearch, "build", interrupt)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.warns(UserWarning, match="as it was"):
         est.fit(X, y)
     assert frozen_copy(vars(est)) == before
 

@@ -15,10 +15,11 @@ from threadpoolctl import threadpool_limits
 
 from helpers import BOTH, assert_same_fit, data_for, fill_with_positive
 from skfastnn import FastReLUClassifier
+from skfastnn._coordinates import Coordinates
 from skfastnn._deep_fitting import Probe
 from skfastnn._deep_network import SPREAD, DeepNetwork, activations
 from skfastnn._layer_passes import LayerPasses
-from skfastnn._network import Coordinates, Network
+from skfastnn._network import Network
 from skfastnn._panel_network import PanelNetwork
 from skfastnn.passes._pairs import PairLists
 from skfastnn.passes._panel_backward import panel_backward

@@ -8,8 +8,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits
 
 from skfastnn import FastReLUClassifier
+from skfastnn._coordinates import Coordinates
 from skfastnn._fitting import Trainer, verify
-from skfastnn._network import Coordinates, Network
+from skfastnn._network import Network
 from skfastnn.passes._pairs import PairLists
 from skfastnn.search._contract import Batch, SearchEngine, TrainingRows
 from skfastnn.search._correlation_tree import CorrelationTreeSearch

@@ -13,7 +13,7 @@ from sklearn.metrics import log_loss
 from sklearn.neural_network import MLPClassifier
 
 from helpers import BOTH, assert_same_fit, data_for, fill_with_positive, unit_coordinates
-from skfastnn import FastReLUClassifier, FastReLURegressor, _choices
+from skfastnn import FastReLUClassifier, FastReLURegressor, _plan
 from skfastnn._losses import BinaryLogLoss, Huber, Poisson, SoftmaxLogLoss, SquaredError
 from skfastnn._network import Network, aligned_zeros
 from skfastnn._second_order_fitting import GaussNewtonTrainer
@@ -453,7 +453,7 @@ def test_auto_is_gauss_newton_on_small_data(monkeypatch):
         assert FastReLURegressor(**small).fit(X, y).solver_ == "gauss_newton"
         assert FastReLURegressor("quantile", **small).fit(X, y).solver_ == "adam"
         assert FastReLURegressor(**small).partial_fit(X, y).solver_ == "adam"
-        monkeypatch.setattr(_choices, "SMALL_DATA", 50)
+        monkeypatch.setattr(_plan, "SMALL_DATA", 50)
         assert FastReLURegressor(**small).fit(X, y).solver_ == "adam"
         assert FastReLURegressor(**small, alpha="loo").fit(X, y).solver_ == "gauss_newton"
 

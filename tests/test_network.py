@@ -7,11 +7,12 @@ from scipy.integrate import quad
 from scipy.stats import norm as normal
 
 from helpers import fill_with_positive, unit_coordinates
-from skfastnn._network import Coordinates, Network, aligned_zeros, expected_square, padded_length, resolve_threshold
+from skfastnn._coordinates import Coordinates
+from skfastnn._network import Network, aligned_zeros, expected_square, padded_length, resolve_threshold
 from skfastnn.passes._forward import forward
 from skfastnn.passes._pairs import PairLists
 from skfastnn.search._contract import TrainingRows
-from skfastnn.solvers._step_size import SGD_SHARE, adam_step_size, sgd_step_size, tangent_kernel
+from skfastnn.solvers._step_size import SGD_SHARE, adam_step_size, kernel_scale, sgd_step_size, tangent_kernel
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
@@ -303,15 +304,17 @@ def test_sgd_step_size(curvature, alpha):
     hessian = curvature * (J.T * weight) @ J + alpha * np.eye(50)
     stiffest = np.linalg.eigvalsh(hessian / weight.sum())[-1]
     single = curvature * np.average((J**2).sum(axis=1), weights=weight) / weight.sum()
-    step = sgd_step_size(J @ J.T, weight, curvature, weight.sum(), alpha)
+    step = sgd_step_size(*kernel_scale(J @ J.T, weight), curvature, weight.sum(), alpha)
     assert step == pytest.approx(SGD_SHARE / (stiffest + single))
 
 
 def test_sgd_step_size_counts_single_rows_of_small_batches():
     kernel, weight = np.eye(20), np.ones(20)
-    assert sgd_step_size(kernel, weight, 1.0, 10.0, 0.0) == pytest.approx(SGD_SHARE / (1 / 20 + 1 / 10))
+    assert sgd_step_size(*kernel_scale(kernel, weight), 1.0, 10.0, 0.0) == pytest.approx(SGD_SHARE / (1 / 20 + 1 / 10))
     # weights count only relative to those of a batch
-    assert sgd_step_size(kernel, 3 * weight, 1.0, 30.0, 0.0) == pytest.approx(SGD_SHARE / (1 / 20 + 1 / 30))
+    assert sgd_step_size(*kernel_scale(kernel, 3 * weight), 1.0, 30.0, 0.0) == pytest.approx(
+        SGD_SHARE / (1 / 20 + 1 / 30)
+    )
 
 
 @pytest.mark.parametrize("threshold", [0.5, "auto"])

@@ -13,7 +13,8 @@ from test_sparse import estimator, words
 
 from helpers import BOTH
 from skfastnn import FastReLUClassifier
-from skfastnn._network import Coordinates, Network
+from skfastnn._coordinates import Coordinates
+from skfastnn._network import Network
 from skfastnn._panel_network import PANEL, PanelNetwork
 from skfastnn.passes._by_feature import FeatureLists, rows_by_feature
 from skfastnn.passes._gram import gram, gram_rows

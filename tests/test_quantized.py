@@ -9,7 +9,8 @@ from sklearn.datasets import load_digits
 
 from helpers import unit_coordinates
 from skfastnn import FastReLUClassifier, FastReLURegressor
-from skfastnn._network import Coordinates, Network, padded_length
+from skfastnn._coordinates import Coordinates
+from skfastnn._network import Network, padded_length
 from skfastnn.passes._pairs import PairLists
 from skfastnn.passes._quantized_forward import MAX_FEATURES, byte_products, quantized_forward, rows_to_bytes
 from skfastnn.search import _choice, make_engine

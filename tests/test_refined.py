@@ -12,7 +12,9 @@ from sklearn.datasets import load_digits, make_friedman1
 from sklearn.model_selection import GridSearchCV, train_test_split
 
 from helpers import BOTH, assert_same_fit, data_for
-from skfastnn import FastReLUClassifier, FastReLURegressor, _base
+from skfastnn import FastReLUClassifier, FastReLURegressor
+from skfastnn._coordinates import Coordinates
+from skfastnn._fitting import Trainer
 from skfastnn._network import Network
 from skfastnn._panel_network import PanelNetwork
 from skfastnn._second_order_fitting import GaussNewtonTrainer
@@ -78,7 +80,7 @@ def test_a_step_is_the_ridge_regression_on_the_jacobian_of_what_adam_learned(mon
     assert len(model.loss_curve_) == 9
     by_weights, by_intercepts, by_output = jacobian(X, adam)
     # the output weights are kept in units of output_scale, by which their derivative is multiplied
-    network = Network(_base.Coordinates(np.zeros(4), 1.0), 128, 1, 0.5, True, 0, np.float64)
+    network = Network(Coordinates(np.zeros(4), 1.0), 128, 1, 0.5, True, 0, np.float64)
     J = np.column_stack([by_weights, by_intercepts, network.output_scale * by_output, np.ones(60)])
     K = J @ J.T
     ridge = 0.3 * np.trace(K) / 60
@@ -96,8 +98,8 @@ def test_learned_features_beat_those_drawn_and_adam_alone():
     X, y = make_friedman1(600, noise=0.1, random_state=0)
     X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
     settings = {"hidden_layer_sizes": (256,), "threshold": 0.0, "random_state": 0}
-    learned = FastReLURegressor(solver="adam_gauss_newton", learning_rate_init=0.1, **settings).fit(X_train, y_train)
-    adam = FastReLURegressor(solver="adam", learning_rate_init=0.1, **settings).fit(X_train, y_train)
+    learned = FastReLURegressor(solver="adam_gauss_newton", learning_rate_init=0.01, **settings).fit(X_train, y_train)
+    adam = FastReLURegressor(solver="adam", learning_rate_init=0.01, **settings).fit(X_train, y_train)
     drawn = FastReLURegressor(solver="gauss_newton", **settings).fit(X_train, y_train)
     error = [1 - model.score(X_test, y_test) for model in (learned, adam, drawn)]
     assert error[0] < 0.97 * error[1]
@@ -107,7 +109,7 @@ def test_learned_features_beat_those_drawn_and_adam_alone():
 @pytest.mark.parametrize("share", ["dense", "sparse"])
 def test_beginning_elsewhere_keeps_the_network(share):
     rng = np.random.default_rng(0)
-    coordinates = _base.Coordinates(np.zeros(6), 1.0, np.zeros(6) if share == "sparse" else None)
+    coordinates = Coordinates(np.zeros(6), 1.0, np.zeros(6) if share == "sparse" else None)
     layout = PanelNetwork if share == "sparse" else Network
     network = layout(coordinates, 71, 2, 0.5, True, 0, np.float64)
     coefs = [rng.standard_normal((6, 71)), rng.standard_normal((71, 2))]
@@ -174,7 +176,7 @@ def test_warm_start_goes_on(Estimator):
 def test_an_interruption_of_either_part_keeps_the_model(Estimator, monkeypatch):
     X, y = data_for(Estimator)
 
-    def interrupted_at(step, trainer=_base.Trainer):
+    def interrupted_at(step, trainer=Trainer):
         calls = []
 
         def evaluate(self, *args):

@@ -10,7 +10,8 @@ from test_sparse import estimator, words
 
 from helpers import BOTH, assert_same_fit
 from skfastnn import FastReLUClassifier, _base
-from skfastnn._network import Coordinates, Network
+from skfastnn._coordinates import Coordinates
+from skfastnn._network import Network
 from skfastnn._row_space import RowSpaceNetwork, row_space
 
 

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from skfastnn._network import Coordinates, Network, aligned_zeros, resolve_threshold
+from skfastnn._coordinates import Coordinates
+from skfastnn._network import Network, aligned_zeros, resolve_threshold
 from skfastnn.passes._forward import forward, output_of_fired
 from skfastnn.passes._pairs import PairLists
 from skfastnn.search import _correlation_tree, make_engine

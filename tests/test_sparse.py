@@ -7,7 +7,8 @@ from scipy import sparse
 
 from helpers import BOTH, assert_same_fit
 from skfastnn import FastReLUClassifier, FastReLURegressor
-from skfastnn._network import LOW_DENSITY, Coordinates, Network, density
+from skfastnn._coordinates import LOW_DENSITY, Coordinates, density
+from skfastnn._network import Network
 from skfastnn.search._contract import TrainingRows
 
 SOLVERS = ["sgd", "adam", "gauss_newton", "adam_gauss_newton"]

@@ -9,7 +9,8 @@ from scipy import sparse
 
 from helpers import BOTH, assert_same_fit
 from skfastnn import FastReLUClassifier, _base, _refined_fitting
-from skfastnn._network import Coordinates, Network, constant_columns
+from skfastnn._coordinates import Coordinates, constant_columns
+from skfastnn._network import Network
 from skfastnn._varying_features import VaryingFeaturesNetwork, varying_features
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -42,6 +42,8 @@ BATCH_DAMPING = 0.3
 MANY_ROWS = 3000
 # Rows up to which the whole kernel and its factor are kept, and rows of it that stand for it beyond.
 MAX_ROWS, N_LANDMARKS = 10_000, 2_000
+# Rows that are left out, one by one, to find a ridge: an eigendecomposition of more takes longer than the training.
+MAX_LEFT_OUT = 1_500
 
 
 @dataclass
@@ -189,15 +191,23 @@ class GaussNewton(NothingPending, Solver):
         share = self.root_share[:, 0] ** 2 if few else self.root_share[self.landmarks, 0] ** 2
         self.mean_diagonal = float(np.average(diagonal, weights=share))
 
-    def choose_ridge(self, raw, unit):
+    def choose_ridge(self, raw, unit, exact=True):
         """Return the ridge, in units of `unit`, with the least leave-one-out error of the linearised model.
+
+        Parameters
+        ----------
+        raw : ndarray of shape (n_rows, n_outputs)
+        unit : float
+        exact : bool
+            Whether all rows are looked at; else some that stand for the others, where there are many. A ridge is about
+            as large as the noise of a row, however many there are.
 
         Raises
         ------
         ValueError
-            If there are too many rows for an eigendecomposition of the kernel.
+            If there are too many rows for an eigendecomposition of the kernel, and `exact`.
         """
-        if self.landmarks is not None:
+        if exact and self.landmarks is not None:
             raise ValueError(
                 f"alpha='loo' needs the whole tangent kernel, which is computed for up to {MAX_ROWS:,} rows; got "
                 f"{self.n_rows:,}. Choose alpha by cross-validation."
@@ -207,8 +217,16 @@ class GaussNewton(NothingPending, Solver):
         # What the quadratic model of the loss draws the output to, all of it, wherever the displacement begins: what
         # is left of it after training has seen the rows that are left out.
         target = raw + curvature.root(curvature.minus_gradient) / scale**2
+        weight = (self.root_share * scale)[:, 0]
+        if self.landmarks is not None:
+            some, kernel = self.landmarks, np.ascontiguousarray(self.kernel[:, self.landmarks])
+        elif exact or self.n_rows <= MAX_LEFT_OUT:
+            some, kernel = slice(None), self.kernel
+        else:
+            some = np.arange(MAX_LEFT_OUT) * self.n_rows // MAX_LEFT_OUT
+            kernel = np.ascontiguousarray(self.kernel[np.ix_(some, some)])
         with blas_threads(self.n_threads if self.n_rows >= MANY_ROWS else 1):
-            return best_ridge(self.kernel, (self.root_share * scale)[:, 0], target, unit)
+            return best_ridge(kernel, weight[some], target[some], unit)
 
     def propose(self):
         """Move the network to the minimiser of the damped model; return the decrease of the objective it promises."""
@@ -217,7 +235,8 @@ class GaussNewton(NothingPending, Solver):
             mu = max(self.damping, LEAST_SHIFT * float(np.finfo(self.network.dtype).eps) * scale - lam)
         else:
             mu = max(self.damping, BATCH_DAMPING * scale)
-        total = lam + mu
+        # a network that no parameter changes has neither ridge nor damping
+        total = max(lam + mu, float(np.finfo(self.network.dtype).tiny))
         kept = mu / total
         rhs = self.curvature.minus_gradient * self.root_share
         rhs += self.curvature.transposed_root(self.root_share * self.moved_so_far) * (lam / total)

@@ -54,7 +54,22 @@ def tangent_kernel(rows, network, n_threads=1):
     return network.output_scale**2 * kernel + 1
 
 
-def sgd_step_size(kernel, sample_weight, curvature, batch_weight, alpha):
+def kernel_scale(kernel, sample_weight):
+    """Return the largest eigenvalue of the tangent kernel of the mean loss, and the mean of its diagonal.
+
+    Parameters
+    ----------
+    kernel : ndarray of shape (n_rows, n_rows)
+        Of a sample of the rows.
+    sample_weight : ndarray of shape (n_rows,)
+    """
+    share = sample_weight.astype(np.float64) / sample_weight.sum(dtype=np.float64)
+    root, last = np.sqrt(share), kernel.shape[0] - 1
+    largest = eigh(root[:, None] * kernel * root, eigvals_only=True, subset_by_index=[last, last])[0]
+    return float(largest), float(share @ kernel.diagonal())
+
+
+def sgd_step_size(largest, diagonal, curvature, batch_weight, alpha):
     """Return a stable step for gradient descent, whatever the data and the width.
 
     It is a share of the reciprocal of the largest curvature of the loss in the weights: the leading eigenvalue of the
@@ -63,9 +78,8 @@ def sgd_step_size(kernel, sample_weight, curvature, batch_weight, alpha):
 
     Parameters
     ----------
-    kernel : ndarray of shape (n_rows, n_rows)
-        Tangent kernel of a sample of the rows.
-    sample_weight : ndarray of shape (n_rows,)
+    largest, diagonal : float
+        Of `kernel_scale`.
     curvature : float
         Second derivative of the loss by the output.
     batch_weight : float
@@ -76,11 +90,7 @@ def sgd_step_size(kernel, sample_weight, curvature, batch_weight, alpha):
     -------
     step : float
     """
-    share = sample_weight.astype(np.float64) / sample_weight.sum(dtype=np.float64)
-    root, last = np.sqrt(share), kernel.shape[0] - 1
-    largest = eigh(root[:, None] * kernel * root, eigvals_only=True, subset_by_index=[last, last])[0]
-    single = share @ kernel.diagonal() / batch_weight
-    return float(SGD_SHARE / ((largest + single) * curvature + alpha / batch_weight))
+    return float(SGD_SHARE / ((largest + diagonal / batch_weight) * curvature + alpha / batch_weight))
 
 
 def adam_step_size(rows, sample_weight, network, first_change):

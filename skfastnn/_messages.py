@@ -1,0 +1,25 @@
+"""Warnings that point to the line of the user's program, however deep in the package they arise."""
+
+import os
+import sys
+import warnings
+from pathlib import Path
+
+import sklearn
+
+# Frames of these packages are not the user's: a fit may be asked for by a pipeline.
+NOT_THE_USERS = tuple(f"{Path(file).parent}{os.sep}" for file in (__file__, sklearn.__file__))
+
+
+def warn(message, category=UserWarning):
+    """Issue a warning at the first frame outside of this package and of scikit-learn.
+
+    Parameters
+    ----------
+    message : str
+    category : type
+    """
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(NOT_THE_USERS):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)

@@ -1,0 +1,267 @@
+"""What "auto" stands for: solver, search, batch size, the limit of the threshold, step size.
+
+A solver trains in stages: "adam_gauss_newton" in two, "adam" and "gauss_newton", every other in one of its own name.
+"""
+
+from dataclasses import dataclass
+from numbers import Integral
+
+import numpy as np
+
+from skfastnn._deep_fitting import Probe
+from skfastnn._row_space import MIN_RATIO
+from skfastnn.search._choice import choose_engine
+from skfastnn.search._contract import training_rows
+from skfastnn.solvers._step_size import adam_step_size, kernel_scale, sgd_step_size, tangent_kernel
+
+# Rows up to which solver="auto" is Gauss-Newton: its kernel, of rows times rows, is computed in a second or two.
+SMALL_DATA = 5_000
+# Unknowns, outputs of rows, up to which it is: conjugate gradients go over all of them at once (26 classes, 2,000 rows:
+# thirty times as long as MLPClassifier).
+MAX_UNKNOWNS = 40_000
+# Width below which a layer that was asked for is trained by first order, with the plain ReLU: it interpolates about as
+# many numbers as there are rows, where a ridge small enough to fit is too small to generalise, and a product with all
+# of its neurons takes less time than to look for those that fire.
+NARROW = 2_048
+# Width if none is given: at most, at least, and weights that are not exceeded if there are very many features.
+AUTO_WIDTH, LEAST_WIDTH, MAX_WEIGHTS = 4_096, 256, 1 << 24
+# Rows that Gauss-Newton takes at once if not told otherwise, and its batches for more of them.
+MAX_FULL_BATCH, AUTO_BATCH = 20_000, 2_000
+# Rows of a batch of the other solvers.
+FIRST_ORDER_BATCH = 200
+# Where Gauss-Newton starts: a busier layer is more accurate on small data and affordable there (digits, 4,096 neurons:
+# 99.2 % at 1.0, 98.6 % at 1.8), and so is a hidden layer that has to move less.
+LARGEST_THRESHOLD, OUTPUT_SIZE = 1.0, 2.0
+# On sparse rows a pre-activation is the sum of a few draws, most of them those of rare words: where few neurons fire it
+# is noise that fires them (R8, 1,024 neurons, Adam: 97.1 % at 0.5, 96.4 % at 1.7).
+LARGEST_SPARSE_THRESHOLD = 0.5
+# Of far fewer rows than features each lies nearly at right angles to the others, and what a neuron learns on a few of
+# them says little about the rest (72 x 7,129 gene expressions, four times five folds: 96.2 % at 0, 87.4 % at 1).
+LARGEST_THRESHOLD_OF_FEW_ROWS = 0.0
+# Activations that few neurons pass on resemble each other less from layer to layer, and generalise less.
+LARGEST_DEEP_THRESHOLD = 1.0
+# Features that are learned on small data want the plain ReLU (statlog-vehicle, log-loss .348 at 0, .451 at 1).
+LARGEST_LEARNED_THRESHOLD = 0.0
+# Solvers that end with, or are, Gauss-Newton.
+SECOND_ORDER = ("gauss_newton", "adam_gauss_newton")
+# Penalty of "lbfgs", which trains to the end: MLPClassifier's.
+LBFGS_ALPHA = 1e-4
+# How often search="auto" expects to see every row: solvers of first order, if not told to stop before; Gauss-Newton.
+EXPECTED_EPOCHS, FEW_STEPS = 20, 6
+# Candidates of the correlation tree for each pair that fires at the start, over ten epochs of MNIST: weights move, and
+# more of them fire. A step of Gauss-Newton leaves no bound on the movement.
+DRIFTED = {"sgd": 2.0, "adam": 3.0, "gauss_newton": np.inf}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What the choices look at: sizes of the data and of the network, and what is asked for.
+
+    Attributes
+    ----------
+    n_samples, n_features, n_outputs : int
+    widths : list of int or None
+        Of the hidden layers; None where they are for us to choose.
+    sparse : bool
+        Whether few of the numbers are other than zero.
+    has_curvature : bool
+        Whether the loss has a second-order model.
+    incremental : bool
+        Whether this is partial_fit.
+    """
+
+    n_samples: int
+    n_features: int
+    n_outputs: int
+    widths: list | None
+    sparse: bool
+    has_curvature: bool
+    incremental: bool
+
+    @property
+    def deep(self):
+        """Whether there are several hidden layers."""
+        return self.widths is not None and len(self.widths) > 1
+
+    @property
+    def narrow(self):
+        """Whether the user asked for a layer of which Gauss-Newton makes little: one that interpolates few rows."""
+        return self.widths is not None and min(self.widths, default=0) < NARROW
+
+    @property
+    def affordable(self):
+        """Whether Gauss-Newton takes no longer than some hundred epochs of first order."""
+        return self.n_samples <= SMALL_DATA and self.n_samples * self.n_outputs <= MAX_UNKNOWNS
+
+
+def choose_widths(hidden_layer_sizes, n_features):
+    """Return the widths of the hidden layers, and whether they were given.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int, array-like of int, or "auto"
+    n_features : int
+
+    Raises
+    ------
+    ValueError
+        If they are not integers >= 1.
+    """
+    if isinstance(hidden_layer_sizes, str):
+        affordable = MAX_WEIGHTS // max(n_features, 1)
+        return [int(min(AUTO_WIDTH, max(LEAST_WIDTH, 1 << max(affordable, 1).bit_length() - 1)))], False
+    sizes = np.atleast_1d(np.asarray(hidden_layer_sizes, dtype=object))
+    whole = all(isinstance(size, Integral) and not isinstance(size, bool) for size in sizes.ravel())
+    if sizes.ndim != 1 or not whole or min(sizes, default=1) < 1:
+        raise ValueError(f"hidden_layer_sizes must hold integers >= 1, got {hidden_layer_sizes!r}.")
+    return [int(size) for size in sizes], True
+
+
+def choose_solver(solver, alpha, problem):
+    """Resolve solver="auto" and "lbfgs", and check that the solver can do what is asked of it.
+
+    Parameters
+    ----------
+    solver : str
+    alpha : float, "auto" or "loo"
+    problem : Problem
+
+    Returns
+    -------
+    solver : {"adam", "adam_gauss_newton", "gauss_newton", "lbfgs", "sgd"}
+
+    Raises
+    ------
+    ValueError
+        If the solver does not train such a network, with such a loss, or with such an alpha.
+    """
+    if problem.incremental and solver in ("adam_gauss_newton", "auto"):
+        return "adam"  # which does not look at alpha: that, "loo" too, is for the Gauss-Newton of a whole fit
+    if problem.deep and solver in SECOND_ORDER:
+        raise ValueError(f"solver={solver!r} trains one hidden layer; use 'adam' or 'sgd' for several.")
+    second_order = problem.has_curvature and not problem.deep
+    if solver == "auto":
+        wanted = alpha == "loo" or (problem.affordable and not problem.narrow)
+        solver = "gauss_newton" if second_order and wanted else "adam"
+    if solver == "lbfgs":
+        solver = "gauss_newton" if second_order and problem.affordable and not problem.narrow else "lbfgs"
+    if solver in SECOND_ORDER and not problem.has_curvature:
+        raise ValueError(f"solver={solver!r} needs a loss with curvature, which this one has not; use 'adam'.")
+    if alpha == "loo" and solver not in SECOND_ORDER:
+        raise ValueError(
+            "alpha='loo' is offered by solver='gauss_newton' and 'adam_gauss_newton' alone; give alpha as a number."
+        )
+    return solver
+
+
+def first_stage(solver):
+    """Return the name of the solver that training starts with."""
+    return "adam" if solver == "adam_gauss_newton" else solver
+
+
+def penalty_of(alpha, stage):
+    """Return alpha for a stage: a number, or "auto" or "loo" where Gauss-Newton finds it.
+
+    "auto" is none in first order, where the number of epochs does what a penalty would.
+    """
+    if stage == "gauss_newton" or not isinstance(alpha, str):
+        return alpha
+    return LBFGS_ALPHA if stage == "lbfgs" else 0.0
+
+
+def choose_search(search, stage, X, network, batch_size, max_iter, incremental, n_threads):
+    """Resolve search="auto" for a stage; X are the rows that the network takes."""
+    if search != "auto":
+        return search
+    if network.by_panels or stage == "lbfgs":
+        return "dense"
+    first = network.layers[0]
+    rows = training_rows(X, first, n_threads)
+    return choose_engine(rows, first, batch_size, expected_passes(stage, max_iter, incremental), DRIFTED[stage])
+
+
+def expected_passes(stage, max_iter, incremental):
+    """Return how often every row is expected to be seen."""
+    if incremental:
+        return 1
+    return min(max_iter, FEW_STEPS if stage == "gauss_newton" else EXPECTED_EPOCHS)
+
+
+def batch_size_of(stage, solver, batch_size, n_samples):
+    """Return the rows of a batch of a stage of the solver."""
+    # a number that is given is Adam's where Gauss-Newton comes after it
+    if stage == "gauss_newton" and (batch_size == "auto" or solver != stage):
+        return n_samples if n_samples <= MAX_FULL_BATCH else AUTO_BATCH
+    if stage == "lbfgs":
+        return n_samples
+    return int(min(FIRST_ORDER_BATCH if batch_size == "auto" else batch_size, n_samples))
+
+
+def threshold_limit(solver, problem):
+    """Return the largest threshold that "auto" takes.
+
+    Parameters
+    ----------
+    solver : str
+    problem : Problem
+    """
+    # the first rows of a stream are not all
+    few_rows = MIN_RATIO * problem.n_samples <= problem.n_features and not problem.incremental
+    limits = [
+        (problem.narrow or solver == "lbfgs", 0.0),
+        (solver == "gauss_newton", LARGEST_THRESHOLD),
+        (solver == "adam_gauss_newton", LARGEST_LEARNED_THRESHOLD),
+        (problem.sparse, LARGEST_SPARSE_THRESHOLD),
+        (few_rows, LARGEST_THRESHOLD_OF_FEW_ROWS),
+        (problem.deep, LARGEST_DEEP_THRESHOLD),
+    ]
+    return min((limit for applies, limit in limits if applies), default=np.inf)
+
+
+def output_size(solver, train_output):
+    """Return the size of the output weights at the start."""
+    return OUTPUT_SIZE if solver == "gauss_newton" and train_output else 1.0
+
+
+def rate_unit(solver, network):
+    """Return the step in normalised coordinates that corresponds to a rate of one.
+
+    A rate of Adam is given as for MLPClassifier on standardised features: there the weights of m neurons start with a
+    standard deviation of sqrt(2 / (d + m)), here with one, so that the same share of it is sqrt((d + m) / 2) as long.
+    """
+    if first_stage(solver) != "adam":
+        return 1.0
+    first = network.layers[0]
+    return float(np.sqrt((first.n_features + first.n_neurons) / 2))
+
+
+def natural_step(solver, network, rows, weight, loss, curvature, n_threads):
+    """Return the numbers from which `step_size` makes the step of learning_rate_init="auto", a tuple.
+
+    Parameters
+    ----------
+    solver : str
+    network : Network or DeepNetwork
+    rows, weight
+        Some normalised rows and their weights.
+    loss : object of `skfastnn._losses`
+    curvature : float or None
+        Of the loss; needed for sgd.
+    n_threads : int
+    """
+    if solver in ("gauss_newton", "lbfgs"):
+        return (1.0,)
+    deep = len(network.layers) > 1
+    if solver == "sgd":
+        kernel = Probe(rows, network, n_threads).tangent_kernel() if deep else tangent_kernel(rows, network, n_threads)
+        return (*kernel_scale(kernel, weight), curvature)
+    if deep:
+        return (loss.first_change / max(Probe(rows, network, n_threads).first_change(weight), 1e-3),)
+    return (adam_step_size(rows, weight, network, loss.first_change),)
+
+
+def step_size(solver, numbers, batch_weight, alpha):
+    """Return the step for batches of this weight, from the numbers of `natural_step`."""
+    if solver != "sgd":
+        return numbers[0]
+    return sgd_step_size(*numbers, batch_weight, alpha)
