@@ -22,13 +22,14 @@ def header(case_name, case, n_threads, repeats):
     return "\n".join(
         [
             f"{case_name}: {case.summary}",
-            f"float32, {n_threads} threads of {os.cpu_count()} CPUs ({_cpu()}), "
+            f"float32, {n_threads} threads of {os.cpu_count()} CPUs ({cpu()}), "
             f"median of {repeats}; {', '.join(versions)}",
         ]
     )
 
 
-def _cpu():
+def cpu():
+    """Return the processor's name."""
     info = Path("/proc/cpuinfo")
     if info.exists():
         for line in info.read_text().splitlines():
