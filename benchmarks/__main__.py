@@ -126,7 +126,10 @@ def main():
         return
     if options.case == "defaults":
         defaults.run(options.methods, options.sets, options.folds, options.again, options.limit)
-    if "defaults" in (options.case, options.report):
+        # beside all that was kept of others
+        print(standings.report(sets=options.sets, details=options.details))
+        return
+    if options.report:
         print(standings.report(options.methods, options.sets, options.details))
         return
     if options.case in OTHER_CASES:
