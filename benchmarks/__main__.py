@@ -59,6 +59,9 @@ def parse(arguments=None):
     options = parser.parse_args(arguments)
     if not (options.list or options.report or options.case):
         parser.error("--case, --report or --list is needed")
+    named = {name.partition("@")[0] for name in [*(options.methods or ()), *options.again]}
+    if unknown := named - set(METHODS):
+        parser.error(f"no method is called {', '.join(sorted(unknown))}; there are {', '.join(METHODS)}")
     return options
 
 

@@ -71,12 +71,17 @@ def run(methods=None, sets=None, n_folds=None, again=(), limit=LIMIT):
     for data_set, name in itertools.product(data_sets(sets), versions):
         base = {"set": data_set.name, "kind": data_set.kind, "method": name, "version": versions[name]}
         numbers = range(min(n_folds or data_set.default_folds, data_set.n_folds))
-        numbers = [i for i in numbers if name in again or key_of(base | {"fold": i}) not in done]
+        numbers = [i for i in numbers if name in again or not _settled(done.get(key_of(base | {"fold": i})), limit)]
         if numbers and METHODS[name].runs_on(data_set):
             records = [base | record for record in in_child(data_set, name, numbers, limit)]
             with RESULTS.open("a") as file:
                 file.writelines(json.dumps(record) + "\n" for record in records)
             print(_line(data_set, name, records), file=sys.stderr, flush=True)
+
+
+def _settled(record, limit):
+    """Whether a record is there and would not come out otherwise with more time."""
+    return record is not None and record.get("limit", limit) >= limit
 
 
 def installed(names):
