@@ -4,8 +4,22 @@ import argparse
 import sys
 from dataclasses import replace
 
-from benchmarks import accuracy, deep, geometry, heavy, inputs, measure, report, second_order, sketches
+from benchmarks import (
+    accuracy,
+    deep,
+    defaults,
+    geometry,
+    heavy,
+    inputs,
+    measure,
+    report,
+    second_order,
+    sketches,
+    standings,
+)
 from benchmarks.cases import CASES, LIBRARIES
+from benchmarks.peers import METHODS
+from benchmarks.suites import GROUPS
 
 # cases with a function of their own
 OTHER_CASES = (
@@ -16,7 +30,7 @@ OTHER_CASES = (
 def parse(arguments=None):
     """Return the parsed command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--case", choices=[*CASES, *OTHER_CASES], help="what to measure")
+    parser.add_argument("--case", choices=[*CASES, *OTHER_CASES, "defaults"], help="what to measure")
     parser.add_argument("--list", action="store_true", help="list the cases and stop")
     parser.add_argument("--libraries", nargs="+", choices=LIBRARIES, default=LIBRARIES)
     parser.add_argument("--widths", nargs="+", type=int, help="only these of the case's widths")
@@ -34,10 +48,25 @@ def parse(arguments=None):
         action="store_true",
         help="let the C library of every run keep large freed blocks (helps torch)",
     )
+    several = parser.add_argument_group("of the case defaults", "names are separated by commas")
+    several.add_argument("--methods", type=_names, help=f"of {', '.join(METHODS)}; in the report also METHOD@VERSION")
+    several.add_argument("--sets", type=_names, help=f"names of data sets or of groups: {', '.join(GROUPS)}")
+    several.add_argument("--folds", type=int, help="folds of each data set, instead of the usual number")
+    several.add_argument("--again", type=_names, default=[], help="methods to run though their results are kept")
+    several.add_argument("--limit", type=int, default=defaults.LIMIT, help="CPU seconds per data set and method")
+    several.add_argument("--report", choices=["defaults"], help="print the tables of the results kept, run nothing")
+    several.add_argument("--details", action="store_true", help="in the report: every data set, too")
     options = parser.parse_args(arguments)
-    if not options.list and options.case is None:
-        parser.error("--case or --list is needed")
+    if not (options.list or options.report or options.case):
+        parser.error("--case, --report or --list is needed")
+    named = {name.partition("@")[0] for name in [*(options.methods or ()), *options.again]}
+    if unknown := named - set(METHODS):
+        parser.error(f"no method is called {', '.join(sorted(unknown))}; there are {', '.join(METHODS)}")
     return options
+
+
+def _names(text):
+    return text.split(",")
 
 
 def selected(case, options):
@@ -96,6 +125,15 @@ def main():
             print(f"{name:12} {case.summary}")
         for name, function in OTHER_CASES.items():
             print(f"{name:12} {function.__doc__.splitlines()[0]}")
+        print(f"{'defaults':12} {defaults.__doc__.splitlines()[0].partition(': ')[2]}")
+        return
+    if options.case == "defaults":
+        defaults.run(options.methods, options.sets, options.folds, options.again, options.limit)
+        # beside all that was kept of others
+        print(standings.report(sets=options.sets, details=options.details))
+        return
+    if options.report:
+        print(standings.report(options.methods, options.sets, options.details))
         return
     if options.case in OTHER_CASES:
         OTHER_CASES[options.case](options.threads)

@@ -12,11 +12,11 @@ import multiprocessing
 import os
 import time
 import warnings
-from pathlib import Path
 
 import numpy as np
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+from benchmarks.data import DATA
+
 MAX_TUNING_ROWS = 2_000
 
 

@@ -1,12 +1,15 @@
 """The data sets of the benchmarks, as float32 arrays."""
 
+import gzip
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-# a copy beside the checkout, with the original split; without it, OpenML is asked
-MNIST_FILE = Path(__file__).resolve().parents[2] / "shared" / "data" / "mnist.npz"
+# beside the checkout
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+# a copy with the original split; without it, OpenML is asked
+MNIST_FILE = DATA / "mnist.npz"
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,22 @@ def load(name):
         raise ValueError(f"no data set is called {name!r}")
     problem = _mnist()
     return problem.head(int(n_rows)) if n_rows else problem
+
+
+def load_r8():
+    """Return R8 as tf-idf rows in CSR format: X_train, y_train, X_test, y_test."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    parts = []
+    for name in ("r8_train.tsv.gz", "r8_test.tsv.gz"):
+        with gzip.open(DATA / name, "rt") as file:
+            parts.append([line.rstrip("\n").split("\t", 1) for line in file])
+    vectorizer = TfidfVectorizer(dtype=np.float32)
+    X = [
+        vectorizer.fit_transform([text for _, text in parts[0]]),
+        vectorizer.transform([text for _, text in parts[1]]),
+    ]
+    return X[0], np.array([label for label, _ in parts[0]]), X[1], np.array([label for label, _ in parts[1]])
 
 
 def _digits():

@@ -3,36 +3,18 @@
 `alpha=0` in `r8` and `golub`: the libraries penalise different things, and the losses are compared.
 """
 
-import gzip
 import multiprocessing
-from pathlib import Path
 
 import numpy as np
 
-from benchmarks.data import load
+from benchmarks.data import DATA, load, load_r8
 from benchmarks.measure import PeakMemory, epoch_seconds, timed
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 N_REPEATS = 3
 # epochs behind the accuracies on R8, and behind a time per epoch
 TRAINED, TIMED = 12, 10
 # found by trying thresholds of 0 to 1.7 and one to four times the automatic step
 TEXT = {"solver": "adam", "threshold": 0.5, "learning_rate_init": 0.016}
-
-
-def _r8():
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    parts = []
-    for name in ("r8_train.tsv.gz", "r8_test.tsv.gz"):
-        with gzip.open(DATA / name, "rt") as file:
-            parts.append([line.rstrip("\n").split("\t", 1) for line in file])
-    vectorizer = TfidfVectorizer(dtype=np.float32)
-    X = [
-        vectorizer.fit_transform([text for _, text in parts[0]]),
-        vectorizer.transform([text for _, text in parts[1]]),
-    ]
-    return X[0], np.array([label for label, _ in parts[0]]), X[1], np.array([label for label, _ in parts[1]])
 
 
 def _forever(epochs):
@@ -58,7 +40,7 @@ def _per_epoch(make, more, *data):
 
 def _text_memory(width, solver):
     """Return the peak memory of a fit on R8, in bytes of the weights."""
-    X, y, *_ = _r8()
+    X, y, *_ = load_r8()
     timed(_fast_text(64, 1).fit, X, y)
     memory = PeakMemory()
     _, model = timed(_fast_text(width, 2, solver=solver, learning_rate_init="auto").fit, X, y)
@@ -67,7 +49,7 @@ def _text_memory(width, solver):
 
 def r8(n_threads):
     """R8, tf-idf, 5,485 x 19,956 with 58 entries a row: seconds per epoch beside MLPClassifier, accuracy, memory."""
-    X, y, X_test, y_test = _r8()
+    X, y, X_test, y_test = load_r8()
     timed(_mlp(1_024, 1).fit, X, y)
     wide = {name: [] for name in ("skfastnn 1,024", "skfastnn 16,384", "MLPClassifier 1,024")}
     for _ in range(N_REPEATS):

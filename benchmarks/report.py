@@ -22,13 +22,14 @@ def header(case_name, case, n_threads, repeats):
     return "\n".join(
         [
             f"{case_name}: {case.summary}",
-            f"float32, {n_threads} threads of {os.cpu_count()} CPUs ({_cpu()}), "
+            f"float32, {n_threads} threads of {os.cpu_count()} CPUs ({cpu()}), "
             f"median of {repeats}; {', '.join(versions)}",
         ]
     )
 
 
-def _cpu():
+def cpu():
+    """Return the processor's name."""
     info = Path("/proc/cpuinfo")
     if info.exists():
         for line in info.read_text().splitlines():
@@ -80,7 +81,7 @@ def table(case, answers, peer_epochs=None):
         remarks += _remarks(settings, runs[0], case, peer_epochs)
     if case.kind == "scaling":
         remarks += _slopes(seconds)
-    return "\n".join([*_align(rows), *remarks])
+    return "\n".join([*align(rows), *remarks])
 
 
 def _row(settings, runs, seconds, ratio, case):
@@ -135,7 +136,8 @@ def _slopes(seconds):
     return lines
 
 
-def _align(rows):
+def align(rows):
+    """Return rows of cells as lines whose columns are as wide as they must be."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
