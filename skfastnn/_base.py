@@ -1,8 +1,10 @@
 """What the two estimators share: parameters, validation, fitting, prediction."""
 
+import copy
 import zlib
 from abc import ABCMeta, abstractmethod
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
 
@@ -15,23 +17,26 @@ from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from skfastnn._coordinates import Statistics, follow
+from skfastnn._coordinates import LOW_DENSITY, Statistics, density, follow
+from skfastnn._data import Data
 from skfastnn._deep_fitting import DeepTrainer
 from skfastnn._deep_network import CALIBRATION_ROWS, DeepNetwork
 from skfastnn._fitting import History, Schedule, Trainer
 from skfastnn._lbfgs_fitting import LbfgsTrainer, NoSteps
 from skfastnn._linear import fit_linear, take_epoch
 from skfastnn._losses import scale_of
-from skfastnn._messages import warn
+from skfastnn._messages import quiet, warn
 from skfastnn._network import Network, check_firing, resolve_thresholds
 from skfastnn._panel_network import PanelNetwork
 from skfastnn._plan import (
     LBFGS_ALPHA,
     Problem,
+    acts_as_mlp,
     batch_size_of,
     choose_search,
     choose_solver,
     choose_widths,
+    falling_step,
     first_stage,
     natural_step,
     output_size,
@@ -41,20 +46,22 @@ from skfastnn._plan import (
     threshold_limit,
 )
 from skfastnn._prediction import checked_weights, neuron_order, raw_output
+from skfastnn._recipe import EPOCHS_TO_TRY, Recipe, choose
 from skfastnn._refined_fitting import RefiningTrainer
 from skfastnn._row_space import MIN_RATIO, RowSpaceNetwork, row_space
 from skfastnn._second_order_fitting import GaussNewtonTrainer
 from skfastnn._sparse_input import check_indices, n_distinct, without_duplicates
 from skfastnn._threads import blas_threads, effective_n_threads
 from skfastnn._varying_features import VaryingFeaturesNetwork, varying_features
+from skfastnn.preprocessing import PiecewiseLinearEncoder
 from skfastnn.search import make_engine
 from skfastnn.search._contract import training_rows
 from skfastnn.search._heavy_pairs import warn_if_missed
 from skfastnn.solvers import make_solver
 from skfastnn.solvers._step_size import MAX_PROBE
 
-# Rate of partial_fit without hidden layers: MLPClassifier's.
-LINEAR_RATE = 1e-3
+# Rate of Adam where it does not fall, and its beta_2: MLPClassifier's; and beta_2 where the rate falls.
+CONSTANT_RATE, LONG_MEMORY, SHORT_MEMORY = 1e-3, 0.999, 0.95
 # Change of the unit of the rows up to which moments of the steps before are those of the steps to come.
 LARGEST_CHANGE_OF_SCALE = 1.25
 POSITIVE = Interval(Real, 0, None, closed="neither")
@@ -71,7 +78,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         "solver": [StrOptions({"auto", "adam", "adam_gauss_newton", "gauss_newton", "lbfgs", "sgd"})],
         "alpha": [NOT_NEGATIVE, StrOptions({"auto", "loo"})],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
+        "learning_rate": [StrOptions({"auto", "constant", "invscaling", "adaptive", "linear"})],
         "learning_rate_init": [StrOptions({"auto"}), POSITIVE],
         "power_t": [NOT_NEGATIVE],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -85,10 +92,11 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         "early_stopping": ["boolean"],
         "validation_fraction": [BELOW_ONE],
         "beta_1": [BELOW_ONE],
-        "beta_2": [BELOW_ONE],
+        "beta_2": [StrOptions({"auto"}), BELOW_ONE],
         "epsilon": [POSITIVE],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
         "max_fun": [Interval(Integral, 1, None, closed="left")],
+        "encoding": [StrOptions({"auto", "none", "piecewise_linear"})],
         "threshold": [StrOptions({"auto"}), NOT_NEGATIVE, "array-like"],
         "search": [StrOptions({"auto", "correlation_tree", "dense", "halfspace", "heavy_pairs", "quantized"})],
         "init": [StrOptions({"antisymmetric", "random"})],
@@ -107,6 +115,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = self._takes_missing(first_call=True)
         return tags
 
     # what a subclass says about its target
@@ -192,47 +201,109 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         self._check_parameters()
         X, y, sample_weight = self._validate(X, y, sample_weight, first_call, incremental, classes)
         random_state = self._resume_random_state(first_call)
-        held_out = None
+        data, held_out = Data(X, y, self._encode_target(y), sample_weight), None
         if self.early_stopping:
-            X, y, sample_weight, held_out = self._hold_out(X, y, sample_weight, random_state, first_call)
-        target = self._encode_target(y)
+            data, held_out = self._hold_out(data, random_state, first_call)
         loss = self._make_loss()
         if not first_call:
             self._check_goes_on(loss)
         widths, given = self._choose_widths(X, first_call)
         if not widths:
-            self._fit_linear(X, target, sample_weight, loss, random_state, first_call, incremental)
+            self._fit_linear(data, loss, random_state, first_call, incremental)
             return
-        rows_as_given = X
+        problem = Problem(
+            *data.X.shape, data.target.shape[1], widths if given else None,
+            density(data.X, data.weight) < LOW_DENSITY, loss.has_curvature, incremental,
+        )  # fmt: skip
+        self.solver_ = choose_solver(self.solver, self.alpha, problem)
         with blas_threads(1):
-            anew = self._prepare_start(X, target, sample_weight, loss, random_state, first_call, incremental)
-            problem = Problem(
-                *X.shape, target.shape[1], widths if given else None, self._coordinates(X.dtype).offset is not None,
-                loss.has_curvature, incremental,
-            )  # fmt: skip
-            self.solver_ = choose_solver(self.solver, self.alpha, problem)
-            if anew:
-                self._choose_start(problem, widths)
-            network, X = self._make_network(X, held_out, target, sample_weight, loss, widths, anew, incremental)
-            self.search_ = self._search_for(first_stage(self.solver_), X, network, incremental)
-            target = ((target - network.target_shift) / network.target_scale).astype(X.dtype, copy=False)
-            if not np.isfinite(target).all():
-                raise ValueError(f"The target y has numbers that are too large for {X.dtype}: scale it.")
-            solver = self._resume_solver(network, anew, incremental)
-            caution = self._choose_step_size(X, target, sample_weight, loss, network, anew, solver.n_steps)
-            validate = None if held_out is None else self._validator(*held_out)
-            run = (network, solver, loss, random_state, (X, target, sample_weight), incremental, validate, caution)
-            del solver  # its arrays are freed before the weights are exported
-            trainer = self._run(*run, self._history(first_call, held_out))
-            del run
+            if first_call:
+                recipe, self.selection_ = self._choose_recipe(problem, widths, data, loss, held_out, random_state)
+                self.encoder_, self._scales = recipe.encoder, recipe.scales
+            else:
+                recipe = Recipe(widths, encoder=self.encoder_, scales=self._scales)
+            self._train(recipe, problem, data, held_out, loss, random_state, first_call)
+
+    def _train(self, recipe, problem, data, held_out, loss, random_state, first_call):
+        """Train a network by a recipe, and keep it."""
+        incremental, target, sample_weight = problem.incremental, data.target, data.weight
+        rows_to_predict = X = recipe.rows(data.X)
+        held_out = None if held_out is None else held_out.with_rows(recipe.rows(held_out.X))
+        anew = self._prepare_start(X, target, sample_weight, loss, random_state, first_call, incremental)
+        if anew:
+            self._choose_start(problem, recipe)
+        network, X = self._make_network(X, held_out, target, sample_weight, loss, recipe.widths, anew, incremental)
+        self.search_ = self._search_for(first_stage(self.solver_), X, network, incremental)
+        target = ((target - network.target_shift) / network.target_scale).astype(X.dtype, copy=False)
+        if not np.isfinite(target).all():
+            raise ValueError(f"The target y has numbers that are too large for {X.dtype}: scale it.")
+        solver = self._resume_solver(network, anew, incremental)
+        unit = self._choose_step_size(X, target, sample_weight, loss, network, anew, solver.n_steps, problem)
+        validate = None if held_out is None else self._validator(held_out)
+        run = (network, solver, loss, random_state, (X, target, sample_weight), recipe, incremental, validate, unit)
+        del solver  # its arrays are freed before the weights are exported
+        trainer = self._run(*run, self._history(first_call, held_out))
+        del run
         history = trainer.history
         if history.interrupted and not history.loss_curve:
             raise KeyboardInterrupt
         self._random_state = random_state.get_state(legacy=False)
         self._keep(trainer, loss, incremental, first_call)
-        self._order_neurons(rows_as_given, incremental and not first_call)
-        self._warn_unconverged(history, incremental)
+        self._order_neurons(rows_to_predict, incremental and not first_call)
+        self._warn_unconverged(history, recipe, incremental)
         warn_if_missed(self.search_counters_)
+        return history
+
+    def _choose_recipe(self, problem, widths, data, loss, held_out, random_state):
+        """Return the recipe for a network that is drawn anew, and the table of what was tried."""
+        recipes = self._encodings(problem, widths, data)
+        falling = self._rate_falls(problem)
+        if not falling or held_out is not None:
+            return replace(recipes[0], epochs=EPOCHS_TO_TRY[-1] if falling else None), []
+
+        def train(recipe, part):
+            trial = copy.copy(self)
+            trial.random_state = 0
+            trial.verbose = False
+            trial.encoder_, trial._scales = recipe.encoder, recipe.scales
+            with quiet():
+                history = trial._train(recipe, problem, part, None, loss, np.random.RandomState(0), True)
+            if history.interrupted:
+                raise KeyboardInterrupt
+            return trial, recipe
+
+        def evaluate(trained, part):
+            trial, recipe = trained
+            raw = raw_output(recipe.rows(part.X), trial.coefs_, trial.intercepts_)
+            shift, scale = trial._target_units()
+            losses, _ = loss.value_and_gradient((raw - shift) / scale, (part.target - shift) / scale)
+            return float(np.average(losses, weights=part.weight))
+
+        return choose(recipes, data, train, evaluate, self._strata, random_state)
+
+    def _encodings(self, problem, widths, data):
+        """Return recipes for the ways to encode the features that are to be tried, the plainest first."""
+        plain = Recipe(widths)
+        if self.encoding == "none" or (problem.incremental and self.encoding == "auto"):
+            return [plain]
+        left_to_us = problem.widths is None and self.solver == "auto" and not problem.sparse
+        if self.encoding == "auto" and not left_to_us:
+            return [plain]
+        encoder = PiecewiseLinearEncoder().fit(data.X, sample_weight=data.weight)
+        encoded = Recipe(widths, "piecewise_linear", encoder)
+        if self.encoding == "piecewise_linear" or np.isnan(data.X.sum() if not issparse(data.X) else 0.0):
+            return [encoded]
+        return [plain, encoded] if encoder.feature_indices_.size > data.X.shape[1] else [plain]
+
+    def _rate_falls(self, problem):
+        """Return whether the step size falls to zero over a number of epochs that is ours to choose."""
+        by_default = self.learning_rate == "auto" and isinstance(self.learning_rate_init, str)
+        return by_default and self.solver_ == "adam" and not problem.incremental and not self.warm_start
+
+    def _target_units(self):
+        """Return the shift and the scale of the target in training."""
+        shift, spread = (self._start["target"][name] for name in ("shift", "spread"))
+        return shift, scale_of(shift, spread)
 
     def _check_parameters(self):
         """Raise ValueError for what MLP has and this network has not."""
@@ -249,6 +320,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         X, y = validate_data(
             self, X, y, order="C", accept_sparse="csr", reset=first_call, multi_output=True,
             dtype=(np.float64, np.float32) if first_call else self._dtype(),
+            ensure_all_finite="allow-nan" if self._takes_missing(first_call) else True,
         )  # fmt: skip
         y = self._validate_target(y, first_call, incremental, classes)
         X = without_duplicates(X)
@@ -266,10 +338,17 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         sample_weight /= largest
         return X, y, (sample_weight * (total / sample_weight.sum())).astype(X.dtype)
 
+    def _takes_missing(self, first_call):
+        """Return whether NaN is a missing value: where the features are encoded."""
+        if not first_call:
+            return self.encoder_ is not None
+        left_to_us = self.encoding == "auto" and self.solver == "auto" and isinstance(self.hidden_layer_sizes, str)
+        return left_to_us or self.encoding == "piecewise_linear"
+
     def _dtype(self):
         """Return the type of the weights to go on with; any other than float32 counts as float64."""
-        weights, _ = checked_weights(self.coefs_, self.intercepts_, self.n_features_in_, self.n_outputs_)
-        return weights[0].dtype
+        arrays = (*self.coefs_, *self.intercepts_)
+        return np.float32 if all(np.asarray(a).dtype == np.float32 for a in arrays) else np.float64
 
     def _resume_random_state(self, first_call):
         if first_call:
@@ -278,16 +357,17 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         random_state.set_state(self._random_state)
         return random_state
 
-    def _hold_out(self, X, y, sample_weight, random_state, first_call):
-        """Split; return the rows, target and weights to train on, and the triple that is held out.
+    def _hold_out(self, data, random_state, first_call):
+        """Split; return the data to train on, and those that are held out.
 
         Going on with the same samples, those that were held out before are held out again.
         """
-        n_held_out = int(np.ceil(self.validation_fraction * X.shape[0]))
-        if n_held_out < 2 or n_held_out >= X.shape[0]:
+        n_samples = data.target.shape[0]
+        n_held_out = int(np.ceil(self.validation_fraction * n_samples))
+        if n_held_out < 2 or n_held_out >= n_samples:
             raise ValueError(
                 f"The validation set is too small or leaves nothing to train on: validation_fraction="
-                f"{self.validation_fraction} of {X.shape[0]} samples. Change validation_fraction, or set "
+                f"{self.validation_fraction} of {n_samples} samples. Change validation_fraction, or set "
                 "early_stopping=False."
             )
         split = None if first_call else getattr(self, "_split", None)
@@ -296,14 +376,14 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         else:
             random_state = np.random.RandomState()
             random_state.set_state(split["state"])
-        X, X_held, y, y_held, weight, weight_held = train_test_split(
-            X, y, sample_weight, test_size=n_held_out, random_state=random_state, stratify=self._strata(y, n_held_out)
-        )
-        if not issparse(X):
-            X, X_held = np.ascontiguousarray(X), np.ascontiguousarray(X_held)
-        held_out = zlib.crc32(X_held.data if issparse(X_held) else X_held)
+        parts = train_test_split(
+            data.X, data.y, data.target, data.weight, test_size=n_held_out, random_state=random_state,
+            stratify=self._strata(data.y, n_held_out),
+        )  # fmt: skip
+        inside, outside = (Data(*(a if issparse(a) else np.ascontiguousarray(a) for a in parts[k::2])) for k in (0, 1))
+        held_out = zlib.crc32(outside.X.data if issparse(outside.X) else outside.X)
         self._split = {**split, "held_out": held_out, "as_before": held_out == split["held_out"]}
-        return X, y, weight, (X_held, y_held, weight_held)
+        return inside, outside
 
     def _history(self, first_call, held_out):
         """Return the history to go on with: held-out rows that are those of the call before keep their best weights."""
@@ -365,13 +445,17 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
     def _coordinates(self, dtype):
         return Statistics.from_state(self._start["rows"]).coordinates(dtype)
 
-    def _choose_start(self, problem, widths):
+    def _choose_start(self, problem, recipe):
         """Choose what determines the network at its start, besides seed and coordinates."""
-        thresholds = resolve_thresholds(self.threshold, widths, threshold_limit(self.solver_, problem))
+        widths = recipe.widths
+        limit = threshold_limit(self.solver_, problem) if recipe.threshold is None else recipe.threshold
+        thresholds = resolve_thresholds(self.threshold, widths, limit)
         self.threshold_ = thresholds[0] if len(widths) == 1 else thresholds
+        as_in_mlp = self.solver_ == "adam" and acts_as_mlp(problem, self.learning_rate_init)
         self._start = {
             **self._start, "thresholds": thresholds, "antisymmetric": self.init == "antisymmetric",
             "output_size": output_size(self.solver_, self.train_output), "activations": None, "rate": None,
+            "as_in_mlp": as_in_mlp,
             "given": {name: repr(getattr(self, name)) for name in ("threshold", "init")},
         }  # fmt: skip
 
@@ -381,7 +465,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         rest = start["antisymmetric"], start["seed"], X.dtype, start["output_size"]
         # later calls bring rows of which nothing is known yet
         all_rows_known = anew and not incremental
-        layout = self._layout(coordinates, [X] if held_out is None else [X, held_out[0]], all_rows_known)
+        layout = self._layout(coordinates, [X] if held_out is None else [X, held_out.X], all_rows_known)
         # no neuron can fire at an absurd threshold, which is said later; the scale of its output is then infinite
         with np.errstate(divide="ignore", invalid="ignore"):
             if len(widths) > 1:
@@ -394,12 +478,16 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
                     network = RowSpaceNetwork(coordinates, basis, *arguments)
                 else:
                     network = layout(coordinates, *arguments)
-        shift, spread = (start["target"][name] for name in ("shift", "spread"))
-        network.standardise(shift, scale_of(shift, spread))
+        if start["as_in_mlp"]:
+            network.layers[-1].scale_output_as_mlp()
+        network.standardise(*self._target_units())
         if anew:
             network.v[...] = loss.initial_output((target - network.target_shift) / network.target_scale, sample_weight)
         else:
-            network.load(*checked_weights(self.coefs_, self.intercepts_, X.shape[1], target.shape[1]))
+            coefs, intercepts = checked_weights(self.coefs_, self.intercepts_, X.shape[1], target.shape[1])
+            if self._scales is not None:
+                coefs = [coefs[0] / self._scales[:, None].astype(X.dtype), *coefs[1:]]
+            network.load(coefs, intercepts)
             network.layers[0].neuron_order = self._neurons["order"]
         return network, X
 
@@ -440,29 +528,32 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             and n_samples <= width
         )
 
-    def _choose_step_size(self, X, target, sample_weight, loss, network, anew, n_steps):
-        """Set learning_rate_init_, and make sure that neurons fire; return the share of the step to take."""
+    def _choose_step_size(self, X, target, sample_weight, loss, network, anew, n_steps, problem):
+        """Set learning_rate_init_, and make sure that neurons fire; return the step that a rate of one stands for."""
         index = np.arange(0, X.shape[0], -(-X.shape[0] // MAX_PROBE), dtype=np.int32)
         rows, weight = self._probe(X, sample_weight, network, MAX_PROBE)
         # with "auto", as with the plain ReLU, there is always a model, a constant at the least
         if anew and not isinstance(self.threshold, str) and network.layers[0].threshold > 0 and abs(rows).max() > 0:
             check_firing(rows, network.layers[0])
+        known = None if anew else self._start["rate"]
+        if known is None or known["solver"] != self.solver_:
+            curvature = loss.curvature(target, sample_weight) if self.solver_ == "sgd" else None
+            numbers = natural_step(self.solver_, network, rows, weight, loss, curvature, effective_n_threads())
+            known = {"solver": self.solver_, "numbers": numbers}
+            self._start = {**self._start, "rate": known}
+        stage = first_stage(self.solver_)
+        batch_weight = sample_weight.mean() * self._batch_size(stage, X.shape[0])
+        natural = step_size(self.solver_, known["numbers"], batch_weight, self._penalty(stage))
         unit = rate_unit(self.solver_, network)
         if self.learning_rate_init != "auto":
             self.learning_rate_init_ = float(self.learning_rate_init)
+        elif self.solver_ != "adam":
+            self.learning_rate_init_ = natural / unit
         else:
-            known = None if anew else self._start["rate"]
-            if known is None or known["solver"] != self.solver_:
-                curvature = loss.curvature(target, sample_weight) if self.solver_ == "sgd" else None
-                numbers = natural_step(self.solver_, network, rows, weight, loss, curvature, effective_n_threads())
-                known = {"solver": self.solver_, "numbers": numbers}
-                self._start = {**self._start, "rate": known}
-            batch_weight = sample_weight.mean() * self._batch_size(first_stage(self.solver_), X.shape[0])
-            alpha = self._penalty(first_stage(self.solver_))
-            self.learning_rate_init_ = step_size(self.solver_, known["numbers"], batch_weight, alpha) / unit
+            falls = self._rate_falls(problem)
+            self.learning_rate_init_ = falling_step(problem, natural) / unit if falls else CONSTANT_RATE
         goes_on = not anew and (self._start["fitted"] or n_steps == 0)
-        share = loss.share_left(network.raw_output(rows), target[index], weight) if goes_on else 1.0
-        return unit * share
+        return unit * (loss.share_left(network.raw_output(rows), target[index], weight) if goes_on else 1.0)
 
     def _search_for(self, stage, X, network, incremental):
         batch_size = self._batch_size(stage, X.shape[0])
@@ -474,7 +565,11 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         if name == "lbfgs":
             return NoSteps()
         names = ("momentum", "nesterovs_momentum", "beta_1", "beta_2", "epsilon", "train_output")
-        return make_solver(name, network, {name: getattr(self, name) for name in names}, effective_n_threads())
+        settings = {name: getattr(self, name) for name in names}
+        if settings["beta_2"] == "auto":
+            by_us = isinstance(self.learning_rate_init, str) and self.learning_rate == "auto"
+            settings["beta_2"] = SHORT_MEMORY if by_us else LONG_MEMORY
+        return make_solver(name, network, settings, effective_n_threads())
 
     def _resume_solver(self, network, anew, incremental):
         solver = self._make_solver(first_stage(self.solver_), network)
@@ -492,23 +587,26 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         refined_later = self.solver == "adam_gauss_newton" and stage == "adam"
         return 0.0 if refined_later else penalty_of(self.alpha, stage)
 
-    def _schedule(self, stage, n_samples, unit):
-        names = ("learning_rate", "power_t", "shuffle", "tol", "n_iter_no_change", "verbose", "max_fun")
+    def _schedule(self, stage, n_samples, unit, recipe):
+        learning_rate = self.learning_rate
+        if learning_rate == "auto":
+            learning_rate = "constant" if recipe.epochs is None or stage != "adam" else "linear"
+        names = ("power_t", "shuffle", "tol", "n_iter_no_change", "verbose", "max_fun")
         return Schedule(
             learning_rate_init=unit * self.learning_rate_init_, batch_size=self._batch_size(stage, n_samples),
-            alpha=self._penalty(stage), **{name: getattr(self, name) for name in names},
+            alpha=self._penalty(stage), learning_rate=learning_rate, **{name: getattr(self, name) for name in names},
         )  # fmt: skip
 
-    def _run(self, network, solver, loss, random_state, samples, incremental, validate, unit, history):
+    def _run(self, network, solver, loss, random_state, samples, recipe, incremental, validate, unit, history):
         """Train; without memory for the search structure, train densely. Return the trainer."""
         state, n_steps = random_state.get_state(legacy=False), solver.n_steps
-        n_epochs = 1 if incremental else self.max_iter
+        n_epochs = 1 if incremental else min(self.max_iter, recipe.epochs or self.max_iter)
         stage = first_stage(self.solver_)
         history.n_samples_seen = self.t_ if hasattr(self, "t_") and (incremental or self.warm_start) else 0
         while True:
-            schedule = self._schedule(stage, samples[0].shape[0], unit)
+            schedule = self._schedule(stage, samples[0].shape[0], unit, recipe)
             engine = make_engine(self.search_, network.layers[0])
-            make_trainer = self._kind_of_trainer(samples[0], len(network.layers), loss, random_state)
+            make_trainer = self._kind_of_trainer(samples[0], network, loss, recipe, random_state)
             trainer = make_trainer(network, solver, engine, loss, schedule, random_state)
             del engine  # the trainer alone keeps it, and lets it go before the export
             trainer.history = history
@@ -528,11 +626,11 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             self.search_ = "dense"
             random_state.set_state(state)
 
-    def _kind_of_trainer(self, X, n_layers, loss, random_state):
+    def _kind_of_trainer(self, X, network, loss, recipe, random_state):
         kinds = {"gauss_newton": GaussNewtonTrainer, "lbfgs": LbfgsTrainer}
         if self.solver_ in kinds:
             return kinds[self.solver_]
-        if n_layers > 1:
+        if len(network.layers) > 1:
             return DeepTrainer
         if self.solver_ != "adam_gauss_newton":
             return Trainer
@@ -540,13 +638,14 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         def make_second(network):
             engine = make_engine(self._search_for("gauss_newton", X, network, False), network)
             solver = self._make_solver("gauss_newton", network)
-            schedule = self._schedule("gauss_newton", X.shape[0], 1.0)
+            schedule = self._schedule("gauss_newton", X.shape[0], 1.0, recipe)
             return GaussNewtonTrainer(network, solver, engine, loss, schedule, random_state)
 
         return partial(RefiningTrainer, make_second=make_second)
 
-    def _validator(self, X, y, sample_weight):
+    def _validator(self, held_out):
         """Return a function that scores a network on held-out rows."""
+        X, y, sample_weight = held_out.X, held_out.y, held_out.weight
 
         def score(network):
             rows = training_rows(X, network.layers[0], effective_n_threads())
@@ -560,11 +659,13 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
 
         return score
 
-    def _fit_linear(self, X, target, sample_weight, loss, random_state, first_call, incremental):
+    def _fit_linear(self, data, loss, random_state, first_call, incremental):
         """Fit a network without hidden layers, and keep it."""
-        settings = {name: getattr(self, name) for name in ("max_iter", "max_fun", "tol", "beta_1", "beta_2", "epsilon")}
+        X, target, sample_weight = data.X, data.target, data.weight
+        settings = {name: getattr(self, name) for name in ("max_iter", "max_fun", "tol", "beta_1", "epsilon")}
+        settings["beta_2"] = LONG_MEMORY if self.beta_2 == "auto" else self.beta_2
         settings["alpha"] = LBFGS_ALPHA if isinstance(self.alpha, str) else self.alpha
-        self.learning_rate_init_ = LINEAR_RATE if self.learning_rate_init == "auto" else self.learning_rate_init
+        self.learning_rate_init_ = CONSTANT_RATE if self.learning_rate_init == "auto" else self.learning_rate_init
         state = None
         if incremental:
             weights = None if first_call else checked_weights(
@@ -584,9 +685,10 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         self.solver_, self.search_, self.threshold_ = "adam" if incremental else "lbfgs", "dense", 0.0
         self.alpha_, self.search_counters_, self.firing_recall_ = float(settings["alpha"]), {}, 1.0
         history.n_epochs_begun = len(history.loss_curve)
+        self.encoder_, self._scales, self.selection_ = None, None, []
         self._keep_output(loss, target.shape[1])
         self._keep_history(history, first_call)
-        self._warn_unconverged(history, incremental)
+        self._warn_unconverged(history, Recipe([]), incremental)
 
     # what a fit leaves behind
 
@@ -603,6 +705,8 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
                 network.settle()
                 best = network.export()
             self.coefs_, self.intercepts_ = best
+            if self._scales is not None:
+                self.coefs_ = [self.coefs_[0] * self._scales[:, None].astype(network.dtype), *self.coefs_[1:]]
         if not all(np.isfinite([a.min(), a.max()]).all() for a in (*self.coefs_, *self.intercepts_)):
             raise ValueError(
                 "The weights are not finite. Lower learning_rate_init "
@@ -642,10 +746,12 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         if goes_on and self.t_ < 2 * self._neurons["n_seen"]:
             return
         deep = len(self.coefs_) > 2
-        order = None if deep else neuron_order(self.coefs_, self.intercepts_, self._start["rows"]["mean"], X)
+        order = None
+        if not deep and self._scales is None:
+            order = neuron_order(self.coefs_, self.intercepts_, self._start["rows"]["mean"], X)
         self._neurons = {"order": order, "n_seen": self.t_}
 
-    def _warn_unconverged(self, history, incremental):
+    def _warn_unconverged(self, history, recipe, incremental):
         if history.firing_curve and np.min(history.firing_curve[-1]) == 0 and not incremental:
             warn(
                 "No neuron fired in the last epoch: training has silenced the network. Lower learning_rate_init "
@@ -654,7 +760,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             )
         if incremental or history.converged or history.interrupted:
             return
-        if history.n_epochs_begun == self.max_iter:
+        if history.n_epochs_begun == self.max_iter and recipe.epochs != self.max_iter:
             warn(
                 f"Maximum iterations ({self.max_iter}) reached and the optimization hasn't converged yet.",
                 ConvergenceWarning,
@@ -679,8 +785,13 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
     def _raw_output(self, X):
         """Return the output before its activation, ndarray of shape (n_samples, n_outputs)."""
         check_indices(X)
-        X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
-        weights = checked_weights(self.coefs_, self.intercepts_, self.n_features_in_, self.n_outputs_)
+        finite = self.encoder_ is None or "allow-nan"
+        X = validate_data(
+            self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False, ensure_all_finite=finite
+        )  # fmt: skip
+        if self.encoder_ is not None:
+            X = self.encoder_._encode(X)
+        weights = checked_weights(self.coefs_, self.intercepts_, X.shape[1], self.n_outputs_)
         if self._start is None:
             return raw_output(X, *weights)
         return raw_output(X, *weights, self._start["rows"]["mean"], self._neurons["order"])

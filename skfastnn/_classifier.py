@@ -181,10 +181,11 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
 
     def __init__(
         self, hidden_layer_sizes="auto", activation="relu", *, solver="auto", alpha="auto", batch_size="auto",
-        learning_rate="constant", learning_rate_init="auto", power_t=0.5, max_iter=200, shuffle=True,
+        learning_rate="auto", learning_rate_init="auto", power_t=0.5, max_iter=200, shuffle=True,
         random_state=None, tol=1e-4, verbose=False, warm_start=False, momentum=0.9, nesterovs_momentum=True,
-        early_stopping=False, validation_fraction=0.1, beta_1=0.9, beta_2=0.999, epsilon=1e-8, n_iter_no_change=10,
-        max_fun=15_000, threshold="auto", search="auto", init="antisymmetric", train_output=True, class_weight=None,
+        early_stopping=False, validation_fraction=0.1, beta_1=0.9, beta_2="auto", epsilon=1e-8, n_iter_no_change=10,
+        max_fun=15_000, encoding="auto", threshold="auto", search="auto", init="antisymmetric", train_output=True,
+        class_weight=None,
     ):  # fmt: skip
         self._set(locals())
 

@@ -95,6 +95,7 @@ class Trainer:
         history : History
         """
         history = self.history
+        self.first_sample, self.n_samples_to_see = history.n_samples_seen, n_epochs * X.shape[0]
         self._prepare(X)
         try:
             for epoch in range(n_epochs):
@@ -114,7 +115,10 @@ class Trainer:
     def _finished(self):
         """Return whether progress has stopped; a schedule that can still shrink the steps goes on."""
         history, schedule = self.history, self.schedule
+        # a rate that falls to zero ends where it was meant to, unless held-out rows say otherwise
         if history.n_without_improvement <= schedule.n_iter_no_change:
+            return False
+        if schedule.learning_rate == "linear" and not history.validation_scores:
             return False
         history.n_without_improvement = 0
         return not schedule.shrink()
@@ -223,6 +227,9 @@ class Trainer:
         schedule = self.schedule
         if schedule.learning_rate == "invscaling":
             return schedule.learning_rate_init / (self.history.n_samples_seen + 1) ** schedule.power_t
+        if schedule.learning_rate == "linear":
+            done = (self.history.n_samples_seen - self.first_sample) / self.n_samples_to_see
+            return schedule.rate * (1 - done)
         return schedule.rate
 
     def _record(self, validate):

@@ -206,6 +206,17 @@ class Network:
         """The hidden layers: this one."""
         return [self]
 
+    def scale_output_as_mlp(self):
+        """Size the output so that a step of Adam moves it, relative to the hidden layer, as in MLPClassifier.
+
+        There hidden weights of d standardised features start with a variance of 2 / (d + m), output weights with
+        2 / (m + k), and both move by the same step. Here rows have a norm of one, and weights a variance of one.
+        """
+        d, m, k = self.n_features, self.n_neurons, self.n_outputs
+        self.output_scale *= np.sqrt(2 * d * m) / (d + m)
+        self.V *= np.sqrt((d + m) / (m + k))
+        self.start_V = self.V.copy()
+
     def standardise(self, shift, scale):
         """Set the shift and the scale of the target."""
         self.target_shift, self.target_scale = shift, scale

@@ -44,6 +44,10 @@ LARGEST_DEEP_THRESHOLD = 1.0
 LARGEST_LEARNED_THRESHOLD = 0.0
 # Solvers that end with, or are, Gauss-Newton.
 SECOND_ORDER = ("gauss_newton", "adam_gauss_newton")
+# Steps of Adam that fall to zero, in normalised coordinates (held-out rows of the training parts of ten data sets: at
+# half and at twice the step as good or worse on all but one). A step that is large moves features; it may be, since it
+# falls.
+STEP, STEP_OF_MLP_WIDTHS, SPARSE_STEP = 0.16, 0.06, 0.03
 # Penalty of "lbfgs", which trains to the end: MLPClassifier's.
 LBFGS_ALPHA = 1e-4
 # How often search="auto" expects to see every row: solvers of first order, if not told to stop before; Gauss-Newton.
@@ -233,6 +237,27 @@ def rate_unit(solver, network):
         return 1.0
     first = network.layers[0]
     return float(np.sqrt((first.n_features + first.n_neurons) / 2))
+
+
+def acts_as_mlp(problem, learning_rate_init):
+    """Return whether output and steps are sized as in MLPClassifier: for its widths, its rates, and streams."""
+    return problem.narrow or problem.incremental or not isinstance(learning_rate_init, str)
+
+
+def falling_step(problem, natural):
+    """Return the step of Adam that falls to zero.
+
+    Parameters
+    ----------
+    problem : Problem
+    natural : float
+        That of `natural_step`.
+    """
+    if problem.deep and not problem.narrow:
+        return natural
+    if problem.sparse:
+        return SPARSE_STEP
+    return STEP_OF_MLP_WIDTHS if problem.narrow else STEP
 
 
 def natural_step(solver, network, rows, weight, loss, curvature, n_threads):
