@@ -1,0 +1,6 @@
+"""What a network should see, and with which ridge: chosen in closed form, before there is a network."""
+
+from skfastnn.selection._budget import forest_operations
+from skfastnn.selection._select import Candidate, Selection, select
+
+__all__ = ["Candidate", "Selection", "forest_operations", "select"]

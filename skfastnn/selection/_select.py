@@ -1,0 +1,220 @@
+"""Choice of what a network sees, and of the ridge, by leave-one-out error, before there is a network."""
+
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+
+from skfastnn._threads import blas_threads
+from skfastnn.selection._budget import Budget, gradient_operations, kernel_operations, ridge_operations
+from skfastnn.selection._inputs import Inputs, candidate_inputs
+from skfastnn.selection._kernel import network_rows, tangent_kernel
+from skfastnn.selection._ridge import START, RidgeFit, best_ridge
+from skfastnn.selection._scales import MAX_POINTS, N_FOLDS, ROUNDS, held_out_gains, next_scales
+
+# Rows that candidates are compared on; the ridge of the winner is then found on all, up to so many.
+CHOICE_ROWS, MAX_ROWS = 1_000, 5_000
+# A candidate has to be better by this share to be preferred to a simpler one.
+MARGIN = 0.02
+# Scales are learned where the error without them is within this share of the least.
+PROMISING = 1.3
+# Factors of a search that begins where a similar kernel had its least error, for the budget.
+EXPECTED_FACTORS = 4
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What a network may see.
+
+    Attributes
+    ----------
+    encoding : {"none", "standardize", "piecewise_linear"}
+    scales : bool
+        Whether the original features have learned scales.
+    threshold : float
+    """
+
+    encoding: str
+    scales: bool = False
+    threshold: float = 0.0
+
+
+@dataclass
+class Selection:
+    """The candidate that was chosen, and why.
+
+    Attributes
+    ----------
+    candidate : Candidate
+    inputs : Inputs
+        Its map of rows, with learned scales.
+    alpha : float
+        Ridge, in units of the kernel's mean diagonal.
+    error : float
+        Leave-one-out error: weighted mean of squared residuals, added up over outputs. With learned
+        scales it is at least what folds say.
+    table : list of dict
+        One record for each candidate that was tried: candidate, alpha, error, seconds.
+    loo_prediction : ndarray of shape (n_rows, n_outputs) or None
+        What the winner predicts for each row when that is left out; None where there are too many rows. Learned scales
+        have seen the row.
+    operations : float
+        What was spent of the budget.
+    """
+
+    candidate: Candidate
+    inputs: Inputs
+    alpha: float
+    error: float
+    table: list
+    loo_prediction: np.ndarray | None = None
+    operations: float = 0.0
+
+    @property
+    def scales(self):
+        """Learned scales of the original features, ndarray of shape (n_features,), or None."""
+        return self.inputs.scales
+
+
+@dataclass
+class Trial:
+    """A candidate that was fitted."""
+
+    candidate: Candidate
+    inputs: Inputs
+    rows: np.ndarray
+    fit: RidgeFit
+    error: float
+
+    @property
+    def alpha(self):
+        """Ridge in units of the kernel's mean diagonal."""
+        return 10.0**self.fit.log_ridge
+
+
+class Chooser:
+    """Tries candidates on some rows, as long as the budget lasts."""
+
+    def __init__(self, X, target, weight, budget):
+        self.X, self.target, self.weight, self.budget = X, target, weight, budget
+        self.share = weight / weight.sum()
+        self.table = []
+
+    def cost(self, inputs, n_factors=EXPECTED_FACTORS):
+        """Return the operations that a trial is expected to take."""
+        n, d = self.X.shape[0], inputs.feature.size
+        return kernel_operations(n, d) + ridge_operations(n, self.target.shape[1], n_factors)
+
+    def try_inputs(self, inputs, start=START):
+        """Fit the kernel of some inputs."""
+        began = perf_counter()
+        rows = network_rows(inputs.transform(self.X), self.share)
+        fit = best_ridge(tangent_kernel(rows), self.weight, self.target, start)
+        self.budget.spend(self.cost(inputs, fit.n_factors))
+        candidate = Candidate(inputs.encoding, inputs.scales is not None)
+        trial = Trial(candidate, inputs, rows, fit, fit.error)
+        seconds = perf_counter() - began
+        self.table.append(
+            {"candidate": candidate, "alpha": trial.alpha, "error": trial.error, "seconds": seconds}
+        )  # fmt: skip
+        return trial
+
+    def learn_scales(self, trial):
+        """Return the trial of what was fitted, with learned scales; None if they gain nothing or are not affordable."""
+        began, first, plain = perf_counter(), len(self.table), trial
+        if not self.budget.affords(self.scales_cost(plain.inputs)):
+            return None
+        gains = held_out_gains(
+            plain.inputs.transform(self.X), self.target, self.weight, plain.inputs.feature, self.X.shape[1],
+            plain.fit.log_ridge,
+        )  # fmt: skip
+        self.budget.spend(self.folds_cost(plain.inputs))
+        scales = np.ones(self.X.shape[1])
+        for _ in range(np.argmin(gains)):
+            scales = next_scales(scales, trial.rows, trial.fit.dual, self.share, plain.inputs.feature)
+            trial = self.try_inputs(plain.inputs.with_scales(scales), trial.fit.log_ridge)
+        if trial is plain:
+            return None
+        trial.error = max(trial.fit.error, plain.error * gains.min())
+        self.table[first:] = [self.table[-1] | {"error": trial.error, "seconds": perf_counter() - began}]
+        return trial
+
+    def folds_cost(self, inputs):
+        """Return the operations of learning scales on folds."""
+        (n, d), k = self.X.shape, self.target.shape[1]
+        d, kept = inputs.feature.size, n - n // N_FOLDS
+        a_round = kernel_operations(n, d) + gradient_operations(kept, min(kept, MAX_POINTS), d)
+        n_factors = (EXPECTED_FACTORS + N_FOLDS - 1) / N_FOLDS
+        return N_FOLDS * (ROUNDS + 1) * (a_round + ridge_operations(kept, k, n_factors))
+
+    def scales_cost(self, inputs):
+        """Return the most operations that learned scales are expected to take."""
+        return self.folds_cost(inputs) + ROUNDS * self.cost(inputs)
+
+
+def select(X, target, sample_weight, *, encoder_factory=None, budget, n_threads=1):
+    """Choose what a network should see, and its ridge, by the leave-one-out error of infinitely wide ones.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_features)
+        May contain NaN if there is an encoder that takes it.
+    target : ndarray of shape (n_rows, n_outputs)
+        Standardised targets, or indicators of classes.
+    sample_weight : ndarray of shape (n_rows,)
+        Positive.
+    encoder_factory : callable, default=None
+        Makes a transformer such as `skfastnn.preprocessing.PiecewiseLinearEncoder`.
+    budget : float
+        Operations that may be spent; the first candidate is tried whatever it costs.
+    n_threads : int, default=1
+
+    Returns
+    -------
+    selection : Selection
+    """
+    X, target = np.asarray(X, dtype=np.float64), np.asarray(target, dtype=np.float64)
+    weight = np.asarray(sample_weight, dtype=np.float64)
+    n, mean = X.shape[0], weight @ target / weight.sum()
+    few = np.sort(np.random.default_rng(0).permutation(n)[:CHOICE_ROWS])
+    all_inputs, budget = candidate_inputs(X, weight / weight.sum(), encoder_factory), Budget(budget)
+    whole = Chooser(X, target - mean, weight, budget)
+    chooser = Chooser(X[few], (target - mean)[few], weight[few], budget)
+    # what a fit on all rows takes is put aside before candidates spend it
+    last = max(map(whole.cost, all_inputs)) if CHOICE_ROWS < n <= MAX_ROWS else np.inf
+    aside = last if budget.affords(last) else 0.0
+    budget.spend(aside)
+    with blas_threads(n_threads):
+        best = choose(chooser, all_inputs)
+        budget.spend(-aside)
+        if aside > 0:
+            few_best, best = best, whole.try_inputs(best.inputs, best.fit.log_ridge)
+            best.error *= few_best.error / max(few_best.fit.error, np.finfo(float).tiny)
+    loo_prediction = target - best.fit.residual if len(best.fit.residual) == n else None
+    return Selection(
+        best.candidate, best.inputs, best.alpha, best.error, chooser.table, loo_prediction, budget.given - budget.left
+    )  # fmt: skip
+
+
+def choose(chooser, all_inputs):
+    """Try the inputs, then those that promise most with learned scales; return the simplest trial of the best.
+
+    Parameters
+    ----------
+    chooser : Chooser
+    all_inputs : list of Inputs
+        That of the least risk first.
+    """
+    plain = []
+    for inputs in all_inputs:
+        if not plain or chooser.budget.affords(chooser.cost(inputs)):
+            plain.append(chooser.try_inputs(inputs, plain[-1].fit.log_ridge if plain else START))
+    by_error = sorted(plain, key=lambda trial: trial.error)
+    # scales that are learned on features as they are and on standardised ones become the same
+    affine = [trial for trial in by_error if trial.inputs.encoder is None][:1]
+    encoded = [trial for trial in by_error if trial.inputs.encoder is not None]
+    start = sorted(affine + encoded, key=lambda trial: trial.error)
+    scaled = [chooser.learn_scales(trial) for trial in start if trial.error <= PROMISING * by_error[0].error]
+    trials = plain + [trial for trial in scaled if trial is not None]
+    least = min(trial.error for trial in trials)
+    return next(trial for trial in trials if trial.error <= (1 + MARGIN) * least)
