@@ -46,7 +46,7 @@ from skfastnn._plan import (
     threshold_limit,
 )
 from skfastnn._prediction import checked_weights, neuron_order, raw_output
-from skfastnn._recipe import EPOCHS_TO_TRY, Recipe, choose
+from skfastnn._recipe import EPOCHS_TO_TRY, Recipe, choose, choose_in_closed_form
 from skfastnn._refined_fitting import RefiningTrainer
 from skfastnn._row_space import MIN_RATIO, RowSpaceNetwork, row_space
 from skfastnn._second_order_fitting import GaussNewtonTrainer
@@ -256,6 +256,8 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
 
     def _choose_recipe(self, problem, widths, data, loss, held_out, random_state):
         """Return the recipe for a network that is drawn anew, and the table of what was tried."""
+        if self._left_to_us(problem) and self.solver_ == "gauss_newton" and not issparse(data.X):
+            return choose_in_closed_form(widths, data, loss, effective_n_threads())
         recipes = self._encodings(problem, widths, data)
         falling = self._rate_falls(problem)
         if not falling or held_out is not None:
@@ -286,14 +288,18 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         plain = Recipe(widths)
         if self.encoding == "none" or (problem.incremental and self.encoding == "auto"):
             return [plain]
-        left_to_us = problem.widths is None and self.solver == "auto" and not problem.sparse
-        if self.encoding == "auto" and not left_to_us:
+        if self.encoding == "auto" and not self._left_to_us(problem):
             return [plain]
         encoder = PiecewiseLinearEncoder().fit(data.X, sample_weight=data.weight)
         encoded = Recipe(widths, "piecewise_linear", encoder)
         if self.encoding == "piecewise_linear" or np.isnan(data.X.sum() if not issparse(data.X) else 0.0):
             return [encoded]
         return [plain, encoded] if encoder.feature_indices_.size > data.X.shape[1] else [plain]
+
+    def _left_to_us(self, problem):
+        """Return whether nothing was said about the network: what it sees is then chosen, too."""
+        left = self._takes_missing(first_call=True) and self.encoding == "auto" and problem.widths is None
+        return left and not problem.sparse and not problem.incremental
 
     def _rate_falls(self, problem):
         """Return whether the step size falls to zero over a number of epochs that is ours to choose."""
@@ -334,16 +340,15 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         # only ratios count, and k copies are the same as a weight of k: so penalties are shared out over what differs
         penalised = (self.alpha != 0 and not (self.alpha == "auto" and self.solver == "adam")) or self.solver == "sgd"
         total = n_distinct(X, y) if penalised else y.shape[0]
-        largest = sample_weight.max()
-        sample_weight /= largest
+        sample_weight = sample_weight / sample_weight.max()
         return X, y, (sample_weight * (total / sample_weight.sum())).astype(X.dtype)
 
     def _takes_missing(self, first_call):
         """Return whether NaN is a missing value: where the features are encoded."""
         if not first_call:
             return self.encoder_ is not None
-        left_to_us = self.encoding == "auto" and self.solver == "auto" and isinstance(self.hidden_layer_sizes, str)
-        return left_to_us or self.encoding == "piecewise_linear"
+        ours = (self.solver, self.encoding, self.alpha, self.threshold, self.hidden_layer_sizes)
+        return all(isinstance(name, str) and name == "auto" for name in ours) or self.encoding == "piecewise_linear"
 
     def _dtype(self):
         """Return the type of the weights to go on with; any other than float32 counts as float64."""
@@ -454,8 +459,8 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         as_in_mlp = self.solver_ == "adam" and acts_as_mlp(problem, self.learning_rate_init)
         self._start = {
             **self._start, "thresholds": thresholds, "antisymmetric": self.init == "antisymmetric",
-            "output_size": output_size(self.solver_, self.train_output), "activations": None, "rate": None,
-            "as_in_mlp": as_in_mlp,
+            "output_size": output_size(self.solver_, self.train_output), "spread": recipe.spread,
+            "activations": None, "rate": None, "as_in_mlp": as_in_mlp,
             "given": {name: repr(getattr(self, name)) for name in ("threshold", "init")},
         }  # fmt: skip
 
@@ -478,6 +483,8 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
                     network = RowSpaceNetwork(coordinates, basis, *arguments)
                 else:
                     network = layout(coordinates, *arguments)
+        if start["spread"] > 0:
+            network.layers[0].spread_intercepts(start["spread"], start["seed"])
         if start["as_in_mlp"]:
             network.layers[-1].scale_output_as_mlp()
         network.standardise(*self._target_units())
@@ -486,7 +493,8 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         else:
             coefs, intercepts = checked_weights(self.coefs_, self.intercepts_, X.shape[1], target.shape[1])
             if self._scales is not None:
-                coefs = [coefs[0] / self._scales[:, None].astype(X.dtype), *coefs[1:]]
+                inside = np.divide(coefs[0], self._scales[:, None], where=self._scales[:, None] > 0, out=0 * coefs[0])
+                coefs = [inside.astype(X.dtype), *coefs[1:]]
             network.load(coefs, intercepts)
             network.layers[0].neuron_order = self._neurons["order"]
         return network, X
@@ -594,7 +602,8 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         names = ("power_t", "shuffle", "tol", "n_iter_no_change", "verbose", "max_fun")
         return Schedule(
             learning_rate_init=unit * self.learning_rate_init_, batch_size=self._batch_size(stage, n_samples),
-            alpha=self._penalty(stage), learning_rate=learning_rate, **{name: getattr(self, name) for name in names},
+            alpha=self._penalty(stage), learning_rate=learning_rate,
+            **{name: getattr(self, name) for name in names},
         )  # fmt: skip
 
     def _run(self, network, solver, loss, random_state, samples, recipe, incremental, validate, unit, history):

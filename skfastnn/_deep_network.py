@@ -56,9 +56,7 @@ class DeepNetwork:
             antisymmetric and last, [seed, level], dtype, output_size,
         )  # fmt: skip
         if level > 0:
-            pairs = np.random.default_rng([seed, level, 1]).standard_normal(network.n_drawn)
-            neurons = np.repeat(pairs, 1 << network.pair_shift)[: network.n_neurons]
-            network.c_state[:, 0] += SPREAD * neurons
+            network.spread_intercepts(SPREAD, [seed, level, 1])
         self.layers.append(network)
 
     def add_layer(self, mean, scale):

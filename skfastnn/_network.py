@@ -206,6 +206,12 @@ class Network:
         """The hidden layers: this one."""
         return [self]
 
+    def spread_intercepts(self, spread, seed):
+        """Add normal draws of standard deviation `spread` to the intercepts at the start, one for each draw."""
+        draws = np.random.default_rng(seed).standard_normal(self.n_drawn)
+        self.c_state[:, 0] += spread * np.repeat(draws, 1 << self.pair_shift)[: self.n_neurons]
+        self.start_c = self.c_state[:, :1].copy()
+
     def scale_output_as_mlp(self):
         """Size the output so that a step of Adam moves it, relative to the hidden layer, as in MLPClassifier.
 

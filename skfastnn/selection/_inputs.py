@@ -79,7 +79,7 @@ def candidate_inputs(X, share, encoder_factory):
     share : ndarray of shape (n_rows,)
         Shares of the rows in the mean.
     encoder_factory : callable or None
-        Makes a transformer with `fit_transform`, and, when fitted, `feature_indices_`.
+        Makes a transformer whose `fit` takes weights, and that has `feature_indices_` when it is fitted.
 
     Returns
     -------
@@ -94,7 +94,7 @@ def candidate_inputs(X, share, encoder_factory):
             candidates.append(Inputs("none", *bounds, mean, varies.astype(np.float64), each))
     if encoder_factory is not None:
         encoder = encoder_factory()
-        encoded = np.asarray(encoder.fit_transform(X), dtype=np.float64)
+        encoded = np.asarray(encoder.fit(X, sample_weight=share).transform(X), dtype=np.float64)
         if not candidates or encoded.shape[1] > X.shape[1]:  # codes beside the features, or what does without NaN
             mean, spread = spread_of(encoded, share)
             factor, feature = (spread > 0).astype(np.float64), np.asarray(encoder.feature_indices_)
