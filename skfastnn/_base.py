@@ -29,7 +29,9 @@ from skfastnn._messages import quiet, warn
 from skfastnn._network import Network, check_firing, resolve_thresholds
 from skfastnn._panel_network import PanelNetwork
 from skfastnn._plan import (
+    FIRST_ORDER_WIDTH,
     LBFGS_ALPHA,
+    WIDTH_OF_CODES,
     Problem,
     acts_as_mlp,
     batch_size_of,
@@ -286,12 +288,17 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
     def _encodings(self, problem, widths, data):
         """Return recipes for the ways to encode the features that are to be tried, the plainest first."""
         plain = Recipe(widths)
+        if problem.widths is None and self.solver_ == "adam" and not problem.sparse:
+            # in few features some hundred busy neurons learn what many thousand draw
+            plain = Recipe([FIRST_ORDER_WIDTH], threshold=0.0)
         if self.encoding == "none" or (problem.incremental and self.encoding == "auto"):
             return [plain]
         if self.encoding == "auto" and not self._left_to_us(problem):
             return [plain]
         encoder = PiecewiseLinearEncoder().fit(data.X, sample_weight=data.weight)
-        encoded = Recipe(widths, "piecewise_linear", encoder)
+        encoded = replace(plain, encoding="piecewise_linear", encoder=encoder)
+        if problem.widths is None and self.solver_ == "adam":
+            encoded = replace(encoded, widths=[WIDTH_OF_CODES])
         if self.encoding == "piecewise_linear" or np.isnan(data.X.sum() if not issparse(data.X) else 0.0):
             return [encoded]
         return [plain, encoded] if encoder.feature_indices_.size > data.X.shape[1] else [plain]

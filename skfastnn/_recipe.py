@@ -40,6 +40,8 @@ class Recipe:
     ----------
     widths : list of int
         Of the hidden layers.
+    threshold : float or None
+        What threshold="auto" stands for; None: by width and solver.
     encoding : {"none", "piecewise_linear"}
     encoder : transformer or None
         Fitted; takes the rows as given to those of the network.
@@ -47,18 +49,16 @@ class Recipe:
         Factors of the columns of the rows that the network takes; they are multiplied into its weights afterwards.
     epochs : int or None
         Over which the step size falls to zero; None: as the parameters say.
-    threshold : float or None
-        What threshold="auto" stands for; None: by width and solver.
     spread : float
         Standard deviation of the intercepts at the start.
     """
 
     widths: list
+    threshold: float | None = None
     encoding: str = "none"
     encoder: object = None
     scales: np.ndarray | None = None
     epochs: int | None = None
-    threshold: float | None = None
     spread: float = 0.0
 
     def rows(self, X):
@@ -100,10 +100,10 @@ def choose_in_closed_form(widths, data, loss, n_threads):
     inputs = chosen.inputs
     plain = inputs.scales is None and inputs.encoding != "standardize"
     # the ridge is found anew on the kernel of the network, which is finite, for a loss that may not be a square
-    factor = None if plain else inputs.factor
     recipe = Recipe(
-        widths, inputs.encoding, inputs.encoder, factor, threshold=chosen.candidate.threshold, spread=CONSTANT
-    )
+        widths, chosen.candidate.threshold, inputs.encoding, inputs.encoder, None if plain else inputs.factor,
+        spread=CONSTANT,
+    )  # fmt: skip
     table = [
         {"encoding": record["candidate"].encoding, "learned_scales": record["candidate"].scales}
         | {name: record[name] for name in ("alpha", "error", "seconds")}
