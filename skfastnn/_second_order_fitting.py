@@ -8,7 +8,8 @@ from skfastnn.solvers._gauss_newton import MAX_TRIALS
 
 # Training ends when an iteration gains, or what is left of the loss is, less than this times `tol` of the loss at the
 # start: an iteration costs as much as hundreds of steps of first order, and what it would still fit is mostly noise.
-STOP_FACTOR = 10.0
+# With several outputs, whose iterations solve less of the model, more is left to noise.
+STOP_FACTOR, STOP_FACTOR_OF_SEVERAL = 10.0, 100.0
 
 
 class GaussNewtonTrainer(Trainer):
@@ -32,7 +33,8 @@ class GaussNewtonTrainer(Trainer):
         if self.whole_batch is None:
             return super()._finished()
         # every step is the best that the model knows: one without progress is the last
-        enough = STOP_FACTOR * self.schedule.tol * self.value_at_start
+        factor = STOP_FACTOR if self.network.n_outputs == 1 else STOP_FACTOR_OF_SEVERAL
+        enough = factor * self.schedule.tol * self.value_at_start
         return self.decrease <= enough or self.known[1] <= enough or super()._finished()
 
     def _step(self, batch, y, sample_weight):
