@@ -240,7 +240,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         if not np.isfinite(target).all():
             raise ValueError(f"The target y has numbers that are too large for {X.dtype}: scale it.")
         solver = self._resume_solver(network, anew, incremental)
-        unit = self._choose_step_size(X, target, sample_weight, loss, network, anew, solver.n_steps, problem)
+        unit = self._choose_step_size(X, target, sample_weight, loss, network, anew, solver.n_steps, problem, recipe)
         validate = None if held_out is None else self._validator(held_out)
         run = (network, solver, loss, random_state, (X, target, sample_weight), recipe, incremental, validate, unit)
         del solver  # its arrays are freed before the weights are exported
@@ -543,7 +543,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             and n_samples <= width
         )
 
-    def _choose_step_size(self, X, target, sample_weight, loss, network, anew, n_steps, problem):
+    def _choose_step_size(self, X, target, sample_weight, loss, network, anew, n_steps, problem, recipe):
         """Set learning_rate_init_, and make sure that neurons fire; return the step that a rate of one stands for."""
         index = np.arange(0, X.shape[0], -(-X.shape[0] // MAX_PROBE), dtype=np.int32)
         rows, weight = self._probe(X, sample_weight, network, MAX_PROBE)
@@ -565,8 +565,8 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         elif self.solver_ != "adam":
             self.learning_rate_init_ = natural / unit
         else:
-            falls = self._rate_falls(problem)
-            self.learning_rate_init_ = falling_step(problem, natural) / unit if falls else CONSTANT_RATE
+            falling = recipe.share_of_step * falling_step(problem, natural) / unit
+            self.learning_rate_init_ = falling if self._rate_falls(problem) else CONSTANT_RATE
         goes_on = not anew and (self._start["fitted"] or n_steps == 0)
         return unit * (loss.share_left(network.raw_output(rows), target[index], weight) if goes_on else 1.0)
 
