@@ -10,7 +10,8 @@ from scipy import sparse
 
 import skfastnn
 from helpers import unit_coordinates
-from skfastnn._network import Coordinates, Network
+from skfastnn._coordinates import Coordinates
+from skfastnn._network import Network
 from skfastnn._panel_network import PanelNetwork
 from skfastnn.passes._pairs import PairLists
 from skfastnn.search import make_engine

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from helpers import assert_same_fit
 from skfastnn import FastReLUClassifier, FastReLURegressor
 from skfastnn._threads import _Limit, effective_n_threads, one_blas_thread
-from skfastnn.passes._lower import add_lower_products, cholesky
+from skfastnn.passes._lower import add_lower_products, cholesky, inverse_of_lower
 from skfastnn.passes._worth import set_worth_a_thread
 from skfastnn.solvers import _gauss_newton
 from skfastnn.solvers._preconditioner import NystromPreconditioner
@@ -102,6 +102,21 @@ def test_the_factor_of_tiles_is_choleskys(n, dtype):
     assert_allclose(factors[0], expected, rtol=tolerance, atol=tolerance * n)
 
 
+@DTYPES
+@pytest.mark.parametrize("n", [1, 128, 300])
+def test_the_inverse_of_a_factor(n, dtype):
+    rng = np.random.default_rng(n)
+    factor = (rng.normal(size=(n, n)) / n + np.eye(n)).astype(dtype)  # what is above the diagonal does not count
+    inverses = [np.full((n, n), np.nan, dtype) for _ in range(3)]
+    with one_blas_thread():
+        for n_threads, out in zip((1, 2, 4), inverses, strict=True):
+            inverse_of_lower(factor, out, n_threads)
+    assert_array_equal(inverses[1], inverses[0])
+    assert_array_equal(inverses[2], inverses[0])
+    tolerance = 1e-5 if dtype == np.float32 else 1e-13
+    assert_allclose(inverses[0], np.linalg.inv(np.tril(factor.astype(np.float64))), atol=tolerance)
+
+
 @pytest.mark.parametrize("at", [0, 300, 699])
 def test_a_matrix_that_is_not_positive_definite_is_named(at):
     A = np.eye(700)
@@ -112,6 +127,8 @@ def test_a_matrix_that_is_not_positive_definite_is_named(at):
 def test_shapes_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="square"):
         cholesky(np.ones((3, 4)), 1)
+    with pytest.raises(ValueError, match="of its shape"):
+        inverse_of_lower(np.eye(3), np.eye(4), 1)
     with pytest.raises(ValueError, match="one shape"):
         add_lower_products(np.ones((3, 4)), np.ones((3, 5)), np.ones((3, 3)), 1)
     with pytest.raises(ValueError, match="a row and a column"):

@@ -1,4 +1,4 @@
-# Lower triangles of symmetric matrices: sums of products, and Cholesky's factor, on our own threads.
+# Lower triangles: sums of products, Cholesky's factor, and its inverse, on our own threads.
 #
 # Problem     A BLAS with another number of threads adds in another order. The bits that differ are few, and conjugate
 #             gradients that stop early make many of them. So BLAS has one thread here, too, and is given tiles that do
@@ -6,9 +6,11 @@
 # Layout      A (n, n), C order: the lower triangle is read and written, and of what is above it the corners of the
 #             blocks of rows that cross the diagonal may be overwritten.
 # Method      The factor by columns, TOGETHER at a time: that of the diagonal block by LAPACK; then, for blocks of rows
-#             below, the triangular solution; then what these columns contribute to the rest.
-# Cost        n^2 d and n^3 / 3 multiplications and additions, at the speed of the BLAS.
-# Threads     Blocks of rows, the longest first, dynamic.
+#             below, the triangular solution; then what these columns contribute to the rest. The inverse by blocks of
+#             columns, each the solution for columns of the identity, which begins at the diagonal.
+# Cost        n^2 d, and n^3 / 3 for the factor and for its inverse, multiplications and additions, at the speed of the
+#             BLAS.
+# Threads     Blocks of rows, or of columns, the longest first, dynamic.
 # Reference   Golub, Van Loan, "Matrix Computations", 4th edition, section 4.2.9 (block Cholesky)
 
 from cython cimport floating
@@ -92,6 +94,57 @@ def cholesky(
             _add_lower(rest, size, <floating> -1, start + size * n, n, start + size * n, n, start + size * n + size, n,
                        n_threads)
     return 0
+
+
+def inverse_of_lower(
+    const floating[:, ::1] factor,    # IN    (n, n) lower triangle
+    floating[:, ::1] out,             # OUT   (n, n)
+    int n_threads,
+):
+    """Write the inverse of a lower triangular matrix; call it while BLAS is limited to one thread.
+
+    Parameters
+    ----------
+    factor : ndarray of shape (n, n), dtype=floating
+        The lower triangle is read; numbers other than zero on the diagonal.
+    out : ndarray of shape (n, n), dtype=floating
+        Overwritten, with zeros above the diagonal.
+    n_threads : int
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+    """
+    cdef Py_ssize_t n = factor.shape[0]
+    cdef Py_ssize_t first
+    if factor.shape[1] != n or out.shape[0] != n or out.shape[1] != n:
+        raise ValueError("factor must be square, and out of its shape")
+    out[:, :] = 0
+    cdef double work = .002 * sizeof(floating) * n * n * n
+    for first in prange(0, n, BLOCK_ROWS, nogil=True, num_threads=threads_for(work, n_threads), schedule="dynamic",
+                        chunksize=1):
+        _invert_columns(&factor[first, first], n - first, min(BLOCK_ROWS, n - first), n, &out[first, first])
+
+
+cdef void _invert_columns(
+    const floating* factor,       # IN    (n, n) lower triangle
+    Py_ssize_t n,
+    Py_ssize_t n_columns,
+    Py_ssize_t ld,
+    floating* out,                # INOUT (n, n_columns) zeros; then the first columns of the inverse
+) noexcept nogil:
+    cdef Py_ssize_t k
+    cdef char right = b"R", upper = b"U", plain = b"N", given = b"N"
+    cdef floating one = 1
+    cdef int m = <int> n_columns, size = <int> n, lda = <int> ld
+    for k in range(n_columns):
+        out[k * ld + k] = 1
+    # our columns are rows there, and the factor, transposed, stands on their right
+    if floating is float:
+        strsm(&right, &upper, &plain, &given, &m, &size, &one, <float*> factor, &lda, out, &lda)
+    else:
+        dtrsm(&right, &upper, &plain, &given, &m, &size, &one, <double*> factor, &lda, out, &lda)
 
 
 cdef void _add_lower(
