@@ -52,8 +52,8 @@ from skfastnn._recipe import EPOCHS_TO_TRY, Recipe, choose, choose_in_closed_for
 from skfastnn._refined_fitting import RefiningTrainer
 from skfastnn._row_space import MIN_RATIO, RowSpaceNetwork, row_space
 from skfastnn._second_order_fitting import GaussNewtonTrainer
-from skfastnn._sparse_input import check_indices, n_distinct, without_duplicates
-from skfastnn._threads import blas_threads, effective_n_threads
+from skfastnn._sparse_input import canonical, check_indices, n_distinct
+from skfastnn._threads import effective_n_threads, one_blas_thread
 from skfastnn._varying_features import VaryingFeaturesNetwork, varying_features
 from skfastnn.preprocessing import PiecewiseLinearEncoder
 from skfastnn.search import make_engine
@@ -218,7 +218,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             density(data.X, data.weight) < LOW_DENSITY, loss.has_curvature, incremental,
         )  # fmt: skip
         self.solver_ = choose_solver(self.solver, self.alpha, problem)
-        with blas_threads(1):
+        with one_blas_thread():
             if first_call:
                 recipe, self.selection_ = self._choose_recipe(problem, widths, data, loss, held_out, random_state)
                 self.encoder_, self._scales = recipe.encoder, recipe.scales
@@ -336,7 +336,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             ensure_all_finite="allow-nan" if self._takes_missing(first_call) else True,
         )  # fmt: skip
         y = self._validate_target(y, first_call, incremental, classes)
-        X = without_duplicates(X)
+        X = canonical(X)
         sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         sample_weight = self._weigh_samples(y, sample_weight)
         used = sample_weight > 0  # a weight of zero is the same as leaving the sample out, draws included

@@ -14,6 +14,7 @@ from scipy.sparse import csr_array
 from skfastnn._coordinates import Coordinates
 from skfastnn._network import CHUNK_NEURONS
 from skfastnn._panel_network import PanelNetwork
+from skfastnn._threads import one_blas_thread
 
 # Rows from which the mean and the scale of activations are taken.
 CALIBRATION_ROWS = 1_000
@@ -137,6 +138,7 @@ class DeepNetwork:
         for layer in self.layers:
             layer.settle()
 
+    @one_blas_thread()
     def export(self):
         """Return `coefs_` and `intercepts_` in the original coordinates, laid out as MLPClassifier's."""
         hidden = [layer.export_hidden() for layer in self.layers]

@@ -14,6 +14,9 @@ import numpy as np
 from scipy.stats import norm as normal
 from sklearn.utils import gen_batches
 
+from skfastnn._threads import one_blas_thread
+from skfastnn.passes._catch_up import rebase
+
 ALIGNMENT = 64
 HUGE_ARRAY, HUGE_PAGE = 1 << 23, 1 << 21
 # Rows of weights handled at a time where a temporary copy is needed.
@@ -252,9 +255,7 @@ class Network:
 
     def rebase(self, neurons):
         """Make the present weights of some neurons their reference."""
-        self.anchor[neurons] += self.displacement[neurons]
-        self.displacement[neurons] = 0
-        self.anchored[neurons] = 1
+        rebase(np.asarray(neurons, dtype=np.int64), self.displacement, self.anchor, self.anchored)
 
     def begin_here(self):
         """Make the present parameters the start, from which displacements and penalties are measured."""
@@ -283,6 +284,7 @@ class Network:
     def settle(self):
         """Give back memory that training alone needs; nothing but `export` may follow."""
 
+    @one_blas_thread()
     def export(self):
         """Return `coefs_` and `intercepts_` in the original coordinates, laid out as MLPClassifier's.
 

@@ -10,7 +10,7 @@ PANEL = 64
 class PanelNetwork(Network):
     """Network for rows of few stored entries; parameters as in `Network`, and the draws are the same.
 
-    The weights are ``base + a * first + b * second`` with `factors` (a, b), which the solver keeps. Twins of
+    The weights are ``base + a * first + b * second`` with `factors` (a, b), which the solver may keep. Twins of
     antisymmetric pairs lie 32 columns apart: column k of a panel is its neuron ``order[k]``.
 
     Attributes
@@ -52,20 +52,22 @@ class PanelNetwork(Network):
 
     def fold_start(self, keep):
         """Measure `first` from zero; with `keep` the start stays known."""
+        nothing = np.zeros((0, 0, 0), dtype=self.dtype)
+        folded = aligned_zeros(self.first.shape, self.dtype)
         for p in range(self.first.shape[0]):
-            self.first[p] += self._twice(self.base[p])
-        self.base = np.zeros((0, 0, 0), dtype=self.dtype)
-        if not keep:
-            self.start = self.base
+            np.add(self.first[p], self._twice(self.base[p]), out=folded[p])
+        # in one call: an interruption finds the start in `base`, or in `first`, and never in both
+        vars(self).update(first=folded, base=nothing, start=self.start if keep else nothing)
 
     def _twice(self, shared):
         return np.hstack([shared, shared]) if shared.shape[1] < PANEL else shared
 
     def panel(self, p):
         """Return the weights of a panel, ndarray of shape (n_features, 64), in the order of its columns."""
-        W = self.factors[0] * self.first[p]
+        a, b = map(float, self.factors)
+        W = a * self.first[p]
         if self.second.size:
-            W += self.factors[1] * self.second[p]
+            W += b * self.second[p]
         if self.base.size:
             W += self._twice(self.base[p])
         return W

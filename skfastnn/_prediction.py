@@ -12,7 +12,7 @@ from scipy.sparse import issparse
 from sklearn.utils import gen_batches
 from sklearn.utils._chunking import get_chunk_n_rows
 
-from skfastnn._threads import blas_threads, effective_n_threads
+from skfastnn._threads import effective_n_threads, one_blas_thread
 from skfastnn.passes._boxes import LEAF_SIZE, BoxTree, spatial_order
 from skfastnn.passes._by_feature import entries_by_feature
 from skfastnn.passes._dense_output import dense_output
@@ -60,7 +60,7 @@ def raw_output(X, coefs, intercepts, centre=None, order=None):
             return out
         if X.dtype == W.dtype:
             W, V, c, v = (np.ascontiguousarray(a) for a in (W, V, c, v))
-            with blas_threads(1):
+            with one_blas_thread():
                 for part in _chunks(X):
                     rows = np.ascontiguousarray(X[part])
                     dense_output(rows, W, c, V, v, out[part], effective_n_threads())
@@ -155,6 +155,7 @@ def _chunks(X):
     return gen_batches(X.shape[0], get_chunk_n_rows(row_bytes=X.shape[1] * X.itemsize, max_n_rows=X.shape[0]))
 
 
+@one_blas_thread()
 def _as_points(W, c, centre, dtype):
     """Return the neurons as points, weights and intercept for centred rows, ndarray of shape (m, d + 1)."""
     points = np.empty((W.shape[1], W.shape[0] + 1), dtype=dtype)

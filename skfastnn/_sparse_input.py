@@ -15,12 +15,17 @@ def check_indices(X):
         type(X)((X.data, X.indices, X.indptr), shape=X.shape).check_format(full_check=True)
 
 
-def without_duplicates(X):
-    """Return X, or a copy of a sparse X in which each entry is stored once and in order."""
-    if not issparse(X) or X.has_canonical_format:
+def canonical(X):
+    """Return X, or a copy of a sparse X in which each number other than zero is stored once, in order, and no zeros.
+
+    A zero that is stored would be an entry like others: for Adam, that steps where there are entries, and for the sums
+    of those that a thread takes.
+    """
+    if not issparse(X) or (X.has_canonical_format and X.data.all()):
         return X
     X = X.copy()
     X.sum_duplicates()
+    X.eliminate_zeros()
     return X
 
 

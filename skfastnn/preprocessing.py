@@ -16,7 +16,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import _check_feature_names_in, _check_sample_weight, check_is_fitted, validate_data
 
-from skfastnn._sparse_input import check_indices, without_duplicates
+from skfastnn._sparse_input import canonical, check_indices
 
 CHUNK = 1 << 15  # numbers that are encoded at a time: they stay in the cache of a core
 RAW_LIMIT = 1e6  # standard deviations up to which the raw coordinate goes; training data of up to 1e12 rows stay below
@@ -212,7 +212,7 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         rules = {"dtype": (np.float64, np.float32), "ensure_all_finite": "allow-nan"}
         X = validate_data(self, X, reset=reset, accept_sparse=accept_sparse, **rules)
         check_indices(X)
-        return without_duplicates(X)
+        return canonical(X)
 
     def _fit_feature(self, values, weights):
         """Encode one feature, given by its distinct values, ascending, NaN last, and their weights.

@@ -97,7 +97,7 @@ def test_gram_is_the_mean_diagonal_block_of_the_jacobian_times_its_transpose(n_o
     lower = np.tril_indices(n)
     assert_allclose(K[lower], expected[lower], rtol=rtol, atol=rtol)
     tiled = aligned_zeros((n, n), dtype)
-    tiled_gram(problem.pairs, problem.X, weight, network.output_scale**2, with_output, tiled)
+    tiled_gram(problem.pairs, problem.X, weight, network.output_scale**2, with_output, tiled, 1)
     assert_allclose(tiled[lower], expected[lower], rtol=rtol, atol=rtol)
     wanted = np.array([0, 7, n - 1], dtype=np.int32)
     rows = aligned_zeros((3, n), dtype)
@@ -107,11 +107,10 @@ def test_gram_is_the_mean_diagonal_block_of_the_jacobian_times_its_transpose(n_o
 
 def test_gram_by_tiles_of_neurons_and_rows(monkeypatch):
     monkeypatch.setattr(_tiled_gram, "TILE_NEURONS", 40)
-    monkeypatch.setattr(_tiled_gram, "TILE_ROWS", 25)
     problem = Problem()
     weight, by_lists, by_tiles = np.linspace(1, 2, 150), np.zeros((60, 60)), np.zeros((60, 60))
     gram(problem.pairs, problem.X, weight, 0.5, True, by_lists, 2)
-    tiled_gram(problem.pairs, problem.X, weight, 0.5, True, by_tiles)
+    tiled_gram(problem.pairs, problem.X, weight, 0.5, True, by_tiles, 1)
     assert_allclose(np.tril(by_tiles), np.tril(by_lists), rtol=1e-12)
 
 
@@ -196,9 +195,11 @@ def test_arrays_that_do_not_fit_are_refused():
         gram(PairLists(150, np.float32), problem.X, np.ones(150), 1.0, True, np.zeros((60, 60)), 1)
     with pytest.raises(ValueError, match="does not fit"):
         gram_product(problem.pairs, problem.X, V, u[:10], True, problem.buffers(), 1)
-    with pytest.raises(ValueError, match="changes do not fit"):
+    with pytest.raises(ValueError, match="as many rows"):
+        sample_major(problem.pairs, 30)
+    with pytest.raises(ValueError, match="change_c must be"):
         jacobian_product(problem.pairs, problem.X, V, V, np.zeros((3, 1)), V, problem.buffers(), 1)
-    with pytest.raises(ValueError, match="changes do not fit"):
+    with pytest.raises(ValueError, match="change_c must be"):
         jacobian_transpose_product(problem.pairs, problem.X, V, u, V, np.zeros((3, 1)), V, 1)
 
 
@@ -212,10 +213,10 @@ def test_preconditioners_invert_what_they_stand_for(make):
     factor = rng.standard_normal((n, s if make == "nystrom" else n))
     K, scale, shift = factor @ factor.T, rng.uniform(0.1, 1, n), 0.3
     if make == "cholesky":
-        preconditioner = CholeskyPreconditioner(np.tril(K), scale, shift)
+        preconditioner = CholeskyPreconditioner(np.tril(K), scale, shift, 1)
     else:
         index = np.arange(s) * 4
-        preconditioner = NystromPreconditioner(np.ascontiguousarray(K[index]), index, scale, shift)
+        preconditioner = NystromPreconditioner(np.ascontiguousarray(K[index]), index, scale, shift, 1)
     right = rng.standard_normal((n, 3))
     A = shift * np.eye(n) + scale[:, None] * K * scale
     assert_allclose(preconditioner.solve(right), np.linalg.solve(A, right), rtol=1e-6, atol=1e-8)
@@ -223,7 +224,7 @@ def test_preconditioners_invert_what_they_stand_for(make):
 
 def test_a_kernel_that_is_singular_to_rounding_still_gives_a_preconditioner():
     K = np.ones((50, 50), dtype=np.float32)
-    preconditioner = CholeskyPreconditioner(K, np.ones(50, dtype=np.float32), 0.0)
+    preconditioner = CholeskyPreconditioner(K, np.ones(50, dtype=np.float32), 0.0, 1)
     assert np.isfinite(preconditioner.solve(np.ones((50, 1), dtype=np.float32))).all()
 
 

@@ -126,11 +126,13 @@ def test_sgd_step(dtype, frozen):
     first, second = example.by_neuron(example.first), example.by_neuron(example.second)
     c, V, velocity = example.c_state.astype(float), example.V.astype(float), example.first_V.astype(float)
     parameters = {"rate": 0.1, "momentum": 0.8, "nesterov": False, "penalty": 0.3}
+    T, after = np.eye(2), np.array([[1.0, 2.0], [3.0, 4.0]])
     panel_sgd_step(
         pairs, example.lists, example.lists.data, example.error, example.first, -0.2, example.second, 3.0,
-        example.order, example.c_state, example.V, example.first_V[:0] if frozen else example.first_V,
+        T, after, example.order, example.c_state, example.V, example.first_V[:0] if frozen else example.first_V,
         example.start_V, parameters, 2,
     )  # fmt: skip
+    assert_array_equal(T, after)
     close = {"atol": 100 * example.tolerance}
     assert_allclose(example.by_neuron(example.first), first - 0.2 * grad_w, **close)
     assert_allclose(example.by_neuron(example.second), second + 3.0 * grad_w, **close)
@@ -253,7 +255,7 @@ def test_the_gram_matrix_takes_inner_products_that_are_known(dtype):
     index = np.array([3, 20], dtype=np.int32)
     for compute, rows in (
         (lambda X, K: gram(pairs, X, weight, 0.5, True, K, 2), slice(None)),
-        (lambda X, K: tiled_gram(pairs, X, weight, 0.5, True, K), slice(None)),
+        (lambda X, K: tiled_gram(pairs, X, weight, 0.5, True, K, 1), slice(None)),
         (lambda X, K: gram_rows(pairs, X, index, weight, 0.5, True, K, 2), index),
     ):
         expected = np.zeros_like(X[rows] @ X.T)
@@ -271,19 +273,21 @@ def test_another_basis_multiplies_all_pairs_by_a_matrix(dtype, n_threads):
     example = Example(dtype)
     change = np.array([[0.5, -2.0], [3.0, 0.25]], dtype)
     first, second = np.einsum("ij,jpfk->ipfk", change, [example.first, example.second])
-    change_basis(example.first, example.second, change, n_threads)
+    T, basis = np.eye(2), np.array([[1.0, 2.0], [3.0, 4.0]])
+    change_basis(example.first, example.second, change, T, basis, n_threads)
+    assert_array_equal(T, basis)
     assert_allclose(example.first, first, rtol=example.tolerance, atol=example.tolerance)
     assert_allclose(example.second, second, rtol=example.tolerance, atol=example.tolerance)
-    change_basis(example.mean, example.nothing, change[:1, :1], n_threads)
+    change_basis(example.mean, example.nothing, change[:1, :1], T, basis, n_threads)
     assert_allclose(example.mean**2, example.square / 4, rtol=example.tolerance)
 
 
 def test_arrays_that_do_not_fit_are_refused():
     example = Example(np.float64)
     with pytest.raises(ValueError, match="as many rows"):
-        change_basis(example.first, example.nothing, np.eye(2), 1)
+        change_basis(example.first, example.nothing, np.eye(2), np.eye(2), np.eye(2), 1)
     with pytest.raises(ValueError, match="same weights"):
-        change_basis(example.first, example.second[:, 1:].copy(), np.eye(2), 1)
+        change_basis(example.first, example.second[:, 1:].copy(), np.eye(2), np.eye(2), np.eye(2), 1)
     with pytest.raises(ValueError, match="panels and order"):
         panel_forward(
             PairLists(1000, np.float64), example.lists, example.lists.data, example.start, example.first, 1.0,

@@ -11,7 +11,7 @@ from sklearn.utils._testing import create_memmap_backed_data
 
 from helpers import fill_with_positive, unit_coordinates
 from skfastnn._network import Network, aligned_zeros, padded_length
-from skfastnn._threads import blas_threads
+from skfastnn._threads import one_blas_thread
 from skfastnn.passes import _products
 from skfastnn.passes._blas import matmul_nt
 from skfastnn.passes._catch_up import catch_up
@@ -221,7 +221,7 @@ def test_matmul_nt(p, r, d, dtype):
     results = []
     for n_threads in (1, 2):
         out = np.full((p, r), np.nan, dtype)
-        with blas_threads(1):
+        with one_blas_thread():
             matmul_nt(A, B, out, n_threads)
         results.append(out)
     assert_close(results[0], A.astype(np.float64) @ B.astype(np.float64).T)
@@ -248,7 +248,7 @@ def test_multiply_groups(n_directions, groups, size, dtype):
     n, ld = 3 * size + 2, padded_length(21, dtype)
     A, B = (rng.standard_normal(shape).astype(dtype) for shape in ((n, ld), (n_directions, ld)))
     out, groups = np.zeros((size * len(groups), n_directions), dtype), np.array(groups, dtype=np.int64)
-    with blas_threads(1):
+    with one_blas_thread():
         multiply_groups(A, groups, size, B, out, 2)
     padded = np.vstack([A, np.zeros((4 * size - n, ld))])
     assert_close(out, (padded @ B.T.astype(float)).reshape(4, size, -1)[groups].reshape(-1, n_directions))
@@ -393,7 +393,7 @@ def check_dense_forward(n_neurons, n_rows, n_features, dtype):
     for n_threads in 1, 2:
         fired = PairLists(n_neurons, dtype)
         for rows in X[:1], X:  # lists are reused
-            with blas_threads(1):
+            with one_blas_thread():
                 dense_forward(fired, rows, displacement, start, anchor, 1, anchored, c_state, n_threads)
         results.append(fired.to_csr())
     W = np.repeat(start, 2, axis=0)[:n_neurons] + displacement + anchored[:, None] * anchor.astype(float)
@@ -408,9 +408,9 @@ def check_dense_forward(n_neurons, n_rows, n_features, dtype):
 @pytest.mark.parametrize(
     ("n_neurons", "dtype", "ld", "message"),
     [
-        (4, np.float64, 8, "the same neurons"),
-        (3, np.float32, 8, "the same neurons"),
-        (3, np.float64, 16, "the same length"),
+        (4, np.float64, 8, "displacement must be"),
+        (3, np.float32, 8, "the same dtype"),
+        (3, np.float64, 16, "displacement must be"),
     ],
 )
 def test_dense_forward_refuses(n_neurons, dtype, ld, message):

@@ -8,8 +8,8 @@ from scipy.special import softmax
 from sklearn import config_context
 
 from helpers import BOTH, SMALL, data_for
-from skfastnn import FastReLUClassifier, _prediction
-from skfastnn._threads import blas_threads
+from skfastnn import FastReLUClassifier, FastReLURegressor, _prediction
+from skfastnn._threads import one_blas_thread
 from skfastnn.passes._by_feature import entries_by_feature
 from skfastnn.passes._dense_output import dense_output
 from skfastnn.passes._sparse_layer import sparse_layer
@@ -45,7 +45,7 @@ def test_dense_output_of_long_rows(dtype, n_features):
     W /= np.sqrt(dtype(n_features))
     c, v = rng.standard_normal(150).astype(dtype), rng.standard_normal(3).astype(dtype)
     out = np.full((20, 3), np.nan, dtype)
-    with blas_threads(1):
+    with one_blas_thread():
         dense_output(X, W, c, V, v, out, 2)
     expected = np.maximum(X.astype(np.float64) @ W + c, 0) @ V + v
     tolerance = 1e-4 if dtype == np.float32 else 1e-11
@@ -147,3 +147,40 @@ def test_deep_prediction_does_not_depend_on_how_products_are_made(dtype, monkeyp
     expected = softmax(H @ clf.coefs_[-1] + clf.intercepts_[-1], axis=1)
     for probabilities in made:
         assert_allclose(probabilities, expected, rtol=1e-4 if dtype == np.float32 else 1e-10)
+
+
+# what is not a number
+
+
+@DTYPES
+@pytest.mark.parametrize("n_rows", [10, 1300])
+@pytest.mark.parametrize(
+    ("n_features", "widths"),
+    [(2, (600,)), (40, (600,)), (40, (600, 2000))],  # by a tree; by products; by sparse activations
+)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_row_that_is_not_finite_has_no_finite_output_and_no_neighbours(n_rows, n_features, widths, dtype, value):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n_rows, n_features)).astype(dtype)
+    est = FastReLURegressor(hidden_layer_sizes=widths, solver="adam", max_iter=1, random_state=0)
+    est.fit(X[:200], np.sin(3 * X[:200, 0]))
+    expected = est.predict(X)
+    broken = X.copy()
+    broken[7, 0] = broken[-1, -1] = value
+    with config_context(assume_finite=True), np.errstate(invalid="ignore", over="ignore"):
+        got = est.predict(broken)
+    others = np.ones(n_rows, bool)
+    others[[7, -1]] = False
+    assert_allclose(got[others], expected[others], rtol=1e-4, atol=1e-5)
+    if np.isnan(value):
+        assert np.isnan(got[~others]).all()
+
+
+def test_a_layer_of_few_activations_passes_on_what_is_not_a_number():
+    H = np.zeros((5, 20))
+    H[2, 3], H[4, 1] = np.nan, 1.0
+    out = np.zeros((5, 70))
+    lists = entries_by_feature(H)
+    sparse_layer(lists, lists.data, np.ones((20, 70)), -np.ones(70) / 2, out, 1)
+    assert np.isnan(out[2]).all()
+    assert_array_equal(np.delete(out, 2, axis=0), np.repeat([[0.0], [0.0], [0.0], [0.5]], 70, axis=1))

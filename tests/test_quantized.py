@@ -287,9 +287,9 @@ def test_rows_to_bytes_refuses(changed, message):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"fired": PairLists(2, np.float64)}, "the same neurons and dtype"),
-        ({"fired": PairLists(3, np.float32)}, "the same neurons and dtype"),
-        ({"X": np.ones((3, 16))}, "the same length"),
+        ({"fired": PairLists(2, np.float64)}, "displacement must be"),
+        ({"fired": PairLists(3, np.float32)}, "the same dtype"),
+        ({"X": np.ones((3, 16))}, "displacement must be"),
         ({"index": np.zeros(2, np.int32)}, "an index for each row"),
         ({"index": np.int32([0, 1, 3])}, "numbers of samples"),
         ({"index": np.int32([0, -1, 2])}, "numbers of samples"),

@@ -202,7 +202,7 @@ def test_error_of_scales_is_not_below_what_folds_say(monkeypatch):
     monkeypatch.setattr(_select, "held_out_gains", lambda *_: np.array([1.0, 0.97, 1.0, 1.0]))
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((60, 50)), rng.standard_normal((60, 1))
-    chooser = Chooser(X, y, np.ones(60), Budget(1e15))
+    chooser = Chooser(X, y, np.ones(60), Budget(1e15), 1)
     plain = chooser.try_inputs(candidate_inputs(X, np.full(60, 1 / 60), None)[0])
     spent = chooser.budget.left
     scaled = chooser.learn_scales(plain)

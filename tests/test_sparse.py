@@ -192,3 +192,38 @@ def test_the_automatic_threshold_is_lower_on_sparse_data(share, expected):
     X, y = words(share=share)
     clf = FastReLUClassifier((512,), max_iter=2, tol=1.0, random_state=0).fit(X, y)
     assert clf.threshold_ == expected
+
+
+def with_stored_zeros(X, seed=0):
+    """The same numbers, and zeros among them."""
+    rng = np.random.default_rng(seed)
+    X = sparse.coo_array(X)
+    n = 3 * X.nnz
+    rows, columns = rng.integers(0, X.shape[0], n), rng.integers(0, X.shape[1], n)
+    free = X.toarray()[rows, columns] == 0
+    data = np.concatenate([X.data, np.zeros(free.sum(), X.dtype)])
+    at = np.concatenate([X.coords[0], rows[free]]), np.concatenate([X.coords[1], columns[free]])
+    stored = sparse.csr_array((data, at), shape=X.shape)
+    stored.sum_duplicates()
+    assert (stored.data == 0).sum() > X.nnz
+    return stored
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@BOTH
+@pytest.mark.parametrize("share", [0.02, 0.3])
+@pytest.mark.parametrize(
+    ("solver", "widths"), [*((solver, (70,)) for solver in SOLVERS), ("adam", (70, 60)), ("sgd", (70, 60))]
+)
+def test_zeros_that_are_stored_do_not_change_a_bit(Estimator, solver, widths, share):
+    X, y = words(share=share)
+    X = sparse.csr_array(X)
+    stored = with_stored_zeros(X)
+    before = [a.copy() for a in (stored.data, stored.indices, stored.indptr)]
+    fits = [estimator(Estimator, solver, hidden_layer_sizes=widths).fit(rows, y) for rows in (X, stored)]
+    assert_same_fit(*fits)
+    assert_array_equal(fits[0].predict(X), fits[0].predict(stored))
+    for array, was in zip((stored.data, stored.indices, stored.indptr), before, strict=True):
+        assert_array_equal(array, was)
+    if solver in ("adam", "sgd"):
+        assert_same_fit(*(fit.partial_fit(rows, y) for fit, rows in zip(fits, (X, stored), strict=True)))

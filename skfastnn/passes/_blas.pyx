@@ -10,6 +10,8 @@ from cython cimport floating
 from cython.parallel cimport prange
 from scipy.linalg.cython_blas cimport dgemm, sgemm
 
+from skfastnn.passes._worth cimport threads_for
+
 cdef int BLOCK_ROWS = 128
 
 
@@ -18,14 +20,21 @@ cdef void gemm_nt(
     floating* out, Py_ssize_t ldo,
 ) noexcept nogil:
     """Compute out = A B' for A (p, d), B (r, d) and out (p, r), in C order with leading dimensions."""
+    add_gemm_nt(p, r, d, <floating> 1, A, lda, B, ldb, <floating> 0, out, ldo)
+
+
+cdef void add_gemm_nt(
+    Py_ssize_t p, Py_ssize_t r, Py_ssize_t d, floating factor, const floating* A, Py_ssize_t lda, const floating* B,
+    Py_ssize_t ldb, floating kept, floating* out, Py_ssize_t ldo,
+) noexcept nogil:
+    """Compute out = factor A B' + kept out, as `gemm_nt`."""
     # BLAS is column-major: out' = B A', and a C-ordered matrix is its transpose there
-    cdef floating one = 1, zero = 0
     cdef char transposed = b"T", plain = b"N"
     cdef int m = <int> r, n = <int> p, k = <int> d, ld_a = <int> lda, ld_b = <int> ldb, ld_out = <int> ldo
     if floating is float:
-        sgemm(&transposed, &plain, &m, &n, &k, &one, <float*> B, &ld_b, <float*> A, &ld_a, &zero, out, &ld_out)
+        sgemm(&transposed, &plain, &m, &n, &k, &factor, <float*> B, &ld_b, <float*> A, &ld_a, &kept, out, &ld_out)
     else:
-        dgemm(&transposed, &plain, &m, &n, &k, &one, <double*> B, &ld_b, <double*> A, &ld_a, &zero, out, &ld_out)
+        dgemm(&transposed, &plain, &m, &n, &k, &factor, <double*> B, &ld_b, <double*> A, &ld_a, &kept, out, &ld_out)
 
 
 def matmul_nt(
@@ -51,6 +60,10 @@ def matmul_nt(
         raise ValueError("shapes do not fit: %s, %s, %s" % (A.shape, B.shape, out.shape))
     if p == 0 or r == 0:
         return
-    for first in prange(0, p, BLOCK_ROWS, nogil=True, num_threads=n_threads, schedule="static"):
+    if d == 0:
+        out[:, :] = 0
+        return
+    cdef double work = .006 * sizeof(floating) * p * r * d
+    for first in prange(0, p, BLOCK_ROWS, nogil=True, num_threads=threads_for(work, n_threads), schedule="static"):
         rows = min(BLOCK_ROWS, p - <int> first)
         gemm_nt(rows, r, d, &A[first, 0], d, &B[0, 0], d, &out[first, 0], r)

@@ -1,6 +1,7 @@
 from numpy import ndarray
 
 LEAF_SIZE: int
+MAX_POINTS: int
 
 def spatial_order(points: ndarray, n_features: int) -> ndarray: ...
 

@@ -19,11 +19,14 @@ from libc.stdint cimport int32_t, int64_t
 
 import numpy as np
 
+from skfastnn.passes._worth cimport threads_for
+
 cdef extern from "box_kernels.h":
     int FAN_OUT
     int MAX_LEVELS
 
 LEAF_SIZE = FAN_OUT
+MAX_POINTS = 2**31 - FAN_OUT
 
 
 def spatial_order(const floating[:, ::1] points, Py_ssize_t n_features):
@@ -38,9 +41,16 @@ def spatial_order(const floating[:, ::1] points, Py_ssize_t n_features):
     Returns
     -------
     order : ndarray of shape (n_points,), int32
+
+    Raises
+    ------
+    ValueError
+        If there are more than 2^31 - 16 points, or fewer than n_features columns.
     """
     if n_features > points.shape[1]:
         raise ValueError("points must have n_features columns")
+    if points.shape[0] > MAX_POINTS:
+        raise ValueError("there must be at most %d points, got %d" % (MAX_POINTS, points.shape[0]))
     order = np.arange(points.shape[0], dtype=np.int32)
     cdef int32_t[::1] view = order
     if points.shape[0] > 1 and n_features > 0:
@@ -129,7 +139,7 @@ cdef class BoxTree:
     Parameters
     ----------
     n_points : int
-        At least 1, less than 2^31.
+        At least 1, at most 2^31 - 16: positions, those of whole leaves too, are numbers of 32 bits.
     n_features : int
     dtype : numpy dtype
         float32 or float64.
@@ -145,8 +155,8 @@ cdef class BoxTree:
     """
 
     def __cinit__(self, Py_ssize_t n_points, Py_ssize_t n_features, dtype):
-        if not 1 <= n_points < 2**31:
-            raise ValueError("n_points must be at least 1 and less than 2^31, got %d" % n_points)
+        if not 1 <= n_points <= MAX_POINTS:
+            raise ValueError("n_points must be at least 1 and at most %d, got %d" % (MAX_POINTS, n_points))
         if n_features < 1:
             raise ValueError("n_features must be at least 1, got %d" % n_features)
         self.n_points, self.n_features, self.dtype = n_points, n_features, np.dtype(dtype)
@@ -226,7 +236,8 @@ cdef _fill_leaves(
 ):
     cdef Py_ssize_t leaf, k, j, i
     cdef bint ordered = order.shape[0] > 0
-    for leaf in prange(leaves.shape[0], nogil=True, num_threads=n_threads, schedule="static"):
+    cdef double work = .5 * leaves.shape[0] * FAN_OUT * leaves.shape[1]
+    for leaf in prange(leaves.shape[0], nogil=True, num_threads=threads_for(work, n_threads), schedule="static"):
         for k in range(FAN_OUT):
             i = min(leaf * FAN_OUT + k, n_points - 1)
             if ordered:
@@ -247,7 +258,8 @@ cdef _fill_groups(
     cdef Py_ssize_t behind = levels[1]
     cdef Py_ssize_t d = leaves.shape[1]
     cdef Py_ssize_t n_below = leaves.shape[0]
-    for g in prange(first, behind, nogil=True, num_threads=n_threads, schedule="static"):
+    cdef double work = .5 * n_below * FAN_OUT * d
+    for g in prange(first, behind, nogil=True, num_threads=threads_for(work, n_threads), schedule="static"):
         for k in range(FAN_OUT):
             _box_of_points(&leaves[min(g * FAN_OUT + k, n_below - 1), 0, 0], d, &groups[g, 0, 0, k])
     for level in range(1, levels.shape[0] - 1):
@@ -255,7 +267,8 @@ cdef _fill_groups(
         below = levels[level - 1]
         n_below = first - below
         behind = levels[level + 1]
-        for g in prange(first, behind, nogil=True, num_threads=n_threads, schedule="static"):
+        work = 2. * n_below * d
+        for g in prange(first, behind, nogil=True, num_threads=threads_for(work, n_threads), schedule="static"):
             for k in range(FAN_OUT):
                 _box_of_boxes(&groups[below + min((g - first) * FAN_OUT + k, n_below - 1), 0, 0, 0], d,
                               &groups[g, 0, 0, k])

@@ -21,4 +21,11 @@ def movement_bounds(
     pending: NDArray[np.float64],
     drift: NDArray[np.float64],
     unsettled: NDArray[np.float64],
+    n_threads: int,
+) -> None: ...
+def rebase(
+    neurons: NDArray[np.int64],
+    displacement: NDArray[np.floating],
+    anchor: NDArray[np.floating],
+    anchored: NDArray[np.uint8],
 ) -> None: ...

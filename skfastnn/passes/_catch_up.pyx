@@ -14,6 +14,9 @@ from cython.parallel cimport prange
 from libc.math cimport fabs, sqrt
 from libc.stdint cimport int64_t, uint8_t
 
+from skfastnn.passes._shapes cimport require, require_vectors
+from skfastnn.passes._worth cimport threads_for
+
 cdef extern from "step_kernels.h":
     ctypedef struct touch_f32:
         float displacement, velocity, change
@@ -25,10 +28,18 @@ cdef extern from "step_kernels.h":
 
 cdef int64_t earliest_touch(const int64_t[::1] touched) noexcept:
     cdef Py_ssize_t r
-    cdef int64_t earliest = touched[0]
+    cdef int64_t earliest = touched[0] if touched.shape[0] else 0
     for r in range(1, touched.shape[0]):
         earliest = min(earliest, touched[r])
     return earliest
+
+
+cdef int64_t latest_touch(const int64_t[::1] touched) noexcept:
+    cdef Py_ssize_t r
+    cdef int64_t latest = touched[0] if touched.shape[0] else 0
+    for r in range(1, touched.shape[0]):
+        latest = max(latest, touched[r])
+    return latest
 
 
 cdef void note(double* norms, double displacement, double velocity, double change) noexcept nogil:
@@ -51,11 +62,14 @@ def movement_bounds(
     """Bound how far each neuron is from its reference."""
     cdef Py_ssize_t r
     cdef const double* a
-    if step - earliest_touch(touched) >= pending.shape[0]:
+    if step - earliest_touch(touched) >= pending.shape[0] or latest_touch(touched) > step:
         raise ValueError("pending must cover the delays of all neurons")
     if not (norms.shape[0] == anchor_norms.shape[0] == touched.shape[0] == drift.shape[0] == unsettled.shape[0]):
         raise ValueError("arrays must have an entry per neuron")
-    for r in prange(norms.shape[0], nogil=True, num_threads=n_threads, schedule="static"):
+    require("norms", norms.shape[0], norms.shape[1], touched.shape[0], 3)
+    require("pending", pending.shape[0], pending.shape[1], pending.shape[0], 4)
+    for r in prange(norms.shape[0], nogil=True, num_threads=threads_for(2. * norms.shape[0], n_threads),
+                    schedule="static"):
         a = &pending[step - touched[r], 0]
         # the closed form is rounded to the precision of the weights
         unsettled[r] = (1 + 1e-5) * (
@@ -77,15 +91,56 @@ def catch_up(
 ):
     """Apply to each neuron all steps since it was last touched, during which it did not fire."""
     cdef Py_ssize_t k, r
-    cdef Py_ssize_t ld = displacement.shape[1]
-    if step - earliest_touch(touched) >= pending.shape[0]:
+    cdef Py_ssize_t ld = displacement.shape[1], n_neurons = touched.shape[0]
+    if step - earliest_touch(touched) >= pending.shape[0] or latest_touch(touched) > step:
         raise ValueError("pending must cover the delays of all neurons")
-    for k in prange(neurons.shape[0], nogil=True, num_threads=n_threads, schedule="static"):
+    require("pending", pending.shape[0], pending.shape[1], pending.shape[0], 4)
+    require("displacement", displacement.shape[0], ld, n_neurons, ld)
+    require("velocity", velocity.shape[0], velocity.shape[1], n_neurons, ld)
+    require("anchor", anchor.shape[0], anchor.shape[1], n_neurons, ld)
+    require("norms", norms.shape[0], norms.shape[1], n_neurons, 3)
+    require_vectors(ld, sizeof(floating))
+    if anchored.shape[0] != n_neurons:
+        raise ValueError("anchored must have an entry per neuron")
+    for k in range(neurons.shape[0]):
+        if not 0 <= neurons[k] < n_neurons:
+            raise ValueError("there is no neuron %d" % neurons[k])
+    cdef double work = 1. * neurons.shape[0] * ld
+    for k in prange(neurons.shape[0], nogil=True, num_threads=threads_for(work, n_threads), schedule="static"):
         r = neurons[k]
         if touched[r] < step:
             catch_up_one(&displacement[r, 0], &velocity[r, 0], &anchor[r, 0] if anchored[r] else NULL, ld,
                          &pending[step - touched[r], 0], &norms[r, 0])
             touched[r] = step
+
+
+def rebase(
+    const int64_t[::1] neurons,             # IN    (n,) distinct
+    floating[:, ::1] displacement,          # INOUT (n_neurons, ld)
+    floating[:, ::1] anchor,                # INOUT (n_neurons, ld)
+    uint8_t[::1] anchored,                  # INOUT (n_neurons,)
+):
+    """Move the displacement of some neurons to their anchor, in one call that nothing interrupts.
+
+    Raises
+    ------
+    ValueError
+        If the arrays do not fit each other, or there is no such neuron.
+    """
+    cdef Py_ssize_t k, r, j
+    cdef Py_ssize_t n_neurons = displacement.shape[0], ld = displacement.shape[1]
+    require("anchor", anchor.shape[0], anchor.shape[1], n_neurons, ld)
+    if anchored.shape[0] != n_neurons:
+        raise ValueError("anchored must have an entry per neuron")
+    for k in range(neurons.shape[0]):
+        if not 0 <= neurons[k] < n_neurons:
+            raise ValueError("there is no neuron %d" % neurons[k])
+    for k in range(neurons.shape[0]):
+        r = neurons[k]
+        anchored[r] = 1
+        for j in range(ld):
+            anchor[r, j] += displacement[r, j]
+            displacement[r, j] = 0
 
 
 cdef void catch_up_one(

@@ -2,6 +2,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skfastnn.passes._pairs import PairLists
+from skfastnn.passes._updates import NeuronStep
 
 def dense_forward(
     fired: PairLists,
@@ -13,4 +14,5 @@ def dense_forward(
     anchored: NDArray[np.uint8],
     c_state: NDArray[np.floating],
     n_threads: int,
+    step: NeuronStep | None = None,
 ) -> None: ...

@@ -23,7 +23,9 @@ import numpy as np
 from skfastnn.passes._blas cimport gemm_nt
 from skfastnn.passes._pairs cimport PairLists
 from skfastnn.passes._products cimport PANEL_VECTORS, ROWS_AT_ONCE, multiply_panels, pack_panels, products_pay
+from skfastnn.passes._shapes cimport require_weights
 from skfastnn.passes._updates cimport NeuronStep, upcoming_rows
+from skfastnn.passes._worth cimport threads_for
 
 cdef extern from "forward_kernels.h":
     int SPARE
@@ -73,25 +75,29 @@ def dense_forward(
     cdef Py_ssize_t panel = PANEL_VECTORS * 64 // sizeof(floating)
     cdef Py_ssize_t width = (n_rows + panel - 1) // panel * panel
     cdef int32_t[::1] index = np.arange(n_rows, dtype=np.int32)
+    cdef const int32_t* numbers = &index[0] if n_rows else NULL
+    cdef const floating* rows = &X[0, 0] if n_rows else NULL
     cdef floating* scratch = NULL
     cdef floating* panels = NULL
-    if fired.itemsize != sizeof(floating) or not fired.n_neurons == displacement.shape[0] == c_state.shape[0]:
-        raise ValueError("lists and weights must be of the same neurons and dtype")
-    if not ld == displacement.shape[1] == start.shape[1] == anchor.shape[1]:
-        raise ValueError("rows and weights must have the same length")
+    if fired.itemsize != sizeof(floating):
+        raise ValueError("lists and weights must be of the same dtype")
+    require_weights(fired.n_neurons, ld, displacement, start, anchor, pair_shift, anchored, c_state)
     if step is not None:
         step.begin(fired)
-    if products_pay(ld):
+    cdef double work = .006 * sizeof(floating) * n_rows * fired.n_neurons * ld
+    if products_pay(ld) and n_rows:
         scratch = <floating*> malloc(width * ld * sizeof(floating) + 64)
         if scratch == NULL:
             raise MemoryError("no memory for the rows in panels")
         # vectors of the panels must not cross cache lines
         panels = <floating*> (((<size_t> scratch) + 63) // 64 * 64)
-        for p in prange(width // panel, nogil=True, num_threads=n_threads, schedule="static"):
+        for p in prange(width // panel, nogil=True, num_threads=threads_for(.3 * n_rows * ld, n_threads),
+                        schedule="static"):
             pack_panels(&X[p * panel, 0], n_rows - p * panel, panel, ld, panels + p * panel * ld)
-    for b in prange(fired.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
-        status += _block(fired, b, &X[0, 0], panels, width, n_rows, ld, &displacement[0, 0], &start[0, 0],
-                         &anchor[0, 0], pair_shift, &anchored[0], &c_state[0, 0], step, &index[0])
+    for b in prange(fired.n_blocks, nogil=True, num_threads=threads_for(work, n_threads), schedule="dynamic",
+                    chunksize=1):
+        status += _block(fired, b, rows, panels, width, n_rows, ld, &displacement[0, 0], &start[0, 0],
+                         &anchor[0, 0], pair_shift, &anchored[0], &c_state[0, 0], step, numbers)
     free(scratch)
     if status:
         raise MemoryError("no memory for the lists of firing pairs")
@@ -140,7 +146,7 @@ cdef int _block(
                 step.list_upcoming(r + 1, last, &upcoming)
                 step.take(r, W + n_numbers, True, &upcoming)
             put_together(r, ld, displacement, start, anchor, pair_shift, anchored, W + (r - first) * ld)
-        if panels == NULL:
+        if panels == NULL and n_rows:
             gemm_nt(last - first, n_rows, ld, W, ld, X, ld, Z, width)
         else:
             for p in range((width + some - 1) // some):

@@ -16,6 +16,7 @@ from libc.stdlib cimport free, malloc
 from scipy.linalg.cython_blas cimport dgemm, sgemm
 
 from skfastnn.passes._products cimport PANEL_VECTORS, ROWS_AT_ONCE, multiply_panels, pack_columns, products_pay
+from skfastnn.passes._worth cimport threads_for
 
 cdef enum:
     ROWS = 504  # whole blocks of rows of a product
@@ -41,7 +42,9 @@ def dense_output(
         raise ValueError("out must have one row per row of X")
     if n_rows == 0:
         return
-    for first in prange(0, n_rows, ROWS, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
+    cdef double work = .006 * sizeof(floating) * n_rows * m * (d + k)
+    for first in prange(0, n_rows, ROWS, nogil=True, num_threads=threads_for(work, n_threads), schedule="dynamic",
+                        chunksize=1):
         status += _block(min(ROWS, n_rows - <int> first), d, m, k, &X[first, 0], &W[0, 0], &c[0], &V[0, 0], &v[0],
                          &out[first, 0])
     if status:
@@ -79,7 +82,8 @@ cdef int _block(
         for i in range(n_rows):
             for j in range(width):
                 z = tile[i * NEURONS + j] + c[first + j]
-                tile[i * NEURONS + j] = z if z > 0 else 0
+                # what is not a number stays so
+                tile[i * NEURONS + j] = 0 if z <= 0 else z
         _gemm(n_rows, k, width, tile, NEURONS, V + first * k, k, <floating> 1, out, k)
     free(scratch)
     return 0

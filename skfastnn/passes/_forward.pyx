@@ -18,7 +18,9 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from skfastnn.passes._pairs cimport PairLists, sum_over_blocks
+from skfastnn.passes._shapes cimport require, require_delays, require_outputs, require_weights
 from skfastnn.passes._updates cimport NeuronStep, upcoming_rows
+from skfastnn.passes._worth cimport threads_for
 
 cdef extern from "forward_kernels.h":
     int SPARE
@@ -63,22 +65,37 @@ def forward(
     Raises
     ------
     ValueError
-        If lists, buffers and rows do not fit each other, or the step has been taken, or needs the lists.
+        If lists, buffers, weights and rows do not fit each other, or the step has been taken, or needs the lists.
     MemoryError
         If there is none for the lists.
     """
     cdef Py_ssize_t b
     cdef int status = 0
+    cdef Py_ssize_t n_neurons = fired.n_neurons, n_rows = X.shape[0], ld = X.shape[1], ld_out = V.shape[1]
     cdef const floating* velocity_start = &velocity[0, 0] if velocity.shape[0] else NULL
+    # a layer without outputs has none of these
+    cdef const floating* V_start = &V[0, 0] if ld_out else NULL
+    cdef floating* output = &buffers[0, 0, 0] if ld_out and buffers.shape[0] and buffers.shape[1] else NULL
+    cdef const floating* rows = &X[0, 0] if n_rows else NULL
     _check_buffers(fired, buffers.shape[0], buffers.shape[1], buffers.shape[2], X.shape[0], V.shape[1])
     if candidates.n_neurons != fired.n_neurons or fired.itemsize != sizeof(floating):
         raise ValueError("candidates and fired must be lists of the same neurons, fired with values of X's dtype")
+    require_weights(n_neurons, ld, displacement, start, anchor, pair_shift, anchored, c_state)
+    require_outputs("V", V.shape[0], ld_out, n_neurons, sizeof(floating))
+    if velocity.shape[0]:
+        require("velocity", velocity.shape[0], velocity.shape[1], n_neurons, ld)
+    require_delays(delay, n_neurons, pending.shape[0], pending.shape[1])
     if step is not None:
         step.begin(fired)
-    for b in prange(fired.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
-        status += _forward_block(candidates, fired, b, &X[0, 0], X.shape[0], X.shape[1], &displacement[0, 0],
-                                 &start[0, 0], &anchor[0, 0], pair_shift, &anchored[0], &c_state[0, 0], &V[0, 0],
-                                 V.shape[1], velocity_start, &delay[0], &pending[0, 0], &buffers[b, 0, 0], step)
+    cdef double work = .1 * candidates.n_before(candidates.n_blocks) * (ld + ld_out)
+    if step is not None:
+        work += step.work()
+    for b in prange(fired.n_blocks, nogil=True, num_threads=threads_for(work, n_threads), schedule="dynamic",
+                    chunksize=1):
+        status += _forward_block(candidates, fired, b, rows, n_rows, ld, &displacement[0, 0], &start[0, 0],
+                                 &anchor[0, 0], pair_shift, &anchored[0], &c_state[0, 0], V_start, ld_out,
+                                 velocity_start, &delay[0], &pending[0, 0],
+                                 output + b * buffers.shape[1] * ld_out if output != NULL else NULL, step)
     if status:
         raise MemoryError("no memory for the lists of firing pairs")
     sum_over_blocks(buffers, fired.n_blocks, X.shape[0], n_threads)
@@ -96,7 +113,11 @@ def output_of_fired(
     if pairs.itemsize != sizeof(floating) or pairs.n_neurons != V.shape[0]:
         raise ValueError("pairs must hold values of V's dtype for the neurons of V")
     _check_buffers(pairs, buffers.shape[0], buffers.shape[1], buffers.shape[2], n_rows, V.shape[1])
-    for b in prange(pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
+    if n_rows == 0 or V.shape[1] == 0:
+        return
+    cdef double work = .1 * (pairs.n_before(pairs.n_blocks) + pairs.n_blocks * n_rows) * V.shape[1]
+    for b in prange(pairs.n_blocks, nogil=True, num_threads=threads_for(work, n_threads), schedule="dynamic",
+                    chunksize=1):
         _output_block(pairs, b, n_rows, &V[0, 0], V.shape[1], &buffers[b, 0, 0])
     sum_over_blocks(buffers, pairs.n_blocks, n_rows, n_threads)
 
@@ -142,7 +163,8 @@ cdef int _forward_block(
         ld * sizeof(floating) + (step.scratch_size() if step is not None else 0))
     if whole == NULL:
         return -1
-    memset(output, 0, n_rows * ld_out * sizeof(floating))
+    if output != NULL:
+        memset(output, 0, n_rows * ld_out * sizeof(floating))
     fired.blocks[block].used = 0
     for r in range(block * fired.block_size, last):
         count = candidates.count[r]

@@ -23,6 +23,7 @@ import numpy as np
 
 from skfastnn.passes._blas cimport gemm_nt
 from skfastnn.passes._pairs cimport PairLists
+from skfastnn.passes._worth cimport threads_for
 
 cdef int BLOCK_ROWS = 64
 
@@ -45,6 +46,11 @@ def sample_major(PairLists pairs, Py_ssize_t n_rows):
         Place of the sample in the list of the neuron.
     values : ndarray of shape (total,)
         Activations.
+
+    Raises
+    ------
+    ValueError
+        If the lists hold no activations, or rows beyond `n_rows`.
     """
     if pairs.dtype is None:
         raise ValueError("pairs must hold activations")
@@ -61,14 +67,17 @@ def sample_major(PairLists pairs, Py_ssize_t n_rows):
     return indptr, neurons, places, values
 
 
-cdef _count(PairLists pairs, int64_t[::1] indptr):
+cdef int _count(PairLists pairs, int64_t[::1] indptr) except -1:
     cdef Py_ssize_t r
     cdef int32_t i
     cdef const int32_t* row
     for r in range(pairs.n_neurons):
         row = pairs.blocks[r // pairs.block_size].rows + pairs.start[r]
         for i in range(pairs.count[r]):
+            if row[i] >= indptr.shape[0] - 1:
+                raise ValueError("there must be as many rows as the lists name")
             indptr[row[i] + 1] += 1
+    return 0
 
 
 cdef _fill(PairLists pairs, int64_t[::1] at, int32_t[::1] neurons, int32_t[::1] places, floating[::1] values):
@@ -122,6 +131,8 @@ cdef _fill_rows(
 ):
     cdef Py_ssize_t n_rows = K.shape[1], n_wanted = index.shape[0]
     cdef const floating* rows = &X[0, 0] if X.shape[0] else NULL
+    if index.shape[0] and (np.min(index) < 0 or np.max(index) >= n_rows):
+        raise ValueError("K has no such rows")
     if pairs.itemsize != sizeof(floating) or weight.shape[0] != pairs.n_neurons:
         raise ValueError("pairs must hold activations of X's dtype and weight one number per neuron")
     if K.shape[0] != n_wanted or (X.shape[0] and X.shape[0] != n_rows):
@@ -138,7 +149,11 @@ cdef _fill_rows(
     cdef const floating* values_at = &values[0] if neurons.shape[0] else NULL
     cdef int status = 0
     # the longest rows first, so that no thread is left with one at the end
-    for k in prange(n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
+    if n_wanted == 0:
+        return
+    # each firing meets those of the same neuron
+    cdef double work = .5 * values.shape[0] / pairs.n_neurons * values.shape[0] + .5 * K.shape[0] * n_rows
+    for k in prange(n_blocks, nogil=True, num_threads=threads_for(work, n_threads), schedule="dynamic", chunksize=1):
         status += _gram_block(pairs, rows, n_rows, X.shape[1], &index[0], (n_blocks - 1 - k) * BLOCK_ROWS,
                               n_wanted, triangle, &indptr[0], neurons_at, places_at, values_at, &weight[0],
                               square_scale, with_output, &K[0, 0])

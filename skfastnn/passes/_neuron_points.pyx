@@ -10,6 +10,9 @@ from cython cimport floating
 from cython.parallel cimport prange
 from libc.stdint cimport int64_t, uint8_t
 
+from skfastnn.passes._shapes cimport require, require_delays, require_start
+from skfastnn.passes._worth cimport threads_for
+
 
 def neuron_points(
     const floating[:, ::1] displacement,    # IN    (n_neurons, ld)
@@ -26,10 +29,20 @@ def neuron_points(
 ):
     """Write the weights and the intercept of every neuron."""
     cdef Py_ssize_t r
+    cdef Py_ssize_t n_neurons = displacement.shape[0], ld = displacement.shape[1]
     cdef const floating* velocity_start = &velocity[0, 0] if velocity.shape[0] else NULL
     if points.shape[0] != displacement.shape[0] or points.shape[1] > displacement.shape[1] + 1:
         raise ValueError("points must have a row per neuron and a column per feature and one more")
-    for r in prange(points.shape[0], nogil=True, num_threads=n_threads, schedule="static"):
+    require_start(start.shape[0], start.shape[1], n_neurons, ld, pair_shift)
+    require("anchor", anchor.shape[0], anchor.shape[1], n_neurons, ld)
+    require("c_state", c_state.shape[0], c_state.shape[1], n_neurons, 3)
+    if velocity.shape[0]:
+        require("velocity", velocity.shape[0], velocity.shape[1], n_neurons, ld)
+    require_delays(delay, n_neurons, pending.shape[0], pending.shape[1])
+    if anchored.shape[0] != n_neurons or points.shape[1] < 1:
+        raise ValueError("anchored must have an entry per neuron, points a column for the intercept")
+    cdef double work = .5 * n_neurons * ld
+    for r in prange(points.shape[0], nogil=True, num_threads=threads_for(work, n_threads), schedule="static"):
         _neuron(&displacement[r, 0], &start[r >> pair_shift, 0], &anchor[r, 0] if anchored[r] else NULL,
                 velocity_start + r * displacement.shape[1] if velocity_start != NULL and delay[r] else NULL,
                 &pending[delay[r], 0], points.shape[1] - 1, &points[r, 0])

@@ -19,6 +19,8 @@ from libc.string cimport memcpy
 
 import numpy as np
 
+from skfastnn.passes._worth cimport threads_for
+
 cdef extern from *:
     """
     #ifdef _OPENMP
@@ -237,7 +239,8 @@ cdef sum_over_blocks(floating[:, :, ::1] buffers, Py_ssize_t n_blocks, Py_ssize_
     """Add the buffers (n_blocks, n_rows, ld) of the blocks to the first; the order, and so the rounding, is fixed."""
     cdef Py_ssize_t i, b, j
     cdef Py_ssize_t ld = buffers.shape[2]
-    for i in prange(n_rows, nogil=True, num_threads=n_threads, schedule="static"):
+    cdef double work = .3 * n_blocks * n_rows * ld
+    for i in prange(n_rows, nogil=True, num_threads=threads_for(work, n_threads), schedule="static"):
         for b in range(1, n_blocks):
             for j in range(ld):
                 buffers[0, i, j] += buffers[b, i, j]

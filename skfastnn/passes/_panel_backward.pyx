@@ -19,7 +19,8 @@ from libc.string cimport memset
 
 from skfastnn.passes._by_feature cimport FeatureLists, feature_entries
 from skfastnn.passes._pairs cimport PairLists, sum_over_blocks
-from skfastnn.passes._panels cimport SPARE, Layout, layout_of, spread_signals
+from skfastnn.passes._panels cimport SPARE, Layout, layout_of, require_panel_start, require_panels, spread_signals
+from skfastnn.passes._worth cimport threads_for
 
 cdef extern from "panel_kernels.h":
     int PANEL
@@ -61,9 +62,17 @@ def panel_backward(
         raise ValueError("error must have one row per row, or per entry of the lists")
     if n_entries == 0:
         return
-    for block in prange(pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
+    require_panels("first", first, first)
+    require_panel_start("start", start, first)
+    if second.shape[0]:
+        require_panels("second", second, first)
+    # a layer without outputs has no V, and lists without entries no signals
+    cdef const floating* v = &V[0, 0] if V.shape[1] else NULL
+    cdef const floating* errors = &error[0, 0] if error.shape[0] else NULL
+    for block in prange(pairs.n_blocks, nogil=True, num_threads=threads_for(layout.work, n_threads),
+                        schedule="dynamic", chunksize=1):
         memset(&buffers[block, 0, 0], 0, n_entries * sizeof(floating))
-        status += _backward_block(pairs, block, layout, &error[0, 0], &V[0, 0], V.shape[1], start_start,
+        status += _backward_block(pairs, block, layout, errors, v, V.shape[1], start_start,
                                   &first[0, 0, 0], a, second_start, b, &buffers[block, 0, 0])
     if status:
         raise MemoryError("no memory for the signals of a batch")

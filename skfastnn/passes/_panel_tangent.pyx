@@ -18,7 +18,9 @@ from libc.string cimport memset
 
 from skfastnn.passes._by_feature cimport FeatureLists, feature_entries
 from skfastnn.passes._pairs cimport PairLists, sum_over_blocks
-from skfastnn.passes._panels cimport PANEL, SPARE, TILE_LD, Layout, layout_of, spread_signals
+from skfastnn.passes._panels cimport PANEL, SPARE, TILE_LD, Layout, layout_of, require_panels, spread_signals
+from skfastnn.passes._shapes cimport require, require_outputs
+from skfastnn.passes._worth cimport threads_for
 
 cdef extern from "tangent_kernels.h":
     void changed_output_f32(
@@ -71,7 +73,8 @@ def panel_gram_product(
            buffers.shape[2])
     if u.shape[0] < layout.X.n_rows or u.shape[1] != V.shape[1]:
         raise ValueError("u does not fit the rows and V")
-    for block in prange(pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
+    for block in prange(pairs.n_blocks, nogil=True, num_threads=threads_for(layout.work, n_threads),
+                        schedule="dynamic", chunksize=1):
         status += _gram_block(pairs, block, layout, data_start, &V[0, 0], V.shape[1], &u[0, 0], with_output,
                               &buffers[block, 0, 0])
     if status:
@@ -98,8 +101,11 @@ def panel_jacobian_product(
     cdef const floating* data_start = &data[0] if data.shape[0] else NULL
     _check(pairs, sizeof(floating), layout.X.n_rows, V.shape[0], V.shape[1], buffers.shape[0], buffers.shape[1],
            buffers.shape[2])
-    _check_changes(V.shape[0], V.shape[1], change_c.shape[0], change_v.shape[0], change_v.shape[1])
-    for block in prange(pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
+    require_panels("change_w", change_w, change_w)
+    require("change_c", change_c.shape[0], change_c.shape[1], pairs.n_neurons, 1)
+    require("change_v", change_v.shape[0], change_v.shape[1], pairs.n_neurons, V.shape[1])
+    for block in prange(pairs.n_blocks, nogil=True, num_threads=threads_for(layout.work, n_threads),
+                        schedule="dynamic", chunksize=1):
         status += _jacobian_block(pairs, block, layout, data_start, &V[0, 0], V.shape[1], &change_w[0, 0, 0],
                                   &change_c[0, 0], &change_v[0, 0], &buffers[block, 0, 0])
     if status:
@@ -125,8 +131,11 @@ def panel_jacobian_transpose_product(
     cdef Layout layout = layout_of(pairs, X, data.shape[0], change_w.shape[0], change_w.shape[1], 0, order)
     cdef const floating* data_start = &data[0] if data.shape[0] else NULL
     _check(pairs, sizeof(floating), layout.X.n_rows, V.shape[0], V.shape[1], pairs.n_blocks, u.shape[0], u.shape[1])
-    _check_changes(V.shape[0], V.shape[1], change_c.shape[0], change_v.shape[0], change_v.shape[1])
-    for block in prange(pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
+    require_panels("change_w", change_w, change_w)
+    require("change_c", change_c.shape[0], change_c.shape[1], pairs.n_neurons, 1)
+    require("change_v", change_v.shape[0], change_v.shape[1], pairs.n_neurons, V.shape[1])
+    for block in prange(pairs.n_blocks, nogil=True, num_threads=threads_for(layout.work, n_threads),
+                        schedule="dynamic", chunksize=1):
         status += _transpose_block(pairs, block, layout, data_start, &V[0, 0], V.shape[1], &u[0, 0],
                                    &change_w[0, 0, 0], &change_c[0, 0], &change_v[0, 0])
     if status:
@@ -136,13 +145,9 @@ def panel_jacobian_transpose_product(
 cdef _check(PairLists pairs, itemsize, n_rows, n_neurons, ld_out, n_blocks, n_rows_given, ld_out_given):
     if pairs.itemsize != itemsize or pairs.n_neurons != n_neurons:
         raise ValueError("pairs must hold activations of V's dtype for the neurons of V")
-    if n_blocks < pairs.n_blocks or n_rows_given < n_rows or ld_out_given != ld_out:
+    require_outputs("V", n_neurons, ld_out, n_neurons, itemsize)
+    if ld_out == 0 or n_rows == 0 or n_blocks < pairs.n_blocks or n_rows_given < n_rows or ld_out_given != ld_out:
         raise ValueError("u or buffers do not fit the lists, the rows and V")
-
-
-cdef _check_changes(n_neurons, ld_out, n_c, n_v, ld_v):
-    if n_c != n_neurons or n_v != n_neurons or ld_v != ld_out:
-        raise ValueError("the changes do not fit V")
 
 
 cdef int _allocate(

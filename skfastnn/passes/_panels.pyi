@@ -28,6 +28,8 @@ def panel_sgd_step(
     a: float,
     second: NDArray[np.floating],
     b: float,
+    T: NDArray[np.float64],
+    after: NDArray[np.float64],
     order: NDArray[np.int32],
     c_state: NDArray[np.floating],
     V: NDArray[np.floating],
@@ -55,5 +57,10 @@ def panel_adam_step(
     n_threads: int,
 ) -> None: ...
 def change_basis(
-    first: NDArray[np.floating], second: NDArray[np.floating], change: NDArray[np.floating], n_threads: int
+    first: NDArray[np.floating],
+    second: NDArray[np.floating],
+    change: NDArray[np.floating],
+    T: NDArray[np.float64],
+    basis: NDArray[np.float64],
+    n_threads: int,
 ) -> None: ...

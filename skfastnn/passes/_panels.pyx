@@ -23,7 +23,9 @@ from libc.string cimport memset
 
 from skfastnn.passes._by_feature cimport FeatureLists
 from skfastnn.passes._pairs cimport PairLists
+from skfastnn.passes._shapes cimport require, require_outputs
 from skfastnn.passes._updates cimport rule_of, update_rule
+from skfastnn.passes._worth cimport threads_for
 
 cdef extern from "panel_kernels.h":
     void panel_forward_f32(
@@ -84,9 +86,15 @@ def panel_forward(
     cdef const floating* data_start = &data[0] if data.shape[0] else NULL
     cdef const floating* start_start = &start[0, 0, 0] if start.shape[0] else NULL
     cdef const floating* second_start = &second[0, 0, 0] if second.shape[0] else NULL
-    if pairs.itemsize != sizeof(floating) or c_state.shape[0] != pairs.n_neurons:
-        raise ValueError("pairs must hold values of the weights' dtype for the neurons of c_state")
-    for block in prange(pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
+    if pairs.itemsize != sizeof(floating):
+        raise ValueError("pairs must hold values of the weights' dtype")
+    require_panels("first", first, first)
+    require_panel_start("start", start, first)
+    if second.shape[0]:
+        require_panels("second", second, first)
+    require("c_state", c_state.shape[0], c_state.shape[1], pairs.n_neurons, 3)
+    for block in prange(pairs.n_blocks, nogil=True, num_threads=threads_for(layout.work, n_threads),
+                        schedule="dynamic", chunksize=1):
         status += _forward_block(pairs, block, layout, data_start, start_start, &first[0, 0, 0], a, second_start, b,
                                  &c_state[0, 0])
     if status:
@@ -101,11 +109,30 @@ cdef Layout layout_of(
         raise ValueError("panels and order must fit the lists")
     if n_features != X.shape[1] or n_numbers != X.nnz:
         raise ValueError("panels and numbers must fit the rows")
+    if sorted(order) != list(range(PANEL)):
+        raise ValueError("order must name each neuron of a panel once")
     layout.X = X.lists
+    layout.work = .1 * X.nnz * pairs.n_neurons
     layout.n_features = n_features
     layout.n_start = n_start
     layout.order = &order[0]
     return layout
+
+
+cdef int require_panels(name, const floating[:, :, ::1] array, const floating[:, :, ::1] first) except -1:
+    """Raise unless an array has a number for each weight."""
+    require(name, array.shape[0], array.shape[1], first.shape[0], first.shape[1])
+    return require("a feature of %s" % name, 1, array.shape[2], 1, PANEL)
+
+
+cdef int require_panel_start(name, const floating[:, :, ::1] start, const floating[:, :, ::1] first) except -1:
+    """Raise unless there is no start, or one for each weight, or for every two that share it."""
+    if start.shape[0] == 0:
+        return 0
+    require(name, start.shape[0], start.shape[1], first.shape[0], first.shape[1])
+    if start.shape[2] != PANEL and 2 * start.shape[2] != PANEL:
+        raise ValueError("%s must have %d or %d numbers for a feature" % (name, PANEL // 2, PANEL))
+    return 0
 
 
 cdef int _forward_block(
@@ -171,6 +198,8 @@ def panel_sgd_step(
     floating a,                             # IN    what a gradient of one adds to first
     floating[:, :, ::1] second,             # INOUT (n_panels, n_features, 64), or (0, 0, 0)
     floating b,                             # IN    what a gradient of one adds to second
+    double[:, ::1] T,                       # INOUT (2, 2) what (first, second) are expressed in
+    const double[:, ::1] after,             # IN    (2, 2) what T is after the step
     const int32_t[::1] order,               # IN    (64,) neuron of a column
     floating[:, ::1] c_state,               # INOUT (n_neurons, 3)
     floating[:, ::1] V,                     # INOUT (n_neurons, ld_out)
@@ -186,21 +215,42 @@ def panel_sgd_step(
     cdef Layout layout = layout_of(pairs, X, data.shape[0], first.shape[0], first.shape[1], 0, order)
     cdef const floating* data_start = &data[0] if data.shape[0] else NULL
     cdef floating* second_start = &second[0, 0, 0] if second.shape[0] else NULL
-    cdef floating* velocity_v = &velocity_V[0, 0] if velocity_V.shape[0] else NULL
-    _check(pairs, sizeof(floating), layout.X.n_rows, error.shape[0], error.shape[1], V.shape[0], V.shape[1])
-    for block in prange(pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
-        status += _sgd_block(pairs, block, layout, data_start, &error[0, 0], V.shape[1], &first[0, 0, 0], a,
-                             second_start, b, &c_state[0, 0], &V[0, 0], velocity_v, &start_V[0, 0], &rule)
+    # a layer without outputs has none of these
+    cdef bint outputs = V.shape[1] > 0
+    cdef floating* v = &V[0, 0] if outputs else NULL
+    cdef floating* velocity_v = &velocity_V[0, 0] if outputs and velocity_V.shape[0] else NULL
+    cdef const floating* start_v = &start_V[0, 0] if outputs else NULL
+    cdef const floating* errors = &error[0, 0] if error.shape[0] else NULL
+    _check(pairs, sizeof(floating), layout.X.n_rows, error, c_state, V, velocity_V, start_V)
+    require_panels("first", first, first)
+    if second.shape[0]:
+        require_panels("second", second, first)
+    _assign(T, after)
+    for block in prange(pairs.n_blocks, nogil=True, num_threads=threads_for(layout.work, n_threads),
+                        schedule="dynamic", chunksize=1):
+        status += _sgd_block(pairs, block, layout, data_start, errors, V.shape[1], &first[0, 0, 0], a,
+                             second_start, b, &c_state[0, 0], v, velocity_v, start_v, &rule)
     if status:
         raise MemoryError("no memory for the signals of a batch")
 
 
-cdef _check(PairLists pairs, itemsize, n_rows, n_errors, ld_error, n_neurons, ld_out):
+cdef int _check(
+    PairLists pairs, Py_ssize_t itemsize, Py_ssize_t n_rows, const floating[:, ::1] error,
+    const floating[:, ::1] c_state, const floating[:, ::1] V, const floating[:, ::1] state_V,
+    const floating[:, ::1] start_V,
+) except -1:
+    """Raise unless lists, errors and small parameters of a step fit each other."""
+    cdef Py_ssize_t n = pairs.n_neurons, ld_out = V.shape[1]
     if ld_out == 0:
         n_rows = pairs.n_before(pairs.n_blocks)
-    if (pairs.itemsize != itemsize or pairs.n_neurons != n_neurons or n_errors < n_rows
-            or ld_error != max(ld_out, 1)):
-        raise ValueError("lists, errors and output weights must be of the same neurons, rows and dtype")
+    if pairs.itemsize != itemsize or error.shape[0] < n_rows or error.shape[1] != max(ld_out, 1):
+        raise ValueError("lists and errors must be of the same rows, and of the dtype of the weights")
+    require("c_state", c_state.shape[0], c_state.shape[1], n, 3)
+    require_outputs("V", V.shape[0], ld_out, n, itemsize)
+    require("start_V", start_V.shape[0], start_V.shape[1], n, ld_out)
+    if state_V.shape[0]:
+        require("the state of V", state_V.shape[0], state_V.shape[1], n, ld_out)
+    return 0
 
 
 cdef int _sgd_block(
@@ -297,13 +347,24 @@ def panel_adam_step(
     cdef Layout layout = layout_of(pairs, X, data.shape[0], weights.shape[0], weights.shape[1], start.shape[2], order)
     cdef const floating* data_start = &data[0] if data.shape[0] else NULL
     cdef const floating* start_start = &start[0, 0, 0] if start.shape[0] else NULL
-    cdef floating* mean_v = &mean_V[0, 0] if mean_V.shape[0] else NULL
-    cdef floating* square_v = &square_V[0, 0] if mean_V.shape[0] else NULL
-    _check(pairs, sizeof(floating), layout.X.n_rows, error.shape[0], error.shape[1], V.shape[0], V.shape[1])
-    for block in prange(pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
-        status += _adam_block(pairs, block, layout, data_start, &error[0, 0], V.shape[1],
+    require("square_V", square_V.shape[0], square_V.shape[1], mean_V.shape[0], mean_V.shape[1])
+    # a layer without outputs has none of these
+    cdef bint outputs = V.shape[1] > 0
+    cdef floating* v = &V[0, 0] if outputs else NULL
+    cdef floating* mean_v = &mean_V[0, 0] if outputs and mean_V.shape[0] else NULL
+    cdef floating* square_v = &square_V[0, 0] if outputs and mean_V.shape[0] else NULL
+    cdef const floating* start_v = &start_V[0, 0] if outputs else NULL
+    cdef const floating* errors = &error[0, 0] if error.shape[0] else NULL
+    _check(pairs, sizeof(floating), layout.X.n_rows, error, c_state, V, mean_V, start_V)
+    require_panels("weights", weights, weights)
+    require_panel_start("start", start, weights)
+    require_panels("mean", mean, weights)
+    require_panels("square", square, weights)
+    for block in prange(pairs.n_blocks, nogil=True, num_threads=threads_for(layout.work, n_threads),
+                        schedule="dynamic", chunksize=1):
+        status += _adam_block(pairs, block, layout, data_start, errors, V.shape[1],
                               start_start, &weights[0, 0, 0], &mean[0, 0, 0], &square[0, 0, 0], &c_state[0, 0],
-                              &V[0, 0], mean_v, square_v, &start_V[0, 0], &rule)
+                              v, mean_v, square_v, start_v, &rule)
     if status:
         raise MemoryError("no memory for the signals of a batch")
 
@@ -367,9 +428,11 @@ def change_basis(
     floating[:, :, ::1] first,              # INOUT (n_panels, n_features, 64)
     floating[:, :, ::1] second,             # INOUT (n_panels, n_features, 64), or (0, 0, 0)
     const floating[:, ::1] change,          # IN    (2, 2), or (1, 1) without second
+    double[:, ::1] T,                       # INOUT (2, 2) what (first, second) are expressed in
+    const double[:, ::1] basis,             # IN    (2, 2) what T is afterwards
     int n_threads,
 ):
-    """Multiply the pairs (first, second) of all weights by a matrix, in one call that nothing interrupts."""
+    """Multiply the pairs (first, second) of all weights by a matrix, and set T, in one call that nothing interrupts."""
     cdef Py_ssize_t p
     cdef Py_ssize_t size = first.shape[1] * first.shape[2]
     cdef bint both = second.shape[0] > 0
@@ -378,11 +441,22 @@ def change_basis(
     if both and (second.shape[0] != first.shape[0] or second.shape[1] != first.shape[1]
                  or second.shape[2] != first.shape[2]):
         raise ValueError("first and second must be of the same weights")
-    for p in prange(first.shape[0], nogil=True, num_threads=n_threads, schedule="static"):
+    _assign(T, basis)
+    cdef double work = .5 * first.shape[0] * size
+    for p in prange(first.shape[0], nogil=True, num_threads=threads_for(work, n_threads), schedule="static"):
         if both:
             _change_pairs(&first[p, 0, 0], &second[p, 0, 0], size, &change[0, 0])
         else:
             _scale(&first[p, 0, 0], size, change[0, 0])
+
+
+cdef int _assign(double[:, ::1] T, const double[:, ::1] new) except -1:
+    """Overwrite a matrix of two rows and columns."""
+    require("T", T.shape[0], T.shape[1], 2, 2)
+    require("what T becomes", new.shape[0], new.shape[1], 2, 2)
+    T[0, 0], T[0, 1] = new[0, 0], new[0, 1]
+    T[1, 0], T[1, 1] = new[1, 0], new[1, 1]
+    return 0
 
 
 cdef void _change_pairs(floating* first, floating* second, Py_ssize_t n, const floating* change) noexcept nogil:

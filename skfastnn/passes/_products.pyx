@@ -18,6 +18,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from skfastnn.passes._blas cimport gemm_nt
+from skfastnn.passes._worth cimport threads_for
 
 cdef extern from "product_kernels.h":
     void pack_panel_f32(const float*, Py_ssize_t, Py_ssize_t, int, float*) noexcept nogil
@@ -152,7 +153,8 @@ def multiply_groups(
         raise MemoryError("no memory for the scratch of a product")
     if have_products():
         pack_panels(&B[0, 0], r, width, ld, panels)
-    for i in prange(groups.shape[0], nogil=True, num_threads=n_threads, schedule="static"):
+    cdef double work = .006 * sizeof(floating) * out.shape[0] * r * ld
+    for i in prange(groups.shape[0], nogil=True, num_threads=threads_for(work, n_threads), schedule="static"):
         status += _multiply_group(&A[groups[i] * size, 0], min(size, A.shape[0] - groups[i] * size), ld, &B[0, 0],
                                   panels, width, &out[i * size, 0], r)
     free(scratch)

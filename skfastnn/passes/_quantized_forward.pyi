@@ -2,10 +2,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skfastnn.passes._pairs import PairLists
+from skfastnn.passes._updates import NeuronStep
 
 MAX_FEATURES: int
 
 def byte_products() -> bool: ...
+def byte_gain() -> int: ...
 def rows_to_bytes(
     X: NDArray[np.floating],
     shift: NDArray[np.floating],
@@ -31,4 +33,5 @@ def quantized_forward(
     anchored: NDArray[np.uint8],
     c_state: NDArray[np.floating],
     n_threads: int,
+    step: NeuronStep | None = None,
 ) -> int: ...

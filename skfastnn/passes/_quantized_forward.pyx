@@ -27,7 +27,9 @@ import numpy as np
 
 from skfastnn.passes._dense_forward cimport put_together
 from skfastnn.passes._pairs cimport PairLists
+from skfastnn.passes._shapes cimport require_vectors, require_weights
 from skfastnn.passes._updates cimport NeuronStep
+from skfastnn.passes._worth cimport threads_for
 
 cdef extern from "byte_kernels.h":
     int NEURONS_AT_ONCE
@@ -107,7 +109,8 @@ def rows_to_bytes(
         raise ValueError("X, shift and codes must have the same number of columns")
     if not base > 0 or not 0 <= zero < 255:
         raise ValueError("base must be positive, and zero from 0 to 254")
-    for i in prange(n_rows, nogil=True, num_threads=n_threads, schedule="static"):
+    require_vectors(ld, sizeof(floating))
+    for i in prange(n_rows, nogil=True, num_threads=threads_for(1. * n_rows * ld, n_threads), schedule="static"):
         if floating is float:
             row_to_bytes_f32(&X[i, 0], &shift[0], ld, base, zero, &codes[i, 0], &about[i, 0])
         else:
@@ -146,10 +149,12 @@ def quantized_forward(
     cdef ByteRows rows
     cdef Py_ssize_t n_rows = X.shape[0], ld = X.shape[1]
     cdef Py_ssize_t n_panels = (n_rows + PANEL_ROWS - 1) // PANEL_ROWS
-    if fired.itemsize != sizeof(floating) or not fired.n_neurons == displacement.shape[0] == c_state.shape[0]:
-        raise ValueError("lists and weights must be of the same neurons and dtype")
-    if not ld == displacement.shape[1] == start.shape[1] == anchor.shape[1] == shift.shape[0] == codes.shape[1]:
-        raise ValueError("rows and weights must have the same length")
+    cdef const floating* X_start = &X[0, 0] if n_rows else NULL
+    if fired.itemsize != sizeof(floating):
+        raise ValueError("lists and weights must be of the same dtype")
+    require_weights(fired.n_neurons, ld, displacement, start, anchor, pair_shift, anchored, c_state)
+    if not ld == shift.shape[0] == codes.shape[1]:
+        raise ValueError("rows, shift and codes must have the same length")
     if index.shape[0] != n_rows or codes.shape[0] != about.shape[0] or about.shape[1] != 4:
         raise ValueError("there must be an index for each row, and codes and about of the same samples")
     if n_rows and (np.min(index) < 0 or np.max(index) >= codes.shape[0]):
@@ -163,15 +168,20 @@ def quantized_forward(
     # vectors of the panels must not cross cache lines
     rows.panels = <uint8_t*> (((<size_t> &panels[0]) + 63) // 64 * 64)
     rows.known = <byte_panel*> malloc((n_panels + 1) * sizeof(byte_panel))
-    rows.codes, rows.about, rows.index = &codes[0, 0], &about[0, 0], &index[0]
+    rows.codes, rows.about = NULL, NULL
+    if codes.shape[0]:
+        rows.codes, rows.about = &codes[0, 0], &about[0, 0]
+    rows.index = &index[0] if n_rows else NULL
     rows.zero, rows.lossless = zero, lossless
     if rows.known == NULL:
         raise MemoryError("no memory for the rows in bytes")
-    for p in prange(n_panels, nogil=True, num_threads=n_threads, schedule="static"):
+    for p in prange(n_panels, nogil=True, num_threads=threads_for(.1 * n_rows * ld, n_threads), schedule="static"):
         pack_bytes(rows.codes, rows.about, ld, rows.index + p * PANEL_ROWS,
                    <int> min(PANEL_ROWS, n_rows - p * PANEL_ROWS), rows.panels + p * PANEL_ROWS * ld, rows.known + p)
-    for b in prange(fired.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
-        status += _block(fired, b, &X[0, 0], n_rows, ld, rows, &shift[0], &displacement[0, 0], &start[0, 0],
+    cdef double work = .006 * n_rows * fired.n_neurons * ld
+    for b in prange(fired.n_blocks, nogil=True, num_threads=threads_for(work, n_threads), schedule="dynamic",
+                    chunksize=1):
+        status += _block(fired, b, X_start, n_rows, ld, rows, &shift[0], &displacement[0, 0], &start[0, 0],
                          &anchor[0, 0], pair_shift, &anchored[0], &c_state[0, 0], step, &n_possible[b])
     free(rows.known)
     if status:

@@ -13,10 +13,12 @@
 
 from cython cimport floating
 from cython.parallel cimport prange
+from libc.math cimport NAN, isfinite
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free, malloc
 
 from skfastnn.passes._boxes cimport BoxTree, box_tree_f32, box_tree_f64
+from skfastnn.passes._worth cimport threads_for
 
 cdef extern from "box_kernels.h":
     int FAN_OUT
@@ -57,7 +59,10 @@ def reported_output(
         raise ValueError("V must have a block per leaf, and v an entry per output")
     if out.shape[0] != n_rows or out.shape[1] != k:
         raise ValueError("out must have one row per row of X")
-    for first in prange(0, n_rows, ROWS, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
+    # more neurons than these are hardly ever looked at
+    cdef double work = .1 * n_rows * min(tree.n_points, 1000) * (d + k)
+    for first in prange(0, n_rows, ROWS, nogil=True, num_threads=threads_for(work, n_threads), schedule="dynamic",
+                        chunksize=1):
         counts = _output_of_rows[floating](
             tree, first, min(first + ROWS, n_rows), d, k, &X[0, 0], &centre[0], &V[0, 0, 0], &v[0], &out[0, 0])
         status += counts.boxes < 0
@@ -75,6 +80,7 @@ cdef box_counts _output_of_rows(
     """Compute the output of some rows; return what it cost, boxes -1 if memory is short."""
     cdef Py_ssize_t i
     cdef int j
+    cdef bint known
     cdef box_counts counts
     cdef leaf_run* runs = <leaf_run*> malloc(tree.n_leaves * sizeof(leaf_run))
     cdef floating* normal = <floating*> malloc((d + 1 + k * FAN_OUT) * sizeof(floating))
@@ -86,10 +92,15 @@ cdef box_counts _output_of_rows(
         return counts
     normal[d] = 1
     for i in range(first, last):
+        known = True
         for j in range(d):
             normal[j] = X[i * d + j] - centre[j]
+            known = known and isfinite(normal[j])
         for j in range(k):
-            out[i * k + j] = v[j]
+            # boxes are compared, and what is not a number is on neither side
+            out[i * k + j] = v[j] if known else NAN
+        if not known:
+            continue
         if floating is float:
             output_of_row_f32(&tree.single, normal, runs, V, k, normal + d + 1, out + i * k, &counts)
         else:

@@ -14,6 +14,8 @@ from cython.parallel cimport prange
 from libc.math cimport sqrt
 from libc.stdint cimport int32_t, int64_t
 
+from skfastnn.passes._worth cimport threads_for
+
 
 def gather_rows(
     const floating[:, ::1] X,           # IN    (n_samples, n_features)
@@ -36,7 +38,8 @@ def gather_rows(
         n_taken += runs[i, 1] - runs[i, 0]
     if out.shape[0] < n_rows or norms.shape[0] < n_rows or ld < n_taken or mean.shape[0] != n_taken:
         raise ValueError("out, norms and mean do not fit X and index")
-    for i in prange(n_rows, nogil=True, num_threads=n_threads, schedule="static"):
+    cdef double work = .5 * n_rows * ld
+    for i in prange(n_rows, nogil=True, num_threads=threads_for(work, n_threads), schedule="static"):
         norms[i] = _gather_row(&X[0, 0] + index[i] * X.shape[1], &runs[0, 0], runs.shape[0], &mean[0], inverse_scale,
                                ld, &out[i, 0])
 
@@ -91,7 +94,8 @@ def gather_sparse_rows(
     cdef const int32_t* indices_start = &indices[0] if data.shape[0] else NULL
     if out.shape[0] < n_rows or norms.shape[0] < n_rows or ld < n_features:
         raise ValueError("out, norms and mean do not fit X and index")
-    for i in prange(n_rows, nogil=True, num_threads=n_threads, schedule="static"):
+    cdef double work = .5 * n_rows * ld
+    for i in prange(n_rows, nogil=True, num_threads=threads_for(work, n_threads), schedule="static"):
         norms[i] = _gather_sparse_row(data_start, indices_start, indptr[index[i]], indptr[index[i] + 1], &mean[0],
                                       inverse_scale, n_features, ld, &out[i, 0])
 

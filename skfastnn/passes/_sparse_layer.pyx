@@ -13,6 +13,7 @@ from libc.stdlib cimport free, malloc
 import numpy as np
 
 from skfastnn.passes._by_feature cimport FeatureLists, feature_entries
+from skfastnn.passes._worth cimport threads_for
 
 cdef extern from "panel_kernels.h":
     int PANEL
@@ -46,7 +47,9 @@ def sparse_layer(
     rest_array = np.zeros((d, PANEL), dtype=np.asarray(W).dtype)
     rest_array[:, :m - whole] = W[:, whole:]
     cdef const floating[:, ::1] rest = rest_array
-    for first in prange(0, m, PANEL, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
+    cdef double work = .1 * data.shape[0] * m
+    for first in prange(0, m, PANEL, nogil=True, num_threads=threads_for(work, n_threads),
+                        schedule="dynamic", chunksize=1):
         if first < whole:
             status += _columns(H.lists, &data[0], &W[0, first], m, &c[first], PANEL, &out[0, first], m)
         else:
@@ -74,6 +77,7 @@ cdef int _columns(
     for i in range(H.n_rows):
         for k in range(width):
             z = tile[i * TILE_LD + k]
-            out[i * ld_out + k] = z if z > 0 else 0
+            # what is not a number stays so
+            out[i * ld_out + k] = 0 if z <= 0 else z
     free(tile)
     return 0

@@ -21,6 +21,8 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from skfastnn.passes._pairs cimport PairLists, sum_over_blocks
+from skfastnn.passes._shapes cimport require, require_outputs, require_vectors
+from skfastnn.passes._worth cimport threads_for
 
 cdef extern from "tangent_kernels.h":
     int SPARE
@@ -57,12 +59,14 @@ def jacobian_product(
     """Compute ``J d``, the change of the output to first order, without the factor s."""
     cdef Py_ssize_t b
     cdef int status = 0
-    _check(pairs, sizeof(floating), X.shape[0], V.shape[0], V.shape[1], buffers.shape[0], buffers.shape[1],
-           buffers.shape[2])
-    if (change_w.shape[0] != V.shape[0] or change_w.shape[1] != X.shape[1] or change_c.shape[0] != V.shape[0]
-            or change_v.shape[0] != V.shape[0] or change_v.shape[1] != V.shape[1]):
-        raise ValueError("the changes do not fit X and V")
-    for b in prange(pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
+    _check(pairs, sizeof(floating), X.shape[0], X.shape[1], V.shape[0], V.shape[1], buffers.shape[0],
+           buffers.shape[1], buffers.shape[2])
+    require("change_w", change_w.shape[0], change_w.shape[1], pairs.n_neurons, X.shape[1])
+    require("change_c", change_c.shape[0], change_c.shape[1], pairs.n_neurons, 1)
+    require("change_v", change_v.shape[0], change_v.shape[1], pairs.n_neurons, V.shape[1])
+    cdef double work = _work(pairs, X.shape[1], V.shape[1])
+    for b in prange(pairs.n_blocks, nogil=True, num_threads=threads_for(work, n_threads), schedule="dynamic",
+                    chunksize=1):
         status += _jacobian_block(pairs, b, &X[0, 0], X.shape[0], X.shape[1], &V[0, 0], V.shape[1], &change_w[0, 0],
                                   &change_c[0, 0], &change_v[0, 0], &buffers[b, 0, 0])
     if status:
@@ -83,11 +87,14 @@ def jacobian_transpose_product(
     """Compute ``J' u`` without the factor s; silent neurons get zeros."""
     cdef Py_ssize_t b
     cdef int status = 0
-    _check(pairs, sizeof(floating), X.shape[0], V.shape[0], V.shape[1], pairs.n_blocks, u.shape[0], u.shape[1])
-    if (change_w.shape[0] != V.shape[0] or change_w.shape[1] != X.shape[1] or change_c.shape[0] != V.shape[0]
-            or change_v.shape[0] != V.shape[0] or change_v.shape[1] != V.shape[1]):
-        raise ValueError("the changes do not fit X and V")
-    for b in prange(pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
+    _check(pairs, sizeof(floating), X.shape[0], X.shape[1], V.shape[0], V.shape[1], pairs.n_blocks, u.shape[0],
+           u.shape[1])
+    require("change_w", change_w.shape[0], change_w.shape[1], pairs.n_neurons, X.shape[1])
+    require("change_c", change_c.shape[0], change_c.shape[1], pairs.n_neurons, 1)
+    require("change_v", change_v.shape[0], change_v.shape[1], pairs.n_neurons, V.shape[1])
+    cdef double work = _work(pairs, X.shape[1], V.shape[1])
+    for b in prange(pairs.n_blocks, nogil=True, num_threads=threads_for(work, n_threads), schedule="dynamic",
+                    chunksize=1):
         status += _transpose_block(pairs, b, &X[0, 0], X.shape[0], X.shape[1], &V[0, 0], V.shape[1], &u[0, 0],
                                    &change_w[0, 0], &change_c[0, 0], &change_v[0, 0])
     if status:
@@ -106,11 +113,13 @@ def gram_product(
     """Compute ``J J' u`` without the factor s squared."""
     cdef Py_ssize_t b
     cdef int status = 0
-    _check(pairs, sizeof(floating), X.shape[0], V.shape[0], V.shape[1], buffers.shape[0], buffers.shape[1],
-           buffers.shape[2])
+    _check(pairs, sizeof(floating), X.shape[0], X.shape[1], V.shape[0], V.shape[1], buffers.shape[0],
+           buffers.shape[1], buffers.shape[2])
     if u.shape[0] < X.shape[0] or u.shape[1] != V.shape[1]:
         raise ValueError("u does not fit X and V")
-    for b in prange(pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
+    cdef double work = _work(pairs, X.shape[1], V.shape[1])
+    for b in prange(pairs.n_blocks, nogil=True, num_threads=threads_for(work, n_threads), schedule="dynamic",
+                    chunksize=1):
         status += _gram_block(pairs, b, &X[0, 0], X.shape[0], X.shape[1], &V[0, 0], V.shape[1], &u[0, 0], with_output,
                               &buffers[b, 0, 0])
     if status:
@@ -118,11 +127,18 @@ def gram_product(
     sum_over_blocks(buffers, pairs.n_blocks, X.shape[0], n_threads)
 
 
-cdef _check(PairLists pairs, itemsize, n_rows, n_neurons, ld_out, n_blocks, n_rows_given, ld_out_given):
+cdef _check(PairLists pairs, itemsize, n_rows, ld, n_neurons, ld_out, n_blocks, n_rows_given, ld_out_given):
     if pairs.itemsize != itemsize or pairs.n_neurons != n_neurons:
         raise ValueError("pairs must hold activations of V's dtype for the neurons of V")
-    if n_blocks < pairs.n_blocks or n_rows_given < n_rows or ld_out_given != ld_out:
+    require_vectors(ld, itemsize)
+    require_outputs("V", n_neurons, ld_out, n_neurons, itemsize)
+    if n_rows == 0 or ld_out == 0 or n_blocks < pairs.n_blocks or n_rows_given < n_rows or ld_out_given != ld_out:
         raise ValueError("u or buffers do not fit the lists, the rows and V")
+
+
+cdef double _work(PairLists pairs, Py_ssize_t ld, Py_ssize_t ld_out) noexcept nogil:
+    """Return about how many nanoseconds a product takes."""
+    return .2 * pairs.n_before(pairs.n_blocks) * (ld + ld_out)
 
 
 cdef int _jacobian_block(

@@ -42,6 +42,7 @@ cdef class NeuronStep:
     cdef int n_moving
 
     cdef begin(self, PairLists next_pairs)
+    cdef double work(self) noexcept nogil
     cdef Py_ssize_t scratch_size(self) noexcept nogil
     cdef int take_block(self, Py_ssize_t block) noexcept nogil
     cdef void list_upcoming(self, Py_ssize_t r, Py_ssize_t last, upcoming_rows* rows) noexcept nogil

@@ -8,7 +8,15 @@ class NeuronStep:
     def take_all(self, n_threads: int) -> None: ...
 
 class MomentumStep(NeuronStep):
-    def reach(self, n_threads: int) -> NDArray[np.float64]: ...
+    def add_reach(
+        self,
+        drift: NDArray[np.float64],
+        pending: NDArray[np.float64],
+        intercepts: NDArray[np.float64],
+        n_threads: int,
+    ) -> None: ...
+
+class AdamStep(NeuronStep): ...
 
 def momentum_step(
     pairs: PairLists,
@@ -45,4 +53,4 @@ def adam_step(
     start_V: NDArray[np.floating],
     norms: NDArray[np.float64],
     parameters: dict[str, float],
-) -> NeuronStep: ...
+) -> AdamStep: ...

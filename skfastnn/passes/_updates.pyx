@@ -28,8 +28,10 @@ from libc.stdlib cimport free, malloc
 
 import numpy as np
 
-from skfastnn.passes._catch_up cimport catch_up_one, earliest_touch, note
+from skfastnn.passes._catch_up cimport catch_up_one, earliest_touch, latest_touch, note
 from skfastnn.passes._pairs cimport PairLists
+from skfastnn.passes._shapes cimport require, require_outputs, require_vectors
+from skfastnn.passes._worth cimport threads_for
 
 cdef extern from "vector_kernels.h":
     int SPARE
@@ -91,7 +93,8 @@ cdef class NeuronStep:
         if self.taken:
             return
         self.taken = True
-        for b in prange(self.pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
+        for b in prange(self.pairs.n_blocks, nogil=True, num_threads=threads_for(self.work(), n_threads),
+                        schedule="dynamic", chunksize=1):
             status += self.take_block(b)
         if status:
             raise MemoryError("no memory for the scratch of the update")
@@ -103,6 +106,12 @@ cdef class NeuronStep:
         if next_pairs.itemsize != self.pairs.itemsize:
             raise ValueError("a step and the lists that are made must be of the same dtype")
         self.taken = True
+
+    cdef double work(self) noexcept nogil:
+        """Return about how many nanoseconds the step takes."""
+        cdef double n_fired = self.pairs.n_before(self.pairs.n_blocks)
+        # gradients, and the arrays of the neurons, which come from memory
+        return .1 * n_fired * (self.ld + 3 * self.ld_out) + .2 * self.pairs.n_neurons * (self.ld + self.ld_out)
 
     cdef Py_ssize_t scratch_size(self) noexcept nogil:
         return (self.ld + self.ld_out + self.n_rows + SPARE) * self.pairs.itemsize
@@ -136,32 +145,40 @@ cdef class NeuronStep:
         """
 
 
-cdef _check(
-    PairLists pairs, itemsize, n_rows, ld, n_errors, ld_error, n_weights, ld_weights, n_outputs, ld_out, n_norms,
-):
-    """Raise unless lists and arrays of a step fit each other."""
-    if pairs.itemsize != itemsize or n_weights != pairs.n_neurons or n_outputs != pairs.n_neurons:
-        raise ValueError("lists, weights and output weights must be of the same neurons and dtype")
-    if ld_out == 0:
-        n_rows = pairs.n_before(pairs.n_blocks)
-    if n_errors < n_rows or ld_error != max(ld_out, 1) or ld != ld_weights or n_norms != pairs.n_neurons:
-        raise ValueError("rows, errors and norms must fit the weights")
-
-
 cdef void _set_up(
     NeuronStep step, PairLists pairs, const floating[:, ::1] X, const floating[:, ::1] error,
     floating[:, ::1] displacement, const floating[:, ::1] anchor, const uint8_t[::1] anchored,
     floating[:, ::1] c_state, floating[:, ::1] V, floating[:, ::1] first_V, const floating[:, ::1] start_V,
     double[:, ::1] norms,
-) noexcept:
-    """Set what steps of all solvers have."""
+) except *:
+    """Set what steps of all solvers have, if lists and arrays fit each other."""
+    cdef Py_ssize_t n = pairs.n_neurons, ld = X.shape[1], ld_out = V.shape[1]
+    cdef Py_ssize_t n_errors = X.shape[0] if ld_out else pairs.n_before(pairs.n_blocks)
+    if pairs.itemsize != sizeof(floating):
+        raise ValueError("lists must hold activations of the dtype of the weights")
+    require_vectors(ld, sizeof(floating))
+    require("displacement", displacement.shape[0], displacement.shape[1], n, ld)
+    require("anchor", anchor.shape[0], anchor.shape[1], n, ld)
+    require("c_state", c_state.shape[0], c_state.shape[1], n, 3)
+    require("norms", norms.shape[0], norms.shape[1], n, 3)
+    require_outputs("V", V.shape[0], ld_out, n, sizeof(floating))
+    require("start_V", start_V.shape[0], start_V.shape[1], n, ld_out)
+    if first_V.shape[0]:
+        require("the state of V", first_V.shape[0], first_V.shape[1], n, ld_out)
+    if anchored.shape[0] != n or error.shape[0] < n_errors or error.shape[1] != max(ld_out, 1):
+        raise ValueError("anchored must have an entry per neuron, error a row per row, or per entry of the lists")
     step.pairs, step.taken = pairs, False
-    step.n_rows, step.ld, step.ld_out = X.shape[0], X.shape[1], V.shape[1]
-    step.X, step.error = <const char*> &X[0, 0], <const char*> &error[0, 0]
+    step.n_rows, step.ld, step.ld_out = X.shape[0], ld, ld_out
+    step.X = <const char*> &X[0, 0] if X.shape[0] else NULL
+    step.error = <const char*> &error[0, 0] if error.shape[0] else NULL
     step.anchor, step.anchored = <const char*> &anchor[0, 0], &anchored[0]
-    step.c_state, step.V, step.start_V = <char*> &c_state[0, 0], <char*> &V[0, 0], <const char*> &start_V[0, 0]
-    step.first_V = <char*> &first_V[0, 0] if first_V.shape[0] else NULL
-    step.norms = &norms[0, 0]
+    step.c_state, step.norms = <char*> &c_state[0, 0], &norms[0, 0]
+    step.V = step.first_V = NULL
+    step.start_V = NULL
+    # a layer without outputs has none of these
+    if ld_out:
+        step.V, step.start_V = <char*> &V[0, 0], <const char*> &start_V[0, 0]
+        step.first_V = <char*> &first_V[0, 0] if first_V.shape[0] else NULL
     step.moving[0] = <char*> &displacement[0, 0]
 
 
@@ -197,7 +214,8 @@ cdef class MomentumStep(NeuronStep):
         # of the weights and of the intercept, for each row
         cdef const double[:, ::1] parts = np.column_stack([lengths * _lengths(X), lengths])
         cdef Py_ssize_t b
-        for b in prange(self.pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="static"):
+        cdef int n_worth = threads_for(1. * self.pairs.n_before(self.pairs.n_blocks), n_threads)
+        for b in prange(self.pairs.n_blocks, nogil=True, num_threads=n_worth, schedule="static"):
             self.add_reach_of_block(b, &parts[0, 0], &drift[0], &pending[0], &intercepts[0])
 
     cdef void add_reach_of_block(
@@ -287,11 +305,11 @@ def momentum_step(
 ):
     """Return a step of stochastic gradient descent with momentum, a `NeuronStep` on these arrays."""
     cdef MomentumStep of = MomentumStep()
-    _check(pairs, sizeof(floating), X.shape[0], X.shape[1], error.shape[0], error.shape[1], displacement.shape[0],
-           displacement.shape[1], V.shape[0], V.shape[1], norms.shape[0])
-    if touched.shape[0] != pairs.n_neurons or step + 1 - earliest_touch(touched) >= min(
-        pending.shape[0] + 1, after.shape[0]
-    ):
+    require("velocity", velocity.shape[0], velocity.shape[1], displacement.shape[0], displacement.shape[1])
+    require("pending", pending.shape[0], pending.shape[1], pending.shape[0], 4)
+    require("after", after.shape[0], after.shape[1], after.shape[0], 4)
+    if (touched.shape[0] != pairs.n_neurons or latest_touch(touched) > step
+            or step + 1 - earliest_touch(touched) >= min(pending.shape[0] + 1, after.shape[0])):
         raise ValueError("touched, pending and after must cover the neurons and their delays")
     _set_up(of, pairs, X, error, displacement, anchor, anchored, c_state, V, velocity_V, start_V, norms)
     of.moving[1], of.n_moving = <char*> &velocity[0, 0], 2
@@ -323,11 +341,12 @@ def adam_step(
 ):
     """Return a step of lazy Adam, a `NeuronStep` on these arrays."""
     cdef AdamStep of = AdamStep()
-    _check(pairs, sizeof(floating), X.shape[0], X.shape[1], error.shape[0], error.shape[1], displacement.shape[0],
-           displacement.shape[1], V.shape[0], V.shape[1], norms.shape[0])
+    require("mean", mean.shape[0], mean.shape[1], displacement.shape[0], displacement.shape[1])
+    require("square", square.shape[0], square.shape[1], displacement.shape[0], displacement.shape[1])
+    require("square_V", square_V.shape[0], square_V.shape[1], mean_V.shape[0], mean_V.shape[1])
     _set_up(of, pairs, X, error, displacement, anchor, anchored, c_state, V, mean_V, start_V, norms)
     of.moving[1], of.moving[2], of.n_moving = <char*> &mean[0, 0], <char*> &square[0, 0], 3
-    of.second_V = <char*> &square_V[0, 0] if mean_V.shape[0] else NULL
+    of.second_V = <char*> &square_V[0, 0] if of.first_V != NULL else NULL
     of.rule = rule_of(parameters)
     of.kept = (X, error, displacement, mean, square, anchor, anchored, c_state, V, mean_V, square_V, start_V, norms)
     return of

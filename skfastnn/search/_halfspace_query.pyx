@@ -21,6 +21,7 @@ from libc.stdlib cimport free, malloc, realloc
 
 from skfastnn.passes._boxes cimport BoxTree, box_tree_f32, box_tree_f64
 from skfastnn.passes._pairs cimport PairLists
+from skfastnn.passes._worth cimport threads_for
 
 cdef extern from "box_kernels.h":
     int SPARE
@@ -63,7 +64,10 @@ def rows_above(
         raise ValueError("lists, tree and neurons must have one dtype")
     if neurons.shape[0] != pairs.n_neurons or neurons.shape[1] != tree.n_features + 1:
         raise ValueError("neurons must be those of the lists, with the features of the tree and an intercept")
-    for b in prange(pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
+    # more points than these are hardly ever looked at
+    cdef double work = .2 * pairs.n_neurons * min(tree.n_points, 256) * tree.n_features
+    for b in prange(pairs.n_blocks, nogil=True, num_threads=threads_for(work, n_threads), schedule="dynamic",
+                    chunksize=1):
         counts = _rows_of_block[floating](tree, pairs, b, &neurons[0, 0])
         status += counts.boxes < 0
         boxes += counts.boxes

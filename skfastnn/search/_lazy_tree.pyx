@@ -24,6 +24,7 @@ from libc.stdint cimport int32_t, uint8_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 from skfastnn.passes._pairs cimport PairLists
+from skfastnn.passes._worth cimport threads_for
 
 cdef extern from "query_kernels.h":
     int GROUP
@@ -74,7 +75,9 @@ def query(
         raise ValueError("threshold, inside, projected, wanted and pairs must be of the same neurons")
     if min(norms.shape[0], norms_outside.shape[0], rows_inside.shape[0]) < index.shape[0]:
         raise ValueError("norms and rows_inside must have an entry per row")
-    for b in prange(pairs.n_blocks, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
+    cdef double work = .3 * index.shape[0] * pairs.n_neurons
+    for b in prange(pairs.n_blocks, nogil=True, num_threads=threads_for(work, n_threads), schedule="dynamic",
+                    chunksize=1):
         status += _query_neurons(&leaves[0, 0], leaves.shape[1], pairs, b, &index[0], index.shape[0], &norms[0],
                                  &norms_outside[0], &rows_inside[0, 0], n_directions, &threshold[0], &drift[0],
                                  inside_start, &projected[0], &wanted[0])

@@ -19,6 +19,7 @@ from libc.stdlib cimport free, malloc
 
 from skfastnn.passes._blas cimport gemm_nt
 from skfastnn.passes._products cimport ROWS_AT_ONCE, have_products, multiply_panels, pack_panels
+from skfastnn.passes._worth cimport threads_for
 
 cdef extern from "query_kernels.h":
     int GROUP
@@ -66,7 +67,9 @@ def write_leaves(
     # spans of whole blocks, so many that every thread has something to do
     cdef Py_ssize_t n_spans = max(1, min((n_threads + n_groups - 1) // n_groups, (n_rows - 1) // BLOCK_ROWS + 1))
     cdef Py_ssize_t span = ((n_rows - 1) // BLOCK_ROWS // n_spans + 1) * BLOCK_ROWS
-    for g in prange(n_groups * n_spans, nogil=True, num_threads=n_threads, schedule="dynamic", chunksize=1):
+    cdef double work = .006 * sizeof(floating) * n_rows * W.shape[0] * X.shape[1]
+    for g in prange(n_groups * n_spans, nogil=True, num_threads=threads_for(work, n_threads), schedule="dynamic",
+                    chunksize=1):
         status += _write_group(&leaves[first_sample, 0], leaves.shape[1], &X[0, 0], g % n_spans * span,
                                min(n_rows, (g % n_spans + 1) * span), X.shape[1], &W[0, 0], W.shape[0],
                                g // n_spans * (GROUP >> pair_shift), &neurons[0], &foot[0], <float> (1 / step),

@@ -8,7 +8,8 @@ factors find the lower one, from where a similar kernel had its least or from a 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import lapack
+
+from skfastnn.passes._lower import cholesky, inverse_of_lower
 
 # Logarithms to base 10 of the ridges, in units of the mean diagonal, between which the least error is looked for.
 LEAST, LARGEST = -6.0, 2.0
@@ -43,7 +44,7 @@ class RidgeFit:
     n_factors: int = 1
 
 
-def fit_ridge(kernel, weight, target, log_ridge):
+def fit_ridge(kernel, weight, target, log_ridge, n_threads=1):
     """Fit one ridge: minimise ``sum_i w_i (f_i - y_i)^2 + ridge f' K^-1 f``.
 
     With ``A = S K S``, S the roots of the weights, and ``G = (A + ridge I)^-1``, the residual of a row that is left out
@@ -57,6 +58,7 @@ def fit_ridge(kernel, weight, target, log_ridge):
         Positive.
     target : ndarray of shape (n_rows, n_outputs)
     log_ridge : float
+    n_threads : int, default=1
 
     Returns
     -------
@@ -67,11 +69,10 @@ def fit_ridge(kernel, weight, target, log_ridge):
     A = kernel * root
     A *= root[:, None]
     A.flat[:: A.shape[0] + 1] += 10.0**log_ridge * mean_diagonal(kernel, weight)
-    factor, failed = lapack.dpotrf(A.T, lower=1, clean=1, overwrite_a=1)
-    if not failed:
-        factor, failed = lapack.dtrtri(factor, lower=1, overwrite_c=1)
-    if failed:
+    if cholesky(A, n_threads):
         return RidgeFit(np.inf, np.zeros_like(target), np.zeros_like(target), log_ridge)
+    factor = np.empty_like(A)
+    inverse_of_lower(A, factor, n_threads)
     solution = factor.T @ (factor @ (root[:, None] * target))
     residual = solution / (np.einsum("ij,ij->j", factor, factor) * root)[:, None]
     error = float(weight @ np.einsum("ij,ij->i", residual, residual) / weight.sum())
@@ -83,7 +84,7 @@ def mean_diagonal(kernel, weight):
     return float(np.average(kernel.diagonal(), weights=weight))
 
 
-def best_ridge(kernel, weight, target, start=START):
+def best_ridge(kernel, weight, target, start=START, n_threads=1):
     """Return the fit of the least error found: downhill from `start` or `START`, then to the minimum of a parabola."""
     fits = {}
 
@@ -91,7 +92,7 @@ def best_ridge(kernel, weight, target, start=START):
         if not LEAST <= log_ridge <= LARGEST:
             return np.inf
         if log_ridge not in fits:
-            fits[log_ridge] = fit_ridge(kernel, weight, target, log_ridge)
+            fits[log_ridge] = fit_ridge(kernel, weight, target, log_ridge, n_threads)
         return fits[log_ridge].error
 
     here = float(np.clip(start, LEAST, LARGEST))

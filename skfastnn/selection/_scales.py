@@ -45,7 +45,7 @@ def next_scales(scales, rows, dual, share, feature):
     return scales / np.sqrt(np.mean(scales**2))
 
 
-def held_out_gains(inputs, target, weight, feature, n_features, log_ridge):
+def held_out_gains(inputs, target, weight, feature, n_features, log_ridge, n_threads=1):
     """Return the error on held-out folds after 0, 1, ... rounds of learned scales, in units of the first.
 
     Parameters
@@ -58,6 +58,7 @@ def held_out_gains(inputs, target, weight, feature, n_features, log_ridge):
     n_features : int
     log_ridge : float
         Where the search for the ridge begins. The first fold finds that of each round for all.
+    n_threads : int, default=1
 
     Returns
     -------
@@ -70,7 +71,7 @@ def held_out_gains(inputs, target, weight, feature, n_features, log_ridge):
     if n < 2 * N_FOLDS:
         return errors + 1
     for k in range(N_FOLDS):
-        data = _Fold(inputs, target, weight, fold != k)
+        data = _Fold(inputs, target, weight, fold != k, n_threads)
         errors += data.errors(feature, np.ones(n_features), log_ridges or log_ridge)
         log_ridges = log_ridges or data.log_ridges
     return errors / errors[0] if errors[0] > 0 else np.ones_like(errors)
@@ -79,7 +80,8 @@ def held_out_gains(inputs, target, weight, feature, n_features, log_ridge):
 class _Fold:
     """Rows to fit, and rows to predict."""
 
-    def __init__(self, inputs, target, weight, kept):
+    def __init__(self, inputs, target, weight, kept, n_threads):
+        self.n_threads = n_threads
         self.weight, self.others_weight = weight[kept], weight[~kept]
         self.share = self.weight / self.weight.sum()
         self.inputs, self.others = (part - self.share @ inputs[kept] for part in (inputs[kept], inputs[~kept]))
@@ -101,9 +103,12 @@ class _Fold:
         return np.array(errors)
 
     def _fit(self, kernel, log_ridge, k):
+        start = log_ridge
         if isinstance(log_ridge, list):
-            fit = fit_ridge(kernel, self.weight, self.target, log_ridge[k])
+            fit = fit_ridge(kernel, self.weight, self.target, log_ridge[k], self.n_threads)
             if np.isfinite(fit.error):
                 return fit
-            return best_ridge(kernel, self.weight, self.target, log_ridge[k])
-        return best_ridge(kernel, self.weight, self.target, self.log_ridges[-1] if self.log_ridges else log_ridge)
+            start = log_ridge[k]
+        elif self.log_ridges:
+            start = self.log_ridges[-1]
+        return best_ridge(kernel, self.weight, self.target, start, self.n_threads)

@@ -5,7 +5,7 @@ from time import perf_counter
 
 import numpy as np
 
-from skfastnn._threads import blas_threads
+from skfastnn._threads import one_blas_thread
 from skfastnn.selection._budget import Budget, gradient_operations, kernel_operations, ridge_operations
 from skfastnn.selection._inputs import Inputs, candidate_inputs
 from skfastnn.selection._kernel import network_rows, tangent_kernel
@@ -95,8 +95,9 @@ class Trial:
 class Chooser:
     """Tries candidates on some rows, as long as the budget lasts."""
 
-    def __init__(self, X, target, weight, budget):
+    def __init__(self, X, target, weight, budget, n_threads):
         self.X, self.target, self.weight, self.budget = X, target, weight, budget
+        self.n_threads = n_threads
         self.share = weight / weight.sum()
         self.table = []
 
@@ -109,7 +110,7 @@ class Chooser:
         """Fit the kernel of some inputs."""
         began = perf_counter()
         rows = network_rows(inputs.transform(self.X), self.share)
-        fit = best_ridge(tangent_kernel(rows), self.weight, self.target, start)
+        fit = best_ridge(tangent_kernel(rows), self.weight, self.target, start, self.n_threads)
         self.budget.spend(self.cost(inputs, fit.n_factors))
         candidate = Candidate(inputs.encoding, inputs.scales is not None)
         trial = Trial(candidate, inputs, rows, fit, fit.error)
@@ -126,7 +127,7 @@ class Chooser:
             return None
         gains = held_out_gains(
             plain.inputs.transform(self.X), self.target, self.weight, plain.inputs.feature, self.X.shape[1],
-            plain.fit.log_ridge,
+            plain.fit.log_ridge, self.n_threads,
         )  # fmt: skip
         self.budget.spend(self.folds_cost(plain.inputs))
         scales = np.ones(self.X.shape[1])
@@ -178,13 +179,13 @@ def select(X, target, sample_weight, *, encoder_factory=None, budget, n_threads=
     n, mean = X.shape[0], weight @ target / weight.sum()
     few = np.sort(np.random.default_rng(0).permutation(n)[:CHOICE_ROWS])
     all_inputs, budget = candidate_inputs(X, weight / weight.sum(), encoder_factory), Budget(budget)
-    whole = Chooser(X, target - mean, weight, budget)
-    chooser = Chooser(X[few], (target - mean)[few], weight[few], budget)
+    whole = Chooser(X, target - mean, weight, budget, n_threads)
+    chooser = Chooser(X[few], (target - mean)[few], weight[few], budget, n_threads)
     # what a fit on all rows takes is put aside before candidates spend it
     last = max(map(whole.cost, all_inputs)) if CHOICE_ROWS < n <= MAX_ROWS else np.inf
     aside = last if budget.affords(last) else 0.0
     budget.spend(aside)
-    with blas_threads(n_threads):
+    with one_blas_thread():
         best = choose(chooser, all_inputs)
         budget.spend(-aside)
         if aside > 0:

@@ -41,9 +41,10 @@ class FirstOrder(Solver):
         """Return the part of the last step that is left to the next pass, a `NeuronStep`, or None."""
         return None if self.deferred is None or self.deferred.taken else self.deferred
 
-    def _take(self, step):
-        """Take the hidden layer's part of a step, or leave it."""
-        self.deferred = step
+    def _take(self, step, **counted):
+        """Take the hidden layer's part of a step, or leave it; what counts it is set with it."""
+        # in one call, so that an interruption finds all of it or nothing: neurons ahead of the count have no delay
+        vars(self).update(counted, deferred=step)
         if not self.defers:
             self.settle()
 
@@ -153,15 +154,13 @@ class MomentumSGD(FirstOrder):
         """
         network, mu = self.network, self.settings["momentum"]
         nesterov = self.settings["nesterovs_momentum"]
-        before, self.pending = self.pending, self._extended(rate * penalty)
-        self._take(
-            momentum_step(
-                pairs, rows, error, network.displacement, self.velocity, network.anchor, network.anchored,
-                network.c_state, network.V, self.first_V, network.start_V, self.norms, self.touched, self.n_steps,
-                before, self.pending, {"rate": rate, "momentum": mu, "nesterov": nesterov, "penalty": penalty},
-            )
+        after = self._extended(rate * penalty)
+        step = momentum_step(
+            pairs, rows, error, network.displacement, self.velocity, network.anchor, network.anchored,
+            network.c_state, network.V, self.first_V, network.start_V, self.norms, self.touched, self.n_steps,
+            self.pending, after, {"rate": rate, "momentum": mu, "nesterov": nesterov, "penalty": penalty},
         )  # fmt: skip
-        self.n_steps += 1
+        self._take(step, n_steps=self.n_steps + 1, pending=after)
         if self.settings["train_output"]:
             self.first_v = mu * self.first_v - rate * intercept_error
             network.v += mu * self.first_v - rate * intercept_error if nesterov else self.first_v
@@ -210,16 +209,15 @@ class Adam(FirstOrder, NothingPending):
         network = self.network
         b1, b2, epsilon = (self.settings[name] for name in ("beta_1", "beta_2", "epsilon"))
         epsilon = max(epsilon, float(np.finfo(network.dtype).tiny))  # padding has moments of zero
-        self.n_steps += 1
-        rate *= np.sqrt(1 - b2**self.n_steps) / (1 - b1**self.n_steps)
+        n_steps = self.n_steps + 1
+        rate *= np.sqrt(1 - b2**n_steps) / (1 - b1**n_steps)
         parameters = {"rate": rate, "momentum": b1, "beta_2": b2, "epsilon": epsilon, "penalty": penalty}
         parameters["sparse"] = network.coordinates.offset is not None
-        self._take(
-            adam_step(
-                pairs, rows, error, network.displacement, self.mean, self.square, network.anchor, network.anchored,
-                network.c_state, network.V, self.first_V, self.second_V, network.start_V, self.norms, parameters,
-            )
+        step = adam_step(
+            pairs, rows, error, network.displacement, self.mean, self.square, network.anchor, network.anchored,
+            network.c_state, network.V, self.first_V, self.second_V, network.start_V, self.norms, parameters,
         )  # fmt: skip
+        self._take(step, n_steps=n_steps)
         if self.settings["train_output"]:
             self.first_v = b1 * self.first_v + (1 - b1) * intercept_error
             self.second_v = b2 * self.second_v + (1 - b2) * intercept_error**2

@@ -18,7 +18,6 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator, cg
 
 from skfastnn._network import aligned_zeros
-from skfastnn._threads import blas_threads
 from skfastnn.passes._gram import gram, gram_rows
 from skfastnn.passes._tangent import gram_product, jacobian_product, jacobian_transpose_product
 from skfastnn.solvers._contract import NothingPending, Solver
@@ -39,8 +38,6 @@ MAX_TRIALS = 20
 LEAST_SHIFT = 1e3
 # Damping of a step on one of several batches, in units of the diagonal of the system.
 BATCH_DAMPING = 0.3
-# Rows from which the Cholesky factor is worth the threads of the BLAS.
-MANY_ROWS = 3000
 # Rows up to which the whole kernel and its factor are kept, and rows of it that stand for it beyond.
 MAX_ROWS, N_LANDMARKS = 10_000, 2_000
 # Rows that are left out, one by one, to find a ridge: an eigendecomposition of more takes longer than the training.
@@ -178,8 +175,7 @@ class GaussNewton(NothingPending, Solver):
             self.landmarks = None
             rows = self._inner_products(slice(None), self.kernel)
             if tiles_pay(counts, n_rows, network.dtype):
-                with blas_threads(self.n_threads):
-                    tiled_gram(self.pairs, rows, *common[:-1])
+                tiled_gram(self.pairs, rows, *common)
             else:
                 gram(self.pairs, rows, *common)
             diagonal = self.kernel.diagonal()
@@ -226,8 +222,7 @@ class GaussNewton(NothingPending, Solver):
         else:
             some = np.arange(MAX_LEFT_OUT) * self.n_rows // MAX_LEFT_OUT
             kernel = np.ascontiguousarray(self.kernel[np.ix_(some, some)])
-        with blas_threads(self.n_threads if self.n_rows >= MANY_ROWS else 1):
-            return best_ridge(kernel, weight[some], target[some], unit)
+        return best_ridge(kernel, weight[some], target[some], unit)
 
     def propose(self):
         """Move the network to the minimiser of the damped model; return the decrease of the objective it promises."""
@@ -356,12 +351,10 @@ class GaussNewton(NothingPending, Solver):
             if known_total == total and np.array_equal(known_scale, scale):
                 return preconditioner
         self.factored = None  # its memory is needed for the next
-        # on a few thousand rows, starting the threads of the BLAS and waiting for them costs more than they save
-        with blas_threads(self.n_threads if self.n_rows >= MANY_ROWS else 1):
-            if self.landmarks is None:
-                preconditioner = CholeskyPreconditioner(self.kernel, scale, total)
-            else:
-                preconditioner = NystromPreconditioner(self.kernel, self.landmarks, scale, total)
+        if self.landmarks is None:
+            preconditioner = CholeskyPreconditioner(self.kernel, scale, total, self.n_threads)
+        else:
+            preconditioner = NystromPreconditioner(self.kernel, self.landmarks, scale, total, self.n_threads)
         self.factored = (scale, total, preconditioner)
         return preconditioner
 

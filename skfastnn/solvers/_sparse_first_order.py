@@ -33,8 +33,9 @@ class PanelSGD(NothingPending, FirstOrder):
         self.n_numbers = 2 if settings["momentum"] > 0 else 1
         if self.n_numbers == 2:
             network.second = aligned_zeros(network.first.shape, network.dtype)
-        # (distance from the start, velocity) = T @ (first, second)
-        self.T = np.eye(self.n_numbers)
+        # (distance from the start, velocity) = T @ (first, second); without second, its first number alone counts
+        self.T = np.eye(2)
+        network.factors = self.T[0]  # a view: weights are never read with the factors of another T
         self.started = False
 
     def measure(self):
@@ -42,7 +43,7 @@ class PanelSGD(NothingPending, FirstOrder):
 
     def state(self):
         """Return the arrays with which `resume` goes on."""
-        self._express(np.eye(self.n_numbers))
+        self._express(np.eye(2))
         return super().state() | {"velocity": self.network.second}
 
     def resume(self, arrays, n_steps):
@@ -58,21 +59,18 @@ class PanelSGD(NothingPending, FirstOrder):
         along, lookahead = (mu, 1.0) if nesterov else (1.0, 0.0)
         shrink = rate * penalty
         # velocity' = mu velocity - rate g - shrink u;  u' = u + along velocity' - lookahead (rate g + shrink u)
-        A = np.array([[1 - (along + lookahead) * shrink, along * mu], [-shrink, mu]])[
-            : self.n_numbers, : self.n_numbers
-        ]
-        if not self.started:
+        A = np.array([[1 - (along + lookahead) * shrink, along * mu], [-shrink, mu]])
+        if self.n_numbers == 1:
+            A = np.diag([A[0, 0], 1.0])
+        if not self.started or _is_worn(A @ self.T):
             self._express(_modes(A))
             self.started = True
-        self.T = A @ self.T
-        if _is_worn(self.T):
-            self._express(_modes(A))
-        # before the step, which an interruption waits for: with the factors of the step before it would be another step
-        network.factors = tuple(self.T[0]) if self.n_numbers == 2 else (self.T[0, 0], 0.0)
-        change = np.linalg.solve(self.T, -rate * np.array([along + lookahead, 1.0])[: self.n_numbers])
+        after = A @ self.T
+        change = np.linalg.solve(after, -rate * np.array([along + lookahead, 1.0]))
+        # T changes in the same call as the weights, which an interruption waits for
         panel_sgd_step(
-            pairs, rows, rows.data, error, network.first, change[0], network.second, change[-1], network.order,
-            network.c_state, network.V, self.first_V, network.start_V,
+            pairs, rows, rows.data, error, network.first, change[0], network.second, change[1], self.T, after,
+            network.order, network.c_state, network.V, self.first_V, network.start_V,
             {"rate": rate, "momentum": mu, "nesterov": nesterov, "penalty": penalty}, self.n_threads,
         )  # fmt: skip
         self.n_steps += 1
@@ -82,21 +80,18 @@ class PanelSGD(NothingPending, FirstOrder):
 
     def _express(self, basis):
         """Express the state of all weights in another basis."""
-        network = self.network
-        change = np.linalg.solve(basis, self.T).astype(network.dtype)
-        self.T = basis
-        network.factors = tuple(basis[0]) if self.n_numbers == 2 else (basis[0, 0], 0.0)
-        # in one call, as the step: an interruption finds all weights in one basis
-        if not np.array_equal(change, np.eye(self.n_numbers)):
-            change_basis(network.first, network.second, change, self.n_threads)
+        network, n = self.network, self.n_numbers
+        change = np.linalg.solve(basis, self.T)[:n, :n].astype(network.dtype)
+        # in one call, as the step: an interruption finds all weights, and T, in one basis
+        change_basis(network.first, network.second, np.ascontiguousarray(change), self.T, basis, self.n_threads)
 
 
 def _modes(A):
     """Return a basis in which A^k is far from singular for long: its eigenvectors, if they are real and distinct."""
     values, vectors = np.linalg.eig(A)
     if np.isrealobj(values) and not _is_worn(vectors):
-        return vectors
-    return np.eye(A.shape[0])
+        return np.ascontiguousarray(vectors)
+    return np.eye(2)
 
 
 def _is_worn(T):
@@ -137,9 +132,11 @@ class PanelAdam(NothingPending, FirstOrder):
         if network.base.size:
             network.fold_start(keep=penalty > 0)
         if not self.mean.size:
-            self.mean, self.square = (aligned_zeros(network.first.shape, network.dtype) for _ in range(2))
+            mean, square = (aligned_zeros(network.first.shape, network.dtype) for _ in range(2))
+            vars(self).update(mean=mean, square=square)  # both, whatever interrupts
         b1, b2, epsilon = (self.settings[name] for name in ("beta_1", "beta_2", "epsilon"))
         epsilon = max(epsilon, float(np.finfo(network.dtype).tiny))
+        # an interruption before the step leaves a count that is one ahead: nothing but the next rate knows of it
         self.n_steps += 1
         rate *= np.sqrt(1 - b2**self.n_steps) / (1 - b1**self.n_steps)
         panel_adam_step(
