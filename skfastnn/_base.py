@@ -558,7 +558,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             self._start = {**self._start, "rate": known}
         stage = first_stage(self.solver_)
         batch_weight = sample_weight.mean() * self._batch_size(stage, X.shape[0])
-        natural = step_size(self.solver_, known["numbers"], batch_weight, self._penalty(stage))
+        natural = step_size(self.solver_, known["numbers"], batch_weight, self._penalty(stage), self.momentum)
         unit = rate_unit(self.solver_, network)
         if self.learning_rate_init != "auto":
             self.learning_rate_init_ = float(self.learning_rate_init)
@@ -566,8 +566,10 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             self.learning_rate_init_ = natural / unit
         else:
             falling = recipe.share_of_step * falling_step(problem, natural) / unit
-            self.learning_rate_init_ = falling if self._rate_falls(problem) else CONSTANT_RATE
-        goes_on = not anew and (self._start["fitted"] or n_steps == 0)
+            constant = CONSTANT_RATE if problem.incremental else falling / 2
+            self.learning_rate_init_ = falling if self._rate_falls(problem) else constant
+        # Adam without moments takes a step that does not know how little is left to learn
+        goes_on = stage == "adam" and not anew and (n_steps == 0 or (problem.incremental and self._start["fitted"]))
         return unit * (loss.share_left(network.raw_output(rows), target[index], weight) if goes_on else 1.0)
 
     def _search_for(self, stage, X, network, incremental):
@@ -589,8 +591,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
     def _resume_solver(self, network, anew, incremental):
         solver = self._make_solver(first_stage(self.solver_), network)
         if not anew:
-            if incremental:
-                self._restore_solver(solver)
+            self._restore_solver(solver)
             solver.measure()
         return solver
 
@@ -711,7 +712,8 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
     def _keep(self, trainer, loss, incremental, first_call):
         """Set the fitted attributes from what was trained."""
         history, network = trainer.history, trainer.network
-        self._solver_state = self._save_solver(trainer.solver, network) if incremental else None
+        goes_on = incremental or self.warm_start
+        self._solver_state = self._save_solver(trainer.solver, network) if goes_on else None
         self.search_counters_ = {name: int(count) for name, count in trainer.engine.counters.items()}
         self.firing_recall_ = float(trainer.engine.recall)
         trainer.engine = trainer.solver = None  # their memory is needed for the export

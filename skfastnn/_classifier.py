@@ -383,8 +383,10 @@ def _type_of_target(y, incremental):
         part = y[:MAX_LABELS_WITHOUT_WARNING]
         if y.dtype.kind == "f" and not np.array_equal(y, np.floor(y)):
             part = y
-    check_classification_targets(part)
-    return type_of_target(part)
+    kind = type_of_target(part)
+    if kind not in ("binary", "multiclass", "multilabel-indicator", "multiclass-multioutput"):
+        check_classification_targets(part)
+    return kind
 
 
 def _weight_of_labels(class_weight, classes, y, sample_weight):

@@ -52,6 +52,8 @@ FIRST_ORDER_WIDTH, WIDTH_OF_CODES = 1_024, 512
 STEP, STEP_OF_MLP_WIDTHS, SPARSE_STEP = 0.16, 0.06, 0.03
 # Penalty of "lbfgs", which trains to the end: MLPClassifier's.
 LBFGS_ALPHA = 1e-4
+# Pairs of a batch up to which all are computed: to ask what would be faster takes longer.
+FEW_PAIRS = 1 << 17
 # How often search="auto" expects to see every row: solvers of first order, if not told to stop before; Gauss-Newton.
 EXPECTED_EPOCHS, FEW_STEPS = 20, 6
 # Candidates of the correlation tree for each pair that fires at the start, over ten epochs of MNIST: weights move, and
@@ -179,9 +181,9 @@ def choose_search(search, stage, X, network, batch_size, max_iter, incremental, 
     """Resolve search="auto" for a stage; X are the rows that the network takes."""
     if search != "auto":
         return search
-    if network.by_panels or stage == "lbfgs":
-        return "dense"
     first = network.layers[0]
+    if network.by_panels or stage == "lbfgs" or min(batch_size, X.shape[0]) * first.n_neurons <= FEW_PAIRS:
+        return "dense"
     rows = training_rows(X, first, n_threads)
     return choose_engine(rows, first, batch_size, expected_passes(stage, max_iter, incremental), DRIFTED[stage])
 
@@ -287,8 +289,8 @@ def natural_step(solver, network, rows, weight, loss, curvature, n_threads):
     return (adam_step_size(rows, weight, network, loss.first_change),)
 
 
-def step_size(solver, numbers, batch_weight, alpha):
+def step_size(solver, numbers, batch_weight, alpha, momentum):
     """Return the step for batches of this weight, from the numbers of `natural_step`."""
     if solver != "sgd":
         return numbers[0]
-    return sgd_step_size(*numbers, batch_weight, alpha)
+    return sgd_step_size(*numbers, batch_weight, alpha, momentum)

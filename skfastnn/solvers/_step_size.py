@@ -12,6 +12,8 @@ MAX_PROBE = 300
 # Share of the reciprocal of the largest curvature that is taken as a step: Nesterov's momentum of 0.9 is stable up to
 # 1.36, and the log-loss grows steeper on its way.
 SGD_SHARE = 0.5
+# Momentum above one less this counts as that.
+LEAST_DECAY = 0.01
 CHUNK_NEURONS = 1024
 
 
@@ -69,7 +71,7 @@ def kernel_scale(kernel, sample_weight):
     return float(largest), float(share @ kernel.diagonal())
 
 
-def sgd_step_size(largest, diagonal, curvature, batch_weight, alpha):
+def sgd_step_size(largest, diagonal, curvature, batch_weight, alpha, momentum=0.0):
     """Return a stable step for gradient descent, whatever the data and the width.
 
     It is a share of the reciprocal of the largest curvature of the loss in the weights: the leading eigenvalue of the
@@ -84,13 +86,15 @@ def sgd_step_size(largest, diagonal, curvature, batch_weight, alpha):
         Second derivative of the loss by the output.
     batch_weight : float
         Sum of the sample weights of a batch.
-    alpha : float
+    alpha, momentum : float
+        With momentum a row is followed again and again, by ``1 / (1 - momentum)`` steps in all.
 
     Returns
     -------
     step : float
     """
-    return float(SGD_SHARE / ((largest + diagonal / batch_weight) * curvature + alpha / batch_weight))
+    single = diagonal / (batch_weight * max(1 - momentum, LEAST_DECAY))
+    return float(SGD_SHARE / ((largest + single) * curvature + alpha / batch_weight))
 
 
 def adam_step_size(rows, sample_weight, network, first_change):
