@@ -463,11 +463,12 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         limit = threshold_limit(self.solver_, problem) if recipe.threshold is None else recipe.threshold
         thresholds = resolve_thresholds(self.threshold, widths, limit)
         self.threshold_ = thresholds[0] if len(widths) == 1 else thresholds
-        as_in_mlp = self.solver_ == "adam" and acts_as_mlp(problem, self.learning_rate_init)
+        as_in_mlp = self.solver_ in ("adam", "lbfgs") and acts_as_mlp(problem, self.learning_rate_init)
         self._start = {
             **self._start, "thresholds": thresholds, "antisymmetric": self.init == "antisymmetric",
             "output_size": output_size(self.solver_, self.train_output), "spread": recipe.spread,
             "activations": None, "rate": None, "as_in_mlp": as_in_mlp,
+            "mlp_unit": float(np.sqrt((self._start["rows"]["mean"].size + widths[0]) / 2)),
             "given": {name: repr(getattr(self, name)) for name in ("threshold", "init")},
         }  # fmt: skip
 
@@ -562,6 +563,8 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         unit = rate_unit(self.solver_, network)
         if self.learning_rate_init != "auto":
             self.learning_rate_init_ = float(self.learning_rate_init)
+            if self.solver_ == "sgd":  # what MLPClassifier bears for its size may be more than this network does
+                unit = min(unit, natural / self.learning_rate_init_)
         elif self.solver_ != "adam":
             self.learning_rate_init_ = natural / unit
         else:
@@ -601,7 +604,8 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
     def _penalty(self, stage):
         # alpha is the ridge of the Gauss-Newton that follows; Adam's epochs, in partial_fit too, have no penalty
         refined_later = self.solver == "adam_gauss_newton" and stage == "adam"
-        return 0.0 if refined_later else penalty_of(self.alpha, stage)
+        alpha = 0.0 if refined_later else penalty_of(self.alpha, stage)
+        return alpha / self._start["mlp_unit"] ** 2 if stage == "adam" and self._start["as_in_mlp"] else alpha
 
     def _schedule(self, stage, n_samples, unit, recipe):
         learning_rate = self.learning_rate

@@ -31,6 +31,11 @@ class LbfgsTrainer(Trainer):
 
     def fit(self, X, y, sample_weight, n_epochs, validate=None):
         network, schedule, history = self.network, self.schedule, self.history
+        first = network.layers[0]
+        # rows and weights as large as in MLPClassifier on standardised features: that is what its users' alpha is for,
+        # and minimisers begin with a step along the gradient
+        self.length = np.sqrt(first.n_features)
+        self.size = np.sqrt(2 * first.n_features / (first.n_features + first.n_neurons))
         rows, inside = self._normalised(X)
         total = float(sample_weight.sum())
         objective = DenseObjective(
@@ -72,19 +77,21 @@ class LbfgsTrainer(Trainer):
         network, coordinates = self.network, self.network.layers[0].coordinates
         mean, scale = coordinates.mean.astype(np.float64), coordinates.scale
         coefs, intercepts = ([a.astype(np.float64) for a in arrays] for arrays in network.export())
-        intercepts[0] = intercepts[0] + mean @ coefs[0]
-        coefs[0] = coefs[0] * scale
+        intercepts[0] = (intercepts[0] + mean @ coefs[0]) * self.size
+        coefs[0] = coefs[0] * (self.size * scale / self.length)
+        coefs[1] = coefs[1] / self.size
         coefs[-1] = coefs[-1] / network.target_scale
         intercepts[-1] = (intercepts[-1] - network.target_shift) / network.target_scale
         # sparse rows have a mean of zero
-        return (X - mean if mean.any() else X) / scale, (coefs, intercepts)
+        return (X - mean if mean.any() else X) * (self.length / scale), (coefs, intercepts)
 
     def _in_original_coordinates(self, coefs, intercepts):
         """Return weights and intercepts for the rows and the target as given."""
         network, coordinates = self.network, self.network.layers[0].coordinates
         coefs, intercepts = list(coefs), list(intercepts)
-        coefs[0] = coefs[0] / coordinates.scale
-        intercepts[0] = intercepts[0] - coordinates.mean.astype(np.float64) @ coefs[0]
+        coefs[1] = coefs[1] * self.size
+        coefs[0] = coefs[0] * (self.length / (self.size * coordinates.scale))
+        intercepts[0] = intercepts[0] / self.size - coordinates.mean.astype(np.float64) @ coefs[0]
         coefs[-1] = coefs[-1] * network.target_scale
         intercepts[-1] = intercepts[-1] * network.target_scale + network.target_shift
         return coefs, intercepts

@@ -234,13 +234,13 @@ def output_size(solver, train_output):
 def rate_unit(solver, network):
     """Return the step in normalised coordinates that corresponds to a rate of one.
 
-    A rate of Adam is given as for MLPClassifier on standardised features: there the weights of m neurons start with a
-    standard deviation of sqrt(2 / (d + m)), here with one, so that the same share of it is sqrt((d + m) / 2) as long.
+    Rates are given as for MLPClassifier on standardised features: there the weights of m neurons start with a standard
+    deviation of sqrt(2 / (d + m)), here with one, so that the same share of it is sqrt((d + m) / 2) as long. A step
+    along the gradient, which is longer by as much again, is the square of that.
     """
-    if first_stage(solver) != "adam":
-        return 1.0
     first = network.layers[0]
-    return float(np.sqrt((first.n_features + first.n_neurons) / 2))
+    ratio = float(np.sqrt((first.n_features + first.n_neurons) / 2))
+    return {"adam": ratio, "sgd": ratio**2}.get(first_stage(solver), 1.0)
 
 
 def acts_as_mlp(problem, learning_rate_init):
