@@ -238,7 +238,7 @@ def rate_unit(solver, network):
     if first_stage(solver) != "adam":
         return 1.0
     first = network.layers[0]
-    return float(np.sqrt((first.n_features + first.n_neurons) / 2))
+    return float(np.sqrt((first.n_given_features + first.n_neurons) / 2))
 
 
 def acts_as_mlp(problem, learning_rate_init):

@@ -68,15 +68,24 @@ def _keys(X, codes):
     missing = rng.standard_normal(X.shape[1])
     keys = (codes * across).sum(axis=1)
     with np.errstate(over="ignore", invalid="ignore"):
-        if issparse(X):
-            return np.nan_to_num(keys + X @ along)
         # beside a large number that hardly varies, small ones would vanish in the sum
-        low, high = np.fmin.reduce(X, axis=0).astype(np.float64), np.fmax.reduce(X, axis=0).astype(np.float64)
+        low, high = _range(X)
         unit = np.where(high > low, high - low, 1.0)
+        if issparse(X):
+            return np.nan_to_num(keys + (X @ (along / unit) - low @ (along / unit)))
         for part in gen_batches(X.shape[0], CHUNK_ROWS):
             numbers = (X[part] - low) / unit * along
             keys[part] += np.where(np.isnan(numbers), missing, numbers).sum(axis=1)
     return np.nan_to_num(keys)
+
+
+def _range(X):
+    """Return the least and the largest number of each column, as far as it has any, float64."""
+    if issparse(X):
+        low, high = X.min(axis=0).toarray().ravel(), X.max(axis=0).toarray().ravel()
+    else:
+        low, high = np.fmin.reduce(X, axis=0), np.fmax.reduce(X, axis=0)
+    return low.astype(np.float64), high.astype(np.float64)
 
 
 def _rows_are_equal(A, B):
