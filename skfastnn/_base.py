@@ -465,7 +465,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         limit = threshold_limit(self.solver_, problem) if recipe.threshold is None else recipe.threshold
         thresholds = resolve_thresholds(self.threshold, widths, limit)
         self.threshold_ = thresholds[0] if len(widths) == 1 else thresholds
-        as_in_mlp = self.solver_ == "adam" and acts_as_mlp(problem, self.learning_rate_init)
+        as_in_mlp = first_stage(self.solver_) == "adam" and acts_as_mlp(problem, self.learning_rate_init)
         self._start = {
             **self._start, "thresholds": thresholds, "antisymmetric": self.init == "antisymmetric",
             "output_size": output_size(self.solver_, self.train_output), "spread": recipe.spread,

@@ -31,8 +31,8 @@ def solved_to_the_end(monkeypatch):
 
 
 @pytest.fixture
-def sized_alike(monkeypatch):
-    """The output of Adam alone starts as large as where Gauss-Newton follows, not as in MLPClassifier."""
+def own_units(monkeypatch):
+    """The output starts in the network's own units, not in those of MLPClassifier."""
     monkeypatch.setattr("skfastnn._base.acts_as_mlp", lambda *_: False)
 
 
@@ -50,7 +50,6 @@ def jacobian(X, model):
 
 
 @BOTH
-@pytest.mark.usefixtures("sized_alike")
 def test_the_epochs_are_those_of_adam_without_a_penalty(Estimator):
     X, y = data_for(Estimator)
     adam = Estimator(solver="adam", **{**SETTINGS, "alpha": 0.0}).fit(X, y)
@@ -62,7 +61,6 @@ def test_the_epochs_are_those_of_adam_without_a_penalty(Estimator):
 
 
 @BOTH
-@pytest.mark.usefixtures("sized_alike")
 def test_the_penalty_holds_what_adam_has_learned(Estimator):
     """With a huge ridge nothing moves; with a small one the training loss falls far below Adam's."""
     X, y = data_for(Estimator)
@@ -74,7 +72,7 @@ def test_the_penalty_holds_what_adam_has_learned(Estimator):
     assert free.loss_curve_[-1] < 0.3 * adam.loss_curve_[-1]
 
 
-@pytest.mark.usefixtures("solved_to_the_end", "sized_alike")
+@pytest.mark.usefixtures("solved_to_the_end", "own_units")
 def test_a_step_is_the_ridge_regression_on_the_jacobian_of_what_adam_learned(monkeypatch):
     """One iteration against numpy.linalg.solve in the coordinates of the network."""
     monkeypatch.setattr("skfastnn._refined_fitting.MAX_REFINEMENTS", 1)
