@@ -52,7 +52,7 @@ from skfastnn._recipe import EPOCHS_TO_TRY, Recipe, choose, choose_in_closed_for
 from skfastnn._refined_fitting import RefiningTrainer
 from skfastnn._row_space import MIN_RATIO, RowSpaceNetwork, row_space
 from skfastnn._second_order_fitting import GaussNewtonTrainer
-from skfastnn._sparse_input import canonical, check_indices, n_distinct
+from skfastnn._sparse_input import canonical, check_indices, distinct
 from skfastnn._threads import effective_n_threads, one_blas_thread
 from skfastnn._varying_features import VaryingFeaturesNetwork, varying_features
 from skfastnn.preprocessing import PiecewiseLinearEncoder
@@ -218,6 +218,8 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             density(data.X, data.weight) < LOW_DENSITY, loss.has_curvature, incremental,
         )  # fmt: skip
         self.solver_ = choose_solver(self.solver, self.alpha, problem)
+        if self.solver_ == "gauss_newton":
+            data = data.merged()
         with one_blas_thread():
             if first_call:
                 recipe, self.selection_ = self._choose_recipe(problem, widths, data, loss, held_out, random_state)
@@ -346,7 +348,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             X, y, sample_weight = X[used], y[used], sample_weight[used]
         # only ratios count, and k copies are the same as a weight of k: so penalties are shared out over what differs
         penalised = (self.alpha != 0 and not (self.alpha == "auto" and self.solver == "adam")) or self.solver == "sgd"
-        total = n_distinct(X, y) if penalised else y.shape[0]
+        total = distinct(X, y)[0].size if penalised else y.shape[0]
         sample_weight = sample_weight / sample_weight.max()
         return X, y, (sample_weight * (total / sample_weight.sum())).astype(X.dtype)
 
@@ -463,7 +465,8 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         limit = threshold_limit(self.solver_, problem) if recipe.threshold is None else recipe.threshold
         thresholds = resolve_thresholds(self.threshold, widths, limit)
         self.threshold_ = thresholds[0] if len(widths) == 1 else thresholds
-        as_in_mlp = self.solver_ in ("adam", "lbfgs") and acts_as_mlp(problem, self.learning_rate_init)
+        first_order = first_stage(self.solver_) in ("adam", "lbfgs")
+        as_in_mlp = first_order and acts_as_mlp(problem, self.learning_rate_init)
         self._start = {
             **self._start, "thresholds": thresholds, "antisymmetric": self.init == "antisymmetric",
             "output_size": output_size(self.solver_, self.train_output), "spread": recipe.spread,

@@ -221,7 +221,7 @@ class Network:
         There hidden weights of d standardised features start with a variance of 2 / (d + m), output weights with
         2 / (m + k), and both move by the same step. Here rows have a norm of one, and weights a variance of one.
         """
-        d, m, k = self.n_features, self.n_neurons, self.n_outputs
+        d, m, k = self.n_given_features, self.n_neurons, self.n_outputs
         self.output_scale *= np.sqrt(2 * d * m) / (d + m)
         self.V *= np.sqrt((d + m) / (m + k))
         self.start_V = self.V.copy()
@@ -229,6 +229,11 @@ class Network:
     def standardise(self, shift, scale):
         """Set the shift and the scale of the target."""
         self.target_shift, self.target_scale = shift, scale
+
+    @property
+    def n_given_features(self):
+        """Number of features of the data; some of them may take no part."""
+        return self.n_features
 
     @property
     def hidden_shape(self):

@@ -239,7 +239,7 @@ def rate_unit(solver, network):
     along the gradient, which is longer by as much again, is the square of that.
     """
     first = network.layers[0]
-    ratio = float(np.sqrt((first.n_features + first.n_neurons) / 2))
+    ratio = float(np.sqrt((first.n_given_features + first.n_neurons) / 2))
     return {"adam": ratio, "sgd": ratio**2}.get(first_stage(solver), 1.0)
 
 

@@ -57,6 +57,11 @@ class VaryingFeaturesNetwork(Network):
         self.constant = np.setdiff1d(np.arange(coordinates.mean.size), features)
         super().__init__(Coordinates(coordinates.mean[features], coordinates.scale, None, features), *arguments)
 
+    @property
+    def n_given_features(self):
+        """Number of features of the data, constant ones among them."""
+        return self.original.mean.size
+
     def _draw_hidden(self, rng):
         self._allocate_hidden()
         # what is drawn for the others, and shared by pairs for as long as the export is asked for

@@ -14,7 +14,7 @@ ESTIMATORS = [
     FastReLUClassifier(hidden_layer_sizes=256, solver="gauss_newton", search="correlation_tree", alpha=0.1),
     FastReLUClassifier(hidden_layer_sizes=256, solver="sgd", search="halfspace", threshold=0.5),
     FastReLUClassifier(hidden_layer_sizes=256, solver="adam", search="quantized", threshold=0.5),
-    FastReLUClassifier(hidden_layer_sizes=256, solver="adam_gauss_newton", alpha="loo"),
+    FastReLUClassifier(hidden_layer_sizes=256, solver="adam_gauss_newton", alpha="loo", max_iter=30),
     FastReLUClassifier(hidden_layer_sizes=(128, 96), solver="sgd", threshold=0.5),
     FastReLURegressor(),
     FastReLURegressor(hidden_layer_sizes=(128, 96), solver="adam", alpha=0.1, threshold=[1.0, 0.5]),

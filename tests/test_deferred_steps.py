@@ -191,7 +191,9 @@ def fitted(patch, takes_steps, dtype, n_epochs=5, **parameters):
         for engine in (CorrelationTreeSearch, DenseSearch, QuantizedSearch):
             patch.setattr(engine, "lets_defer", SearchEngine.lets_defer)
     X, y = load_digits(return_X_y=True)
-    clf = FastReLUClassifier(200, threshold=1.5, max_iter=n_epochs, tol=0.0, random_state=0, **parameters)
+    clf = FastReLUClassifier(
+        200, threshold=1.5, max_iter=n_epochs, tol=0.0, random_state=0, learning_rate="constant", **parameters
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return clf.fit((X / 16).astype(dtype), y)

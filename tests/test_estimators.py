@@ -56,7 +56,9 @@ def test_fitted_attributes_are_those_of_mlp(Mlp, Estimator):
 @pytest.mark.parametrize(("Mlp", "Estimator"), [(MLPClassifier, FastReLUClassifier), (MLPRegressor, FastReLURegressor)])
 def test_defaults_are_those_of_mlp_where_the_meaning_is_the_same(Mlp, Estimator):
     theirs, ours = Mlp().get_params(), Estimator().get_params()
-    for name in theirs.keys() - {"hidden_layer_sizes", "solver", "learning_rate_init", "alpha"}:
+    automatic = {"hidden_layer_sizes", "solver", "learning_rate", "learning_rate_init", "alpha", "beta_2"}
+    assert {ours[name] for name in automatic} == {"auto"}
+    for name in theirs.keys() - automatic:
         assert ours[name] == theirs[name], name
 
 
@@ -115,7 +117,7 @@ def test_labels_in_a_column_warn():
 
 def test_multilabel():
     X, Y = make_multilabel_classification(200, 10, n_classes=4, random_state=0)
-    clf = FastReLUClassifier(**{**SMALL, "max_iter": 60}).fit(X, Y)
+    clf = FastReLUClassifier(**{**SMALL, "max_iter": 60}, solver="gauss_newton", alpha=1e-4).fit(X, Y)
     assert clf.out_activation_ == "logistic"
     assert clf.predict(X).shape == clf.predict_proba(X).shape == clf.decision_function(X).shape == (200, 4)
     assert clf.predict_log_proba(X).shape == (200, 4)
@@ -273,7 +275,7 @@ def test_early_stopping_scores_with_weights():
 def test_partial_fit_goes_on_as_fit_does(Estimator, solver, batch_size):
     X, y = data_for(Estimator)
     settings = {**SMALL, "batch_size": batch_size, "solver": solver, "search": "dense", "alpha": 0.1, "max_iter": 8}
-    settings["learning_rate_init"] = 0.1 if solver == "sgd" else "auto"
+    settings["learning_rate_init"] = 0.1 if solver == "sgd" else 0.002
     whole = Estimator(**settings).fit(X, y)
     steps = Estimator(**settings)
     for _ in range(8):
@@ -365,7 +367,8 @@ def test_partial_fit_refuses_what_it_cannot_do(Estimator):
 @SOLVERS
 def test_warm_start_goes_on_from_the_weights(Estimator, solver):
     X, y = data_for(Estimator)
-    est = Estimator(**SMALL, solver=solver, warm_start=True).fit(X, y)
+    rate = {"learning_rate_init": 0.005} if solver == "adam" else {}
+    est = Estimator(**SMALL, **rate, solver=solver, warm_start=True).fit(X, y)
     first = est.loss_curve_
     est.fit(X, y)
     assert est.loss_curve_[:5] == first
@@ -459,7 +462,9 @@ def test_training_stops_without_progress(Estimator, learning_rate):
 @BOTH
 def test_patience_without_end(Estimator):
     X, y = data_for(Estimator)
-    est = Estimator(**{**FIRST_ORDER, "tol": 10.0, "n_iter_no_change": np.inf, "max_iter": 20}).fit(X, y)
+    est = Estimator(
+        **{**FIRST_ORDER, "tol": 10.0, "n_iter_no_change": np.inf, "max_iter": 20, "learning_rate": "constant"}
+    ).fit(X, y)
     assert est.n_iter_ == 20
 
 
@@ -494,9 +499,10 @@ def test_interrupt_keeps_the_model(Estimator, early_stopping, monkeypatch):
             raise KeyboardInterrupt
 
     monkeypatch.setattr("builtins.print", interrupt)
-    est = Estimator(**SMALL, verbose=True, early_stopping=early_stopping)
+    settings = {**SMALL, "learning_rate": "constant", "early_stopping": early_stopping}
+    est = Estimator(**settings, verbose=True)
     with pytest.warns(UserWarning, match="interrupted by user"):
         est.fit(X, y)
     assert est.n_iter_ == 3
-    three = Estimator(**{**SMALL, "max_iter": 3}, early_stopping=early_stopping).fit(X, y)
+    three = Estimator(**{**settings, "max_iter": 3}).fit(X, y)
     assert_same_fit(est, three)

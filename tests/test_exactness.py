@@ -8,6 +8,7 @@ from scipy.stats import norm
 from sklearn.datasets import load_digits, make_classification
 
 from skfastnn import FastReLUClassifier, FastReLURegressor
+from skfastnn._network import resolve_threshold
 
 SOLVERS = {
     "plain": {"solver": "sgd", "momentum": 0.0},
@@ -15,6 +16,8 @@ SOLVERS = {
     "nesterov": {"solver": "sgd", "momentum": 0.9},
     "adam": {"solver": "adam"},
 }
+# of the neurons few fire, or there is nothing to search for
+FEW_FIRE = resolve_threshold("auto", 512)
 EVERY_SOLVER = pytest.mark.parametrize("solver", SOLVERS)
 EVERY_ENGINE = pytest.mark.parametrize("search", ["correlation_tree", "halfspace", "quantized"])
 
@@ -39,7 +42,10 @@ def few_features(dtype=np.float64):
 
 
 def fit_both(X, y, Estimator=FastReLUClassifier, search="correlation_tree", **settings):
-    settings = {"hidden_layer_sizes": (512,), "max_iter": 30, "random_state": 0, "n_iter_no_change": np.inf, **settings}
+    settings = {
+        "hidden_layer_sizes": (512,), "threshold": FEW_FIRE, "max_iter": 30, "random_state": 0,
+        "n_iter_no_change": np.inf, "learning_rate": "constant", **settings,
+    }  # fmt: skip
     return [Estimator(search=name, **settings).fit(X, y) for name in (search, "dense")]
 
 
@@ -70,7 +76,7 @@ def assert_same_training(tree, dense):
 def test_digits(search, solver, dtype, batch_size, alpha):
     # with a penalty the gradients of batches do not vanish, and training is chaotic at the automatic rate
     # (momentum at 0.5 brings a pair so close to firing that in float32 the last bit of X decides, with any engine)
-    rate = {"adam": 0.002, "momentum": 0.3}.get(solver, 0.5) if alpha else "auto"
+    rate = {"adam": 3e-4, "momentum": 0.3}.get(solver, 0.5) if alpha else "auto"
     settings = {"batch_size": batch_size, "alpha": alpha, "learning_rate_init": rate}
     tree, dense = fit_both(*digits(dtype), search=search, **settings, **SOLVERS[solver])
     assert len(tree.loss_curve_) == 30
@@ -85,7 +91,7 @@ def test_digits(search, solver, dtype, batch_size, alpha):
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("batch_size", [50, 500])
 def test_few_features(search, solver, dtype, batch_size):
-    rate = {"plain": 3.0, "adam": 0.01}.get(solver, 1.0)
+    rate = {"plain": 3.0, "adam": 6e-4}.get(solver, 1.0)
     settings = {"batch_size": batch_size, "learning_rate_init": rate, "max_iter": 20, **SOLVERS[solver]}
     engine, dense = fit_both(*few_features(dtype), search=search, **settings)
     assert_same_training(engine, dense)
@@ -104,7 +110,7 @@ def test_seeds_and_small_batches(search, solver, seed):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize(("solver", "rate"), [("plain", 10.0), ("momentum", 3.0), ("nesterov", 3.0), ("adam", 0.03)])
+@pytest.mark.parametrize(("solver", "rate"), [("plain", 10.0), ("momentum", 3.0), ("nesterov", 3.0), ("adam", 0.002)])
 @pytest.mark.parametrize("data", [digits, many_features])
 def test_large_steps_far_from_the_references(data, dtype, solver, rate):
     tree, dense = fit_both(*data(dtype), learning_rate_init=rate, max_iter=10, **SOLVERS[solver])
@@ -117,7 +123,7 @@ def test_large_steps_far_from_the_references(data, dtype, solver, rate):
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_many_features(solver, dtype):
     # Adam at its automatic rate multiplies the rounding of float32 by a hundred in 30 epochs of these data
-    rate = 0.001 if solver == "adam" else "auto"
+    rate = 5e-5 if solver == "adam" else "auto"
     tree, dense = fit_both(*many_features(dtype), learning_rate_init=rate, **SOLVERS[solver])
     assert_same_training(tree, dense)
     assert tree.search_counters_["candidates"] < 0.2 * dense.search_counters_["candidates"]
@@ -220,7 +226,8 @@ REFERENCE = {
 def normalised_start(X, y, Estimator, settings):
     """Return rows, output scale and parameters as training sees them, from a fit whose steps are too small to count.
 
-    Rows are centred and divided by their root-mean-square norm; the output is scaled by the threshold and the width.
+    Rows are centred and divided by their root-mean-square norm; the output is scaled by the threshold and the width,
+    with Adam also so that a step moves it as in MLPClassifier.
     """
     est = Estimator(**{**settings, "max_iter": 1, "learning_rate_init": 1e-200}).fit(X, y)
     (W, V), (c, v) = est.coefs_, est.intercepts_
@@ -228,6 +235,8 @@ def normalised_start(X, y, Estimator, settings):
     scale = np.sqrt(np.mean(np.sum((X - mean) ** 2, axis=1)))
     b, m = est.threshold_, W.shape[1]
     output_scale = 1 / np.sqrt(m * ((1 + b**2) * norm.sf(b) - b * norm.pdf(b)))
+    if est.solver_ == "adam":
+        output_scale *= np.sqrt(2 * X.shape[1] * m) / (X.shape[1] + m)
     return (X - mean) / scale, output_scale, [W.T * scale, c + mean @ W, V / output_scale, v]
 
 
@@ -294,7 +303,9 @@ def test_numpy(solver, search, n_classes, batch_size, n_epochs, alpha):
         x, Y, output_scale, start, rate, n_epochs, batch_size, alpha, solver == "adam",
         momentum=0.0 if solver == "plain" else 0.9, nesterov=solver == "nesterov",
     )  # fmt: skip
-    clf = FastReLUClassifier(**settings, learning_rate_init=rate, max_iter=n_epochs).fit(X, y)
+    # for Adam as in MLPClassifier, whose weights have a standard deviation of sqrt(2 / (d + m)), not of one
+    given = rate / np.sqrt((12 + 120) / 2) if solver == "adam" else rate
+    clf = FastReLUClassifier(**settings, learning_rate_init=given, max_iter=n_epochs).fit(X, y)
     assert_allclose(clf.loss_curve_, loss_curve, rtol=1e-8)
     assert loss_curve[-1] < 0.9 * loss_curve[0]
     assert silence > 64 or batch_size == 400
@@ -308,14 +319,15 @@ def test_numpy(solver, search, n_classes, batch_size, n_epochs, alpha):
     assert_allclose(clf.intercepts_[1], v, rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
 @pytest.mark.parametrize("init", ["antisymmetric", "random"])
-def test_start(init):
+def test_start(init, solver):
     X, y = make_classification(400, 12, n_informative=8, n_classes=3, random_state=0)
     X = 5 * X + 100
-    settings = {**REFERENCE, "solver": "adam", "hidden_layer_sizes": 4000, "init": init}
+    settings = {**REFERENCE, "solver": solver, "hidden_layer_sizes": 4000, "init": init}
     x, output_scale, (W, c, V, v) = normalised_start(X, y, FastReLUClassifier, settings)
     assert_allclose(c, -1.5, atol=1e-10)
-    assert_array_equal(np.abs(np.round(V, 9)), 1)
+    assert_allclose(np.abs(V), np.sqrt((12 + 4000) / (4000 + 3)) if solver == "adam" else 1, rtol=1e-9)
     assert abs(W.mean()) < 0.02
     assert abs(W.std() - 1) < 0.02
     Z = x @ W.T
@@ -326,4 +338,5 @@ def test_start(init):
         assert_allclose(V[::2], -V[1::2])
         assert_allclose(raw, 0, atol=1e-12)
     else:
-        assert 0.5 < np.mean(raw**2) < 2
+        unit = 2 * 12 / (12 + 4000) if solver == "adam" else 1
+        assert 0.5 < np.mean(raw**2) / unit < 2

@@ -353,7 +353,7 @@ def test_lists_that_do_not_fit_are_refused():
 def test_neurons_get_a_new_order_when_rows_look_at_many(monkeypatch):
     X = np.random.default_rng(0).uniform(-1, 1, (600, 2))
     common = {"hidden_layer_sizes": 3000, "solver": "adam", "max_iter": 8, "batch_size": 20, "random_state": 0,
-              "learning_rate_init": 0.05, "threshold": 1.5, "n_iter_no_change": 99}  # fmt: skip
+              "learning_rate_init": 0.05 / np.sqrt(3002 / 2), "threshold": 1.5, "n_iter_no_change": 99}  # fmt: skip
     monkeypatch.setattr(_halfspace, "ROWS_JUDGED", 200)
     monkeypatch.setattr(_halfspace, "DISORDER", 1.2)
     fits = [FastReLURegressor(search=name, **common).fit(X, np.sin(5 * X[:, 0])) for name in ("halfspace", "dense")]
@@ -371,7 +371,7 @@ def test_neurons_get_a_new_order_when_rows_look_at_many(monkeypatch):
 
 def chosen(X, **settings):
     settings = {"hidden_layer_sizes": 1000, "solver": "sgd", "random_state": 0, "tol": 1e9, "n_iter_no_change": 1,
-                **settings}  # fmt: skip
+                "threshold": 1.66, "learning_rate": "constant", **settings}  # fmt: skip
     return FastReLURegressor(**settings).fit(X, X[:, 0]).search_
 
 
@@ -456,7 +456,8 @@ def low_dimensional(Estimator, dtype=np.float64, n_outputs=1):
                                                       (FastReLURegressor, 20)])  # fmt: skip
 def test_prediction_by_a_tree(Estimator, n_outputs, dtype):
     X, y = low_dimensional(Estimator, dtype, n_outputs)
-    est = Estimator(hidden_layer_sizes=2000, threshold=1.5, solver="adam", max_iter=3, random_state=0).fit(X, y)
+    settings = {"hidden_layer_sizes": 2000, "threshold": 1.5, "solver": "sgd", "max_iter": 3, "random_state": 0}
+    est = Estimator(**settings).fit(X, y)
     assert est._neurons["order"] is not None
     raw = est._raw_output(X)
     scale = np.abs(by_hand(est, X)).max()

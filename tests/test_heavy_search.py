@@ -233,7 +233,7 @@ def test_few_bits_and_no_margin_are_reported(Estimator, monkeypatch):
     X, y = data_for(Estimator, 300)
     advice = r"missed \d+\.\d% of the firing pairs.*Lower threshold.*or set search='auto'"
     with pytest.warns(RuntimeWarning, match=advice) as record:
-        est = Estimator(**COMMON, solver="adam", threshold=1.0).fit(X, y)
+        est = Estimator(**COMMON, solver="adam", threshold=1.0).fit(X, y)  # candidates for the epochs say nothing
     said = [warning for warning in record if warning.category is RuntimeWarning]
     assert [warning.filename for warning in said] == [__file__]
     assert 0.5 < est.firing_recall_ < 0.95

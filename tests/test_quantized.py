@@ -388,8 +388,8 @@ def test_usable_memory_is_what_a_container_may_use(monkeypatch, tmp_path):
 
 def test_counters_say_what_was_looked_at():
     X, y = load_digits(return_X_y=True)
-    clf = FastReLUClassifier(512, search="quantized", solver="adam", max_iter=3, random_state=0).fit(X, y)
-    counters = clf.search_counters_
+    clf = FastReLUClassifier(512, search="quantized", threshold=1.58, solver="adam", max_iter=3, random_state=0)
+    counters = clf.fit(X, y).search_counters_
     assert counters["visited"] == 3 * len(X) * 512
     assert counters["fired"] < counters["candidates"] == counters["dot_products"] < 0.3 * counters["visited"]
     assert clf.firing_recall_ == 1.0

@@ -19,7 +19,8 @@ from skfastnn._network import Network
 from skfastnn._panel_network import PanelNetwork
 from skfastnn._second_order_fitting import GaussNewtonTrainer
 
-SETTINGS = {"hidden_layer_sizes": (128,), "threshold": 0.5, "max_iter": 8, "random_state": 0, "batch_size": 20}
+SETTINGS = {"hidden_layer_sizes": (128,), "threshold": 0.5, "max_iter": 8, "random_state": 0, "batch_size": 20,
+            "learning_rate_init": 0.004}  # fmt: skip
 
 
 @pytest.fixture
@@ -27,6 +28,12 @@ def solved_to_the_end(monkeypatch):
     """Systems of Gauss-Newton are; else rounding decides when conjugate gradients stop."""
     monkeypatch.setattr("skfastnn.solvers._gauss_newton.CG_TOLERANCE", 1e-13)
     monkeypatch.setattr("skfastnn.solvers._gauss_newton.MAX_CG", 1000)
+
+
+@pytest.fixture
+def own_units(monkeypatch):
+    """The output starts in the network's own units, not in those of MLPClassifier."""
+    monkeypatch.setattr("skfastnn._base.acts_as_mlp", lambda *_: False)
 
 
 def refined(Estimator, **settings):
@@ -65,7 +72,7 @@ def test_the_penalty_holds_what_adam_has_learned(Estimator):
     assert free.loss_curve_[-1] < 0.3 * adam.loss_curve_[-1]
 
 
-@pytest.mark.usefixtures("solved_to_the_end")
+@pytest.mark.usefixtures("solved_to_the_end", "own_units")
 def test_a_step_is_the_ridge_regression_on_the_jacobian_of_what_adam_learned(monkeypatch):
     """One iteration against numpy.linalg.solve in the coordinates of the network."""
     monkeypatch.setattr("skfastnn._refined_fitting.MAX_REFINEMENTS", 1)

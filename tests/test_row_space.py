@@ -129,11 +129,11 @@ def test_the_rotation_is_chosen_by_itself(monkeypatch):
 
 @pytest.mark.parametrize(("n_features", "expected"), [(120, 0.0), (60, 1.0)])
 def test_the_automatic_threshold_is_zero_for_few_rows(n_features, expected):
-    clf = FastReLUClassifier((512,), max_iter=2, tol=1.0, random_state=0).fit(*genes(20, n_features))
+    clf = FastReLUClassifier((2048,), max_iter=2, tol=1.0, random_state=0).fit(*genes(20, n_features))
     assert clf.threshold_ == expected
 
 
 def test_the_first_rows_of_a_stream_are_not_taken_for_all():
     X, y = genes()
-    clf = FastReLUClassifier((512,), random_state=0).partial_fit(X, y, classes=[0, 1, 2])
-    assert clf.threshold_ == pytest.approx(np.sqrt(0.4 * np.log(512)))
+    clf = FastReLUClassifier((2048,), random_state=0).partial_fit(X, y, classes=[0, 1, 2])
+    assert clf.threshold_ == pytest.approx(np.sqrt(0.4 * np.log(2048)))

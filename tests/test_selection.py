@@ -16,11 +16,11 @@ from skfastnn.selection._select import Chooser, Trial, choose
 class Thermometer:
     """A feature, and beside it two codes, where it has more than two values."""
 
-    def fit_transform(self, X):
+    def fit(self, X, sample_weight=None):
         self.cuts_ = np.nanquantile(X, [0.3, 0.7], axis=0)
         several = [np.unique(column[~np.isnan(column)]).size > 2 for column in X.T]
         self.feature_indices_ = np.concatenate([[j] * (3 if many else 1) for j, many in enumerate(several)])
-        return self.transform(X)
+        return self
 
     def transform(self, X):
         X = np.nan_to_num(X)

@@ -190,7 +190,7 @@ def test_bad_sparse_input(Estimator, spoil, message):
 @pytest.mark.parametrize(("share", "expected"), [(0.02, 0.5), (0.3, 1.0)])
 def test_the_automatic_threshold_is_lower_on_sparse_data(share, expected):
     X, y = words(share=share)
-    clf = FastReLUClassifier((512,), max_iter=2, tol=1.0, random_state=0).fit(X, y)
+    clf = FastReLUClassifier((2048,), max_iter=2, tol=1.0, random_state=0).fit(X, y)
     assert clf.threshold_ == expected
 
 

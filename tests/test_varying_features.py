@@ -28,7 +28,8 @@ def margins(n_samples=120, dtype=np.float64, seed=0):
 
 
 def estimator(Estimator, **settings):
-    defaults = {"hidden_layer_sizes": (71,), "threshold": 0.5, "max_iter": 6, "batch_size": 25, "random_state": 0}
+    defaults = {"hidden_layer_sizes": (71,), "threshold": 0.5, "max_iter": 6, "batch_size": 25, "random_state": 0,
+                "learning_rate": "constant"}  # fmt: skip
     return Estimator(**{**defaults, **settings})
 
 

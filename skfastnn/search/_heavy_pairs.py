@@ -1,9 +1,8 @@
 """Heavy inner products of signs as a search engine: approximate, and measured while it works."""
 
-import warnings
-
 import numpy as np
 
+from skfastnn._messages import warn
 from skfastnn.passes._pairs import PairLists
 from skfastnn.search._contract import SearchEngine
 from skfastnn.search._heavy_signs import HeavySigns
@@ -130,10 +129,9 @@ def warn_if_missed(counters):
     """Warn, after training, if too many of the pairs that were checked had been missed."""
     checked, found = counters.get("checked", 0), counters.get("found", 0)
     if checked >= LEAST_CHECKED and found < LEAST_RECALL * checked:
-        warnings.warn(
+        warn(
             f"search='heavy_pairs' missed {1 - found / checked:.1%} of the firing pairs that were checked; they did "
             "not train. Lower threshold, so that what fires does so by more than the error of the signs, or set "
             "search='auto', which misses nothing.",
             RuntimeWarning,
-            stacklevel=5,  # the caller of fit, above its validation
         )

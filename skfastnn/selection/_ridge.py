@@ -44,12 +44,12 @@ class RidgeFit:
     n_factors: int = 1
 
 
-def fit_ridge(kernel, weight, target, log_ridge, n_threads=1):
+def fit_ridge(kernel, weight, target, log_ridge, n_threads=1, copies=1.0):
     """Fit one ridge: minimise ``sum_i w_i (f_i - y_i)^2 + ridge f' K^-1 f``.
 
     With ``A = S K S``, S the roots of the weights, and ``G = (A + ridge I)^-1``, the residual of a row that is left out
     is ``(G S y)_i / (s_i G_ii)`` (Rifkin and Lippert, "Notes on Regularized Least Squares", 2007). A row of weight k
-    fits as k copies do, which are left out together.
+    fits as k copies do. Where one of c copies is left out, 1 / c of the leverage ``1 - ridge G_ii`` is.
 
     Parameters
     ----------
@@ -59,6 +59,8 @@ def fit_ridge(kernel, weight, target, log_ridge, n_threads=1):
     target : ndarray of shape (n_rows, n_outputs)
     log_ridge : float
     n_threads : int, default=1
+    copies : ndarray of shape (n_rows,) or float, default=1
+        Of the row that a weight stands for; one of them is left out.
 
     Returns
     -------
@@ -68,13 +70,15 @@ def fit_ridge(kernel, weight, target, log_ridge, n_threads=1):
     root = np.sqrt(weight)
     A = kernel * root
     A *= root[:, None]
-    A.flat[:: A.shape[0] + 1] += 10.0**log_ridge * mean_diagonal(kernel, weight)
+    ridge = 10.0**log_ridge * mean_diagonal(kernel, weight)
+    A.flat[:: A.shape[0] + 1] += ridge
     if cholesky(A, n_threads):
         return RidgeFit(np.inf, np.zeros_like(target), np.zeros_like(target), log_ridge)
     factor = np.empty_like(A)
     inverse_of_lower(A, factor, n_threads)
     solution = factor.T @ (factor @ (root[:, None] * target))
-    residual = solution / (np.einsum("ij,ij->j", factor, factor) * root)[:, None]
+    left = np.einsum("ij,ij->j", factor, factor) / copies + (1 - 1 / copies) / ridge
+    residual = solution / (left * root)[:, None]
     error = float(weight @ np.einsum("ij,ij->i", residual, residual) / weight.sum())
     return RidgeFit(error, residual, solution * root[:, None], log_ridge)
 
@@ -84,7 +88,7 @@ def mean_diagonal(kernel, weight):
     return float(np.average(kernel.diagonal(), weights=weight))
 
 
-def best_ridge(kernel, weight, target, start=START, n_threads=1):
+def best_ridge(kernel, weight, target, start=START, n_threads=1, copies=1.0):
     """Return the fit of the least error found: downhill from `start` or `START`, then to the minimum of a parabola."""
     fits = {}
 
@@ -92,7 +96,7 @@ def best_ridge(kernel, weight, target, start=START, n_threads=1):
         if not LEAST <= log_ridge <= LARGEST:
             return np.inf
         if log_ridge not in fits:
-            fits[log_ridge] = fit_ridge(kernel, weight, target, log_ridge, n_threads)
+            fits[log_ridge] = fit_ridge(kernel, weight, target, log_ridge, n_threads, copies)
         return fits[log_ridge].error
 
     here = float(np.clip(start, LEAST, LARGEST))

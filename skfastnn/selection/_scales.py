@@ -11,6 +11,7 @@ say how many rounds are good, and whether any is.
 
 import numpy as np
 
+from skfastnn._data import copies_of
 from skfastnn.selection._kernel import CONSTANT, mean_squared_gradient, network_rows, rms_norm, tangent_kernel
 from skfastnn.selection._ridge import best_ridge, fit_ridge
 
@@ -83,7 +84,7 @@ class _Fold:
     def __init__(self, inputs, target, weight, kept, n_threads):
         self.n_threads = n_threads
         self.weight, self.others_weight = weight[kept], weight[~kept]
-        self.share = self.weight / self.weight.sum()
+        self.share, self.copies = self.weight / self.weight.sum(), copies_of(self.weight)
         self.inputs, self.others = (part - self.share @ inputs[kept] for part in (inputs[kept], inputs[~kept]))
         self.target, self.truth = (part - self.share @ target[kept] for part in (target[kept], target[~kept]))
 
@@ -105,10 +106,10 @@ class _Fold:
     def _fit(self, kernel, log_ridge, k):
         start = log_ridge
         if isinstance(log_ridge, list):
-            fit = fit_ridge(kernel, self.weight, self.target, log_ridge[k], self.n_threads)
+            fit = fit_ridge(kernel, self.weight, self.target, log_ridge[k], self.n_threads, self.copies)
             if np.isfinite(fit.error):
                 return fit
             start = log_ridge[k]
         elif self.log_ridges:
             start = self.log_ridges[-1]
-        return best_ridge(kernel, self.weight, self.target, start, self.n_threads)
+        return best_ridge(kernel, self.weight, self.target, start, self.n_threads, self.copies)

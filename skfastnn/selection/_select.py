@@ -5,6 +5,7 @@ from time import perf_counter
 
 import numpy as np
 
+from skfastnn._data import copies_of
 from skfastnn._threads import one_blas_thread
 from skfastnn.selection._budget import Budget, gradient_operations, kernel_operations, ridge_operations
 from skfastnn.selection._inputs import Inputs, candidate_inputs
@@ -98,7 +99,7 @@ class Chooser:
     def __init__(self, X, target, weight, budget, n_threads):
         self.X, self.target, self.weight, self.budget = X, target, weight, budget
         self.n_threads = n_threads
-        self.share = weight / weight.sum()
+        self.share, self.copies = weight / weight.sum(), copies_of(weight)
         self.table = []
 
     def cost(self, inputs, n_factors=EXPECTED_FACTORS):
@@ -110,7 +111,7 @@ class Chooser:
         """Fit the kernel of some inputs."""
         began = perf_counter()
         rows = network_rows(inputs.transform(self.X), self.share)
-        fit = best_ridge(tangent_kernel(rows), self.weight, self.target, start, self.n_threads)
+        fit = best_ridge(tangent_kernel(rows), self.weight, self.target, start, self.n_threads, self.copies)
         self.budget.spend(self.cost(inputs, fit.n_factors))
         candidate = Candidate(inputs.encoding, inputs.scales is not None)
         trial = Trial(candidate, inputs, rows, fit, fit.error)

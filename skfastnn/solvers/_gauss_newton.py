@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, cg
 
+from skfastnn._data import copies_of
 from skfastnn._network import aligned_zeros
 from skfastnn.passes._gram import gram, gram_rows
 from skfastnn.passes._tangent import gram_product, jacobian_product, jacobian_transpose_product
@@ -214,7 +215,7 @@ class GaussNewton(NothingPending, Solver):
         # What the quadratic model of the loss draws the output to, all of it, wherever the displacement begins: what
         # is left of it after training has seen the rows that are left out.
         target = raw + curvature.root(curvature.minus_gradient) / scale**2
-        weight = (self.root_share * scale)[:, 0]
+        weight, copies = (self.root_share * scale)[:, 0], copies_of(self.root_share[:, 0] ** 2)
         if self.landmarks is not None:
             some, kernel = self.landmarks, np.ascontiguousarray(self.kernel[:, self.landmarks])
         elif exact or self.n_rows <= MAX_LEFT_OUT:
@@ -222,7 +223,7 @@ class GaussNewton(NothingPending, Solver):
         else:
             some = np.arange(MAX_LEFT_OUT) * self.n_rows // MAX_LEFT_OUT
             kernel = np.ascontiguousarray(self.kernel[np.ix_(some, some)])
-        return best_ridge(kernel, weight[some], target[some], unit)
+        return best_ridge(kernel, weight[some], target[some], unit, copies[some])
 
     def propose(self):
         """Move the network to the minimiser of the damped model; return the decrease of the objective it promises."""
