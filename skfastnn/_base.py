@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import _check_sample_weight, _num_samples, validate_data
 
 from skfastnn._coordinates import LOW_DENSITY, Statistics, density, follow
 from skfastnn._data import Data
@@ -48,14 +48,13 @@ from skfastnn._plan import (
     threshold_limit,
 )
 from skfastnn._prediction import checked_weights, neuron_order, raw_output
-from skfastnn._recipe import EPOCHS_TO_TRY, Recipe, choose, choose_in_closed_form
+from skfastnn._recipe import EPOCHS_TO_TRY, Recipe, choose, choose_in_closed_form, make_encoder
 from skfastnn._refined_fitting import RefiningTrainer
 from skfastnn._row_space import MIN_RATIO, RowSpaceNetwork, row_space
 from skfastnn._second_order_fitting import GaussNewtonTrainer
 from skfastnn._sparse_input import canonical, check_indices, distinct
 from skfastnn._threads import effective_n_threads, one_blas_thread
 from skfastnn._varying_features import VaryingFeaturesNetwork, varying_features
-from skfastnn.preprocessing import PiecewiseLinearEncoder
 from skfastnn.search import make_engine
 from skfastnn.search._contract import training_rows
 from skfastnn.search._heavy_pairs import warn_if_missed
@@ -201,6 +200,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
     def _fit(self, X, y, sample_weight, incremental=False, classes=None):
         first_call = not hasattr(self, "coefs_") or not (incremental or self.warm_start)
         self._check_parameters()
+        n_given = _num_samples(X)
         X, y, sample_weight = self._validate(X, y, sample_weight, first_call, incremental, classes)
         random_state = self._resume_random_state(first_call)
         data, held_out = Data(X, y, self._encode_target(y), sample_weight), None
@@ -218,12 +218,15 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             density(data.X, data.weight) < LOW_DENSITY, loss.has_curvature, incremental,
         )  # fmt: skip
         self.solver_ = choose_solver(self.solver, self.alpha, problem)
+        kind = None
         if self.solver_ == "gauss_newton":
-            data = data.merged()
+            data, kind = data.merged()
         with one_blas_thread():
             if first_call:
                 recipe, self.selection_ = self._choose_recipe(problem, widths, data, loss, held_out, random_state)
                 self.encoder_, self._scales = recipe.encoder, recipe.scales
+                all_are_there = held_out is None and X.shape[0] == n_given
+                self._keep_insights(recipe, kind if all_are_there else None)
             else:
                 recipe = Recipe(widths, encoder=self.encoder_, scales=self._scales)
             self._train(recipe, problem, data, held_out, loss, random_state, first_call)
@@ -297,7 +300,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             return [plain]
         if self.encoding == "auto" and not self._left_to_us(problem):
             return [plain]
-        encoder = PiecewiseLinearEncoder().fit(data.X, sample_weight=data.weight)
+        encoder = make_encoder().fit(data.X, sample_weight=data.weight)
         encoded = replace(plain, encoding="piecewise_linear", encoder=encoder)
         if problem.widths is None and self.solver_ == "adam":
             encoded = replace(encoded, widths=[WIDTH_OF_CODES])
@@ -715,6 +718,16 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         self._warn_unconverged(history, Recipe([]), incremental)
 
     # what a fit leaves behind
+
+    def _keep_insights(self, recipe, kind):
+        """Set what the choice in closed form says about features and about samples that are left out."""
+        for name in ("feature_importances_", *self._left_out_names):
+            self.__dict__.pop(name, None)
+        if recipe.insights is None:
+            return
+        self.feature_importances_ = recipe.insights.importances
+        if kind is not None and recipe.insights.loo_prediction is not None:
+            self._keep_left_out(recipe.insights.loo_prediction[kind])
 
     def _keep(self, trainer, loss, incremental, first_call):
         """Set the fitted attributes from what was trained."""

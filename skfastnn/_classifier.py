@@ -238,6 +238,20 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
     def _is_multilabel(self):
         return self._label_binarizer.y_type_ == "multilabel-indicator"
 
+    _left_out_names = ("oob_decision_function_",)
+
+    def _keep_left_out(self, prediction):
+        # of indicators of classes by squared error: near probabilities, and made such
+        share = np.clip(prediction, 0.0, 1.0)
+        if self._is_multilabel():
+            self.oob_decision_function_ = share
+            return
+        if share.shape[1] == 1:
+            share = np.column_stack([1 - share, share])[:, -self.classes_.size :]
+        total = share.sum(axis=1, keepdims=True)
+        uniform = np.full_like(share, 1 / share.shape[1])
+        self.oob_decision_function_ = np.divide(share, total, out=uniform, where=total > 0)
+
     def _encode_target(self, y):
         if self._is_multilabel():
             return y

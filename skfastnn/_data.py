@@ -41,13 +41,13 @@ class Data:
         return replace(self, X=X)
 
     def merged(self):
-        """Return the samples that differ, each with the weight of its copies, in an order of their own.
+        """Return the samples that differ, each with the weight of its copies, in an order of their own; and who is who.
 
         Then what is left out, held out or put in a fold is a kind of sample, and a weight of k is the same as k copies.
         """
         first, kind = distinct(self.X, self.y)
         weight = np.bincount(kind, weights=self.weight, minlength=first.size)
-        return replace(self.take(first), weight=weight.astype(self.weight.dtype))
+        return replace(self.take(first), weight=weight.astype(self.weight.dtype)), kind
 
 
 def copies_of(weight):

@@ -14,6 +14,7 @@ from sklearn.model_selection import train_test_split
 
 from skfastnn.preprocessing import PiecewiseLinearEncoder
 from skfastnn.selection import forest_operations, select
+from skfastnn.selection._inputs import MARGIN_OF_RANGE
 from skfastnn.selection._kernel import CONSTANT
 
 # Epochs that are tried, and those that are taken where there are too few rows to ask.
@@ -32,6 +33,22 @@ MANY_ROWS, WIDTH_OF_MANY_ROWS = 1_000, 2_048
 GENTLE = 0.25
 # A candidate that costs more has to be better by this share of the loss.
 WORTH = 0.01
+
+
+@dataclass(frozen=True)
+class Insights:
+    """What the choice in closed form says about the data.
+
+    Attributes
+    ----------
+    importances : ndarray of shape (n_features,)
+        Of sum one.
+    loo_prediction : ndarray of shape (n_samples, n_outputs) or None
+        Of the target, for samples that are left out; None where there are too many.
+    """
+
+    importances: np.ndarray
+    loo_prediction: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -55,6 +72,7 @@ class Recipe:
         Standard deviation of the intercepts at the start.
     share_of_step : float
         Of the usual one that falls to zero.
+    insights : Insights or None
     """
 
     widths: list
@@ -65,6 +83,7 @@ class Recipe:
     epochs: int | None = None
     spread: float = 0.0
     share_of_step: float = 1.0
+    insights: object = None
 
     def rows(self, X):
         """Return the rows that the network takes, before its coordinates."""
@@ -85,6 +104,11 @@ class Recipe:
         }  # fmt: skip
 
 
+def make_encoder():
+    """Return the encoder of the features that networks see."""
+    return PiecewiseLinearEncoder(beyond=MARGIN_OF_RANGE)
+
+
 def choose_in_closed_form(widths, data, loss, n_threads):
     """Return the recipe for Gauss-Newton with the least leave-one-out error of infinitely wide networks, and a table.
 
@@ -99,16 +123,17 @@ def choose_in_closed_form(widths, data, loss, n_threads):
     n, d = data.X.shape
     widths = [min(width, WIDTH_OF_MANY_ROWS) if n > MANY_ROWS else width for width in widths]
     chosen = select(
-        data.X, (data.target - shift) / scale, data.weight, encoder_factory=PiecewiseLinearEncoder,
+        data.X, (data.target - shift) / scale, data.weight, encoder_factory=make_encoder,
         budget=SHARE_OF_FOREST * forest_operations(n, d, regressor=loss.out_activation in ("identity", "exp")),
         n_threads=n_threads,
     )  # fmt: skip
-    inputs = chosen.inputs
+    left_out = None if chosen.loo_prediction is None else shift + scale * chosen.loo_prediction
+    inputs, insights = chosen.inputs, Insights(chosen.importances, left_out)
     plain = inputs.scales is None and inputs.encoding != "standardize"
     # the ridge is found anew on the kernel of the network, which is finite, for a loss that may not be a square
     recipe = Recipe(
         widths, chosen.candidate.threshold, inputs.encoding, inputs.encoder, None if plain else inputs.factor,
-        spread=CONSTANT,
+        spread=CONSTANT, insights=insights,
     )  # fmt: skip
     table = [
         {"encoding": record["candidate"].encoding, "learned_scales": record["candidate"].scales}

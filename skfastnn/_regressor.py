@@ -91,6 +91,11 @@ n_outputs_, out_activation_, n_features_in_, feature_names_in_
             raise ValueError(f"y must have {self.n_outputs_} outputs as on the last call, got shape {y.shape}.")
         return y
 
+    _left_out_names = ("oob_prediction_",)
+
+    def _keep_left_out(self, prediction):
+        self.oob_prediction_ = prediction.ravel() if prediction.shape[1] == 1 else prediction
+
     def _encode_target(self, y):
         return y.reshape(y.shape[0], -1)
 

@@ -7,13 +7,13 @@ Invariants: finite X gives a finite code, whatever its magnitude; arithmetic is 
 magnitude 1 by a power of two first, which rounds nothing. A zero of sparse training data is encoded as zero.
 """
 
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils import gen_batches
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, Options
 from sklearn.utils.validation import _check_feature_names_in, _check_sample_weight, check_is_fitted, validate_data
 
 from skfastnn._sparse_input import canonical, check_indices
@@ -49,6 +49,10 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
     add_indicator : bool, default=True
         Whether a feature of which values were missing at :meth:`fit` gets a coordinate that is 1 where it is missing,
         0 elsewhere (before centring).
+
+    beyond : float >= 0, default=inf
+        How far a feature may be beyond its range in the training data, in units of that range; what is farther counts
+        as if it were there. A single wild value would otherwise be all that a smooth model sees.
 
     Attributes
     ----------
@@ -111,12 +115,14 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
         "n_bins": [Interval(Integral, 1, None, closed="left")],
         "include_raw": ["boolean"],
         "add_indicator": ["boolean"],
+        "beyond": [Interval(Real, 0, None, closed="left"), Options(Real, {np.inf})],
     }
 
-    def __init__(self, n_bins=12, *, include_raw=True, add_indicator=True):
+    def __init__(self, n_bins=12, *, include_raw=True, add_indicator=True, beyond=np.inf):
         self.n_bins = n_bins
         self.include_raw = include_raw
         self.add_indicator = add_indicator
+        self.beyond = beyond
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -236,6 +242,8 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
             if edges.size:
                 parts.append(_bin_coordinates(values, shares, edges))
                 names += [f"_bin{i}" for i in range(edges.size - 1)]
+            if np.isfinite(self.beyond):
+                parts = [_bounded(part, values[0], values[-1], self.beyond) for part in parts]
             edges = edges / unit
         else:
             parts.append(_given_coordinate(0.0, 0.0))
@@ -387,6 +395,14 @@ def _bin_coordinates(values, shares, edges):
     above = 1 - np.cumsum(np.bincount(place, shares, n_bins))
     within = np.bincount(place, shares * (values - edges[place]), n_bins) * table[SLOPE]
     table[SHIFT] = table[MISSING] = above + within
+    return table
+
+
+def _bounded(table, least, largest, beyond):
+    """Return columns of the table whose coordinates stop where the feature is so far beyond its range."""
+    margin = beyond * (largest - least)
+    table[LOW] = np.maximum(table[LOW], (least - margin - table[ORIGIN]) * table[SLOPE])
+    table[HIGH] = np.minimum(table[HIGH], (largest + margin - table[ORIGIN]) * table[SLOPE])
     return table
 
 

@@ -9,7 +9,7 @@ from skfastnn._data import copies_of
 from skfastnn._threads import one_blas_thread
 from skfastnn.selection._budget import Budget, gradient_operations, kernel_operations, ridge_operations
 from skfastnn.selection._inputs import Inputs, candidate_inputs
-from skfastnn.selection._kernel import network_rows, tangent_kernel
+from skfastnn.selection._kernel import mean_squared_gradient, network_rows, tangent_kernel
 from skfastnn.selection._ridge import START, RidgeFit, best_ridge
 from skfastnn.selection._scales import MAX_POINTS, N_FOLDS, ROUNDS, held_out_gains, next_scales
 
@@ -61,6 +61,8 @@ class Selection:
         have seen the row.
     operations : float
         What was spent of the budget.
+    importances : ndarray of shape (n_features,) or None
+        Shares of the features in the mean squared gradient of the fitted function, by inputs of unit spread.
     """
 
     candidate: Candidate
@@ -70,6 +72,7 @@ class Selection:
     table: list
     loo_prediction: np.ndarray | None = None
     operations: float = 0.0
+    importances: np.ndarray | None = None
 
     @property
     def scales(self):
@@ -194,8 +197,22 @@ def select(X, target, sample_weight, *, encoder_factory=None, budget, n_threads=
             best.error *= few_best.error / max(few_best.fit.error, np.finfo(float).tiny)
     loo_prediction = target - best.fit.residual if len(best.fit.residual) == n else None
     return Selection(
-        best.candidate, best.inputs, best.alpha, best.error, chooser.table, loo_prediction, budget.given - budget.left
+        best.candidate, best.inputs, best.alpha, best.error, chooser.table, loo_prediction, budget.given - budget.left,
+        importances(best, X.shape[1], (whole if aside > 0 else chooser).share),
     )  # fmt: skip
+
+
+def importances(trial, n_features, share):
+    """Return the shares of the original features in what the fitted function varies by, ndarray of shape (n_features,).
+
+    A feature counts by the mean squared derivative along each of its inputs, times the variance of that input; those of
+    a constant function are zero.
+    """
+    rows = trial.rows
+    at = np.arange(min(len(rows), MAX_POINTS)) * len(rows) // min(len(rows), MAX_POINTS)
+    squares = mean_squared_gradient(rows, trial.fit.dual, share, at)[:-1] * (share @ rows[:, :-1] ** 2)
+    by_feature = np.bincount(trial.inputs.feature, squares, minlength=n_features)
+    return by_feature / (by_feature.sum() or 1.0)
 
 
 def choose(chooser, all_inputs):
