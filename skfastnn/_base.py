@@ -31,6 +31,7 @@ from skfastnn._panel_network import PanelNetwork
 from skfastnn._plan import (
     FIRST_ORDER_WIDTH,
     LBFGS_ALPHA,
+    MANY_OUTPUTS,
     WIDTH_OF_CODES,
     Problem,
     acts_as_mlp,
@@ -288,17 +289,18 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             losses, _ = loss.value_and_gradient((raw - shift) / scale, (part.target - shift) / scale)
             return float(np.average(losses, weights=part.weight))
 
-        return choose(recipes, data, train, evaluate, self._strata, random_state)
+        return choose(recipes, data, train, evaluate, self._strata, random_state, loss.negligible)
 
     def _encodings(self, problem, widths, data):
         """Return recipes for the ways to encode the features that are to be tried, the plainest first."""
         plain = Recipe(widths)
         if problem.widths is None and self.solver_ == "adam" and not problem.sparse:
             # in few features some hundred busy neurons learn what many thousand draw
-            plain = Recipe([FIRST_ORDER_WIDTH], threshold=0.0)
+            few = problem.n_outputs <= MANY_OUTPUTS
+            plain = Recipe([FIRST_ORDER_WIDTH if few else WIDTH_OF_CODES], threshold=0.0)
         if self.encoding == "none" or (problem.incremental and self.encoding == "auto"):
             return [plain]
-        if self.encoding == "auto" and not self._left_to_us(problem):
+        if self.encoding == "auto" and (not self._left_to_us(problem) or problem.n_outputs > MANY_OUTPUTS):
             return [plain]
         encoder = make_encoder().fit(data.X, sample_weight=data.weight)
         encoded = replace(plain, encoding="piecewise_linear", encoder=encoder)

@@ -77,6 +77,8 @@ class SquaredError:
     """Half the squared error."""
 
     has_curvature = True
+    # loss from which on nothing is left to gain by training otherwise
+    negligible = 0.0
     out_activation = "identity"
     # change of an output by the first step of Adam: a third of the target's standard deviation
     first_change = 0.35
@@ -252,6 +254,7 @@ class Poisson(NotStandardised):
 class SoftmaxLogLoss(NotStandardised):
     """Log-loss of several classes; y is one-hot."""
 
+    negligible = 0.02
     first_change = 1.0
 
     out_activation = "softmax"
@@ -281,6 +284,7 @@ class SoftmaxLogLoss(NotStandardised):
 class BinaryLogLoss(NotStandardised):
     """Log-loss of yes or no, summed over the columns of a multilabel target."""
 
+    negligible = 0.02
     first_change = 1.0
 
     out_activation = "logistic"

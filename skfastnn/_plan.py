@@ -46,6 +46,8 @@ LARGEST_LEARNED_THRESHOLD = 0.0
 SECOND_ORDER = ("gauss_newton", "adam_gauss_newton")
 # Width of a layer that first order trains: of features as they are, and of codes, which are many and need fewer.
 FIRST_ORDER_WIDTH, WIDTH_OF_CODES = 1_024, 512
+# Outputs from which codes are not tried: what they gain they cost many times.
+MANY_OUTPUTS = 20
 # Steps of Adam that fall to zero, in normalised coordinates (held-out rows of the training parts of ten data sets: at
 # half and at twice the step as good or worse on all but one). A step that is large moves features; it may be, since it
 # falls.

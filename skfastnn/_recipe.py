@@ -143,7 +143,7 @@ def choose_in_closed_form(widths, data, loss, n_threads):
     return recipe, table
 
 
-def choose(recipes, data, train, evaluate, strata, random_state):
+def choose(recipes, data, train, evaluate, strata, random_state, enough):
     """Return the recipe with the least loss on rows that are held out, and a table of what was tried.
 
     The encoding is chosen first, by short training; then whether smaller steps do better; then the number of epochs.
@@ -160,6 +160,8 @@ def choose(recipes, data, train, evaluate, strata, random_state):
     strata : callable
         Takes the target and the number of rows that are held out, returns labels or None.
     random_state : numpy.random.RandomState
+    enough : float
+        Loss from which on nothing else is tried.
     """
     n = data.target.shape[0]
     if n < LEAST_ROWS_TO_ASK:
@@ -177,23 +179,21 @@ def choose(recipes, data, train, evaluate, strata, random_state):
         table.append(recipe.describe() | {"error": loss, "seconds": perf_counter() - began})
         return loss if np.isfinite(loss) else np.inf
 
-    def best_of(candidates):
-        best, least = None, np.inf
-        for recipe in candidates:
-            loss = loss_of(recipe)
-            if best is None or loss < (1 - WORTH) * least:
-                best, least = recipe, loss
-        return best, least
-
-    short, least = best_of([replace(recipe, epochs=EPOCHS_TO_TRY[0]) for recipe in recipes])
-    gentle = replace(short, share_of_step=GENTLE)
-    loss = loss_of(gentle)
-    if loss < (1 - WORTH) * least:
-        short, least = gentle, loss
+    best, *encoded = [replace(recipe, epochs=EPOCHS_TO_TRY[0]) for recipe in recipes]
+    least = loss_of(best)
+    for other in encoded:
+        best, least = _better(best, least, other, loss_of, enough, WORTH)
+    best, least = _better(best, least, replace(best, share_of_step=GENTLE), loss_of, enough, WORTH)
     for epochs in EPOCHS_TO_TRY[1:]:
-        longer = replace(short, epochs=epochs)
-        loss = loss_of(longer)
-        if loss > least:
+        longer, _ = best, least = _better(best, least, replace(best, epochs=epochs), loss_of, enough, 0.0)
+        if longer.epochs != epochs:
             break
-        short, least = longer, loss
-    return short, table
+    return best, table
+
+
+def _better(best, least, other, loss_of, enough, worth):
+    """Return the better of two recipes and its loss; the other is not asked where the loss is small enough."""
+    if least <= enough:
+        return best, least
+    loss = loss_of(other)
+    return (other, loss) if loss <= (1 - worth) * least else (best, least)
