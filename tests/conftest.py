@@ -1,8 +1,19 @@
 """What holds for all tests."""
 
+import os
+import sys
+from pathlib import Path
+
 import pytest
 
-from skfastnn.passes._worth import set_worth_a_thread
+CHECKOUT = Path(__file__).resolve().parents[1]
+if not any((CHECKOUT / "skfastnn").glob("_cyutility.*")):
+    # `python -m pytest` puts the checkout first, where its sources would hide the package that is installed; an
+    # editable install is found without sys.path. The same for programs that tests start.
+    sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != CHECKOUT]
+    os.environ["PYTHONSAFEPATH"] = "1"
+
+from skfastnn.passes._worth import set_worth_a_thread  # noqa: E402 only now it is known where from
 
 
 @pytest.fixture(autouse=True)
