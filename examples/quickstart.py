@@ -23,6 +23,8 @@ FIGURE = "quickstart.png"
 
 def fired_fraction(model, X):
     """Return the share of (row, hidden neuron) pairs with a positive output."""
+    if getattr(model, "encoder_", None) is not None:
+        X = model.encoder_.transform(X)
     return np.mean(X @ model.coefs_[0] + model.intercepts_[0] > 0)
 
 
