@@ -20,30 +20,103 @@ MAX_LABELS_WITHOUT_WARNING = 20
 
 
 class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
-    """Classifier with wide layers of shifted ReLU neurons, trained at the price of those that fire.
+    """Classifier with wide ReLU layers that chooses what it is not told.
 
-    A drop-in neighbour of :class:`sklearn.neural_network.MLPClassifier` for thousands to hundreds of thousands of
-    neurons. On each sample only a few per cent of the neurons fire; a search structure finds them without computing
-    the others, and every candidate is verified, so the result is that of the dense network.
+    Up to 5,000 samples the network is solved as a whole (Gauss-Newton), and what it sees and how much it is smoothed
+    are chosen by leave-one-out error; beyond, it is trained by Adam, with a schedule chosen on held-out samples. Code
+    written for :class:`sklearn.neural_network.MLPClassifier` works with it. Where wide layers have a threshold, only
+    the neurons that fire are computed: a search structure finds them, every candidate is verified, and the result is
+    that of the dense network.
 
     Parameters
     ----------
-    hidden_layer_sizes : int or array-like of shape (n_layers - 2,), default=(4096,)
-        Widths of the hidden layers.
-    threshold : "auto", float >= 0, or a list of them for the hidden layers, default="auto"
-        Shift b of the ReLU in standard deviations of the pre-activations: a neuron fires where its pre-activation
-        exceeds b. "auto" is ``sqrt(0.4 ln m)`` for m neurons, at most 1 with "gauss_newton" or several hidden layers,
-        at most 0.5 on sparse data, and 0 with "adam_gauss_newton" or where there are four times as many features as
-        samples. 0 is the plain ReLU; lower is busier, slower, and often more accurate. Data count as sparse where
-        fewer than 5 % of the numbers are other than zero, whether or not X is a sparse matrix.
-    solver : {"auto", "adam", "adam_gauss_newton", "gauss_newton", "sgd"}, default="auto"
+    hidden_layer_sizes : "auto", int or array-like of shape (n_layers - 2,), default="auto"
+        Widths of the hidden layers. "auto" is one layer: of 4,096 neurons with "gauss_newton", 2,048 if that is left
+        to itself and there are more than 1,000 samples; of 1,024 with "adam" on dense data, 512 on encoded ones. It is
+        less, though not below 256, where more than 2**24 weights would be needed. Layers of fewer than 2,048 neurons
+        that are given are trained as in MLPClassifier. An empty sequence is a linear model.
+    activation : {"relu"}, default="relu"
+        Others are refused; MLPClassifier has them.
+    solver : {"auto", "adam", "adam_gauss_newton", "gauss_newton", "lbfgs", "sgd"}, default="auto"
         "gauss_newton", for one hidden layer, reaches the accuracy of a kernel machine in a handful of iterations on
         the whole data. "adam" is lazy: a neuron that does not fire, and its moments, stand still, as in
         ``torch.optim.SparseAdam``; on sparse data so does a weight of a feature that none of the rows has.
         "adam_gauss_newton", for one hidden layer, learns features by up to `max_iter` epochs of "adam", then takes up
-        to ten iterations of "gauss_newton" from there. "sgd" with momentum is the textbook's. "auto" is
-        "gauss_newton" for up to 5,000 samples and a loss with curvature, and "adam" otherwise. In `partial_fit`
-        "auto" and "adam_gauss_newton" are "adam", the latter without a penalty.
+        to ten iterations of "gauss_newton" from there. "sgd" with momentum is the textbook's. "lbfgs" is
+        "gauss_newton" where that would be chosen by "auto", and SciPy's L-BFGS on all parameters elsewhere. "auto" is
+        "gauss_newton" for up to 5,000 samples and up to 40,000 outputs of samples, if no width below 2,048 and no
+        second layer is asked for and the loss has curvature; and "adam" otherwise. In `partial_fit` "auto" and
+        "adam_gauss_newton" are "adam", the latter without a penalty.
+    alpha : "auto", "loo" or float >= 0, default="auto"
+        Penalty on the squared distance of the weights from their start. It does not pull the weights to zero: under a
+        fixed threshold that would silence the network. Numbers are in the units of MLPClassifier. With "gauss_newton"
+        it is the ridge in units of the mean diagonal of the tangent kernel; try 0.001 to 1 on noisy data. "auto" and
+        "loo" take the ridge with the least leave-one-out error of the linearised network; "loo" also asks for
+        "gauss_newton" on more samples. "auto" is 0 with "adam" and "sgd", 1e-4 with "lbfgs". With "adam_gauss_newton"
+        the epochs of Adam are not penalised, and the ridge holds the weights to where they led.
+    batch_size : "auto" or int, default="auto"
+        "auto" is ``min(200, n_samples)``; n_samples or more is full batch. With "gauss_newton" it is full batch for up
+        to 20,000 samples and 2,000 beyond, with "adam_gauss_newton" whatever the batches of Adam.
+    learning_rate : {"auto", "constant", "invscaling", "adaptive", "linear"}, default="auto"
+        Schedule of the step size, for "sgd" and "adam"; as in MLPClassifier, and "linear" falls to zero over `max_iter`
+        epochs. "auto" is "linear" with "adam" if `learning_rate_init` is "auto", over 12, 35 or 100 epochs, chosen on
+        a fifth of the samples that is held out (at most `max_iter`); it is "constant" otherwise, in `partial_fit` and
+        with `warm_start`.
+    learning_rate_init : "auto" or float > 0, default="auto"
+        Step size, in the units of MLPClassifier. With "sgd" it is capped by the largest step that is stable. "auto"
+        takes it from the largest eigenvalue of the tangent kernel ("sgd"); with "adam" from the kind of network and
+        data, a quarter of it where that does better on held-out samples; in `partial_fit` with "adam" it is 0.001.
+    power_t : float >= 0, default=0.5
+        Exponent of "invscaling".
+    max_iter : int, default=200
+        Number of epochs, or of iterations of "gauss_newton" and "lbfgs", at most.
+    shuffle : bool, default=True
+        Whether to shuffle the samples in each epoch.
+    random_state : int, RandomState instance or None, default=None
+        Start of the weights, validation split and shuffling.
+    tol : float >= 0, default=1e-4
+        Progress below which an epoch counts as without improvement. "gauss_newton" on the full batch stops when an
+        iteration gains, or the loss has left, less than ``10 * tol`` of the loss at the start; "lbfgs" when no
+        component of the gradient is larger.
+    verbose : bool, default=False
+        Print a line per epoch.
+    warm_start : bool, default=False
+        Go on from the weights of the last fit, with the same inputs; momentum and moments go on with them.
+    momentum : float in [0, 1], default=0.9
+        Momentum of "sgd".
+    nesterovs_momentum : bool, default=True
+        Whether to use Nesterov's momentum.
+    early_stopping : bool, default=False
+        Hold out a part of the samples, stop when the accuracy on it does not improve, and keep the best weights. The
+        number of epochs is not chosen beforehand then.
+    validation_fraction : float in [0, 1), default=0.1
+        Part that is held out, stratified by class unless multilabel.
+    beta_1 : float in [0, 1), default=0.9
+        Decay of the first moment of "adam".
+    beta_2 : "auto" or float in [0, 1), default="auto"
+        Decay of the second moment of "adam". "auto" is 0.95 where `learning_rate` and `learning_rate_init` are "auto",
+        and 0.999 otherwise.
+    epsilon : float > 0, default=1e-8
+        Added to the root of the second moment of "adam".
+    n_iter_no_change : int or inf, default=10
+        Epochs without improvement before training stops.
+    max_fun : int, default=15000
+        Number of evaluations of the loss by "lbfgs" at most.
+    encoding : {"auto", "none", "piecewise_linear"}, default="auto"
+        What the network sees: the features as they are, or encoded by
+        :class:`~skfastnn.preprocessing.PiecewiseLinearEncoder`, which takes NaN as a missing value. "auto" chooses, if
+        `hidden_layer_sizes`, `solver`, `alpha` and `threshold` are "auto" too and the data are not sparse: with
+        "gauss_newton" by leave-one-out error, among features as they are, standardised and encoded, each with or
+        without learned scales of the features; with "adam" on held-out samples. It is "none" otherwise, and in
+        `partial_fit`.
+    threshold : "auto", float >= 0, or a list of them for the hidden layers, default="auto"
+        Shift b of the ReLU in standard deviations of the pre-activations: a neuron fires where its pre-activation
+        exceeds b. 0 is the plain ReLU; a higher one is faster for wide layers, often less accurate. "auto" is 0 by
+        default on dense data, with "adam" of a width that is not given, with widths below 2,048, with "lbfgs" and
+        "adam_gauss_newton", and where there are four times as many features as samples. Elsewhere it is
+        ``sqrt(0.4 ln m)`` for m neurons, at most 1 with "gauss_newton" or several hidden layers and at most 0.5 on
+        sparse data. Data count as sparse where fewer than 5 % of the numbers are other than zero, whether or not X is
+        a sparse matrix.
     search : {"auto", "correlation_tree", "dense", "halfspace", "heavy_pairs", "quantized"}, default="auto"
         How the neurons that may fire are found. "dense" computes all; "quantized" multiplies bytes, and computes what
         their rounding leaves in doubt; "correlation_tree" bounds how far neurons have moved; "halfspace" asks boxes of
@@ -51,50 +124,6 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         expects to be the fastest. "heavy_pairs" compares random signs of rows and neurons and is approximate: a pair
         that it misses does not fire in that step, see `firing_recall_`. It is slower than "dense" at the sizes that
         were measured.
-    alpha : float >= 0 or "loo", default=1e-4
-        Penalty on the squared distance of the weights from their start (in normalised coordinates), divided by the
-        sum of the sample weights of the batch. It does not pull the weights to zero: under a fixed threshold that
-        would silence the network. With "gauss_newton" it is the ridge in units of the mean diagonal of the tangent
-        kernel; try 0.001 to 1 on noisy data, or "loo", which takes the one with the least leave-one-out error of the
-        linearised network (a weighted sample is left out as a whole). With "adam_gauss_newton" the epochs of Adam are
-        not penalised, and the ridge holds the weights to where they led.
-    batch_size : "auto" or int, default="auto"
-        "auto" is ``min(200, n_samples)``; n_samples or more is full batch. With "gauss_newton" it is full batch for up
-        to 20,000 samples and 2,000 beyond, with "adam_gauss_newton" whatever the batches of Adam.
-    learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
-        Schedule of the step size, as in MLPClassifier, for "sgd" and "adam".
-    learning_rate_init : "auto" or float > 0, default="auto"
-        Step size in the normalised coordinates of the network. "auto" takes it from the largest eigenvalue of the
-        tangent kernel ("sgd"), or from the width and the rows ("adam").
-    power_t : float >= 0, default=0.5
-        Exponent of "invscaling".
-    max_iter : int, default=200
-        Number of epochs at most.
-    shuffle : bool, default=True
-        Whether to shuffle the samples in each epoch.
-    random_state : int, RandomState instance or None, default=None
-        Start of the weights, validation split and shuffling.
-    tol : float >= 0, default=1e-4
-        Progress below which an epoch counts as without improvement. "gauss_newton" on the full batch stops when an
-        iteration gains, or the loss has left, less than ``10 * tol`` of the loss at the start.
-    verbose : bool, default=False
-        Print a line per epoch.
-    warm_start : bool, default=False
-        Go on from the weights of the last fit; momentum and moments start anew (in `partial_fit` they are kept).
-    momentum : float in [0, 1], default=0.9
-        Momentum of "sgd".
-    nesterovs_momentum : bool, default=True
-        Whether to use Nesterov's momentum.
-    early_stopping : bool, default=False
-        Hold out a part of the samples, stop when the accuracy on it does not improve, and keep the best weights.
-    validation_fraction : float in [0, 1), default=0.1
-        Part that is held out, stratified by class unless multilabel.
-    beta_1, beta_2 : float in [0, 1), default=0.9, 0.999
-        Decay of the moments of "adam".
-    epsilon : float > 0, default=1e-8
-        Added to the root of the second moment of "adam".
-    n_iter_no_change : int, default=10
-        Epochs without improvement before training stops.
     init : {"antisymmetric", "random"}, default="antisymmetric"
         "antisymmetric" starts with pairs of neurons whose outputs cancel, so that the network starts at zero.
     train_output : bool, default=True
@@ -104,19 +133,34 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
 
     Attributes
     ----------
-    classes_ : ndarray or list of ndarray of shape (n_classes,)
-        Class labels.
-    coefs_ : list of two ndarray of shapes (n_features, n_neurons) and (n_neurons, n_outputs)
-        Weights, laid out as MLPClassifier's; the threshold is part of the intercepts.
-    intercepts_ : list of two ndarray of shapes (n_neurons,) and (n_outputs,)
+    classes_ : ndarray of shape (n_classes,)
+        Class labels; of a multilabel target the numbers of its columns.
+    coefs_ : list of n_layers_ - 1 ndarray
+        Weights between one layer and the next, laid out as MLPClassifier's: of shape (n_inputs, n_neurons), ...,
+        (n_neurons, n_outputs). The first are those on ``encoder_.transform(X)`` if there is an encoder, on X if not;
+        means and learned scales are in them.
+    intercepts_ : list of n_layers_ - 1 ndarray
+        Of shape (n_neurons,), ..., (n_outputs,); the threshold is part of them.
+    encoder_ : PiecewiseLinearEncoder or None
+        What encodes the features, fitted; None if the network takes them as they are.
+    selection_ : list of dict
+        What was tried when the network was drawn, one record each, in the order in which it was tried; empty if
+        nothing was left to choose. All have "encoding", "learned_scales", "error" and "seconds". With "gauss_newton"
+        the error is the leave-one-out error (mean squared error of standardised targets or of indicators of the
+        classes) of an infinitely wide network at the ridge "alpha"; with "adam" it is the mean loss on held-out samples
+        after "epochs" with "share_of_step" of the usual step, and "hidden_layer_sizes" and "threshold" (None: as
+        `threshold` says) belong to it.
     loss_ : float
         Loss of the last epoch, without the penalty.
     loss_curve_ : list of float
-        Mean loss of each epoch (of Gauss-Newton: after each iteration), without the penalty; goes on in
+        Mean loss of each epoch (of Gauss-Newton and L-BFGS: after each iteration), without the penalty; goes on in
         `partial_fit` and with `warm_start`.
     best_loss_ : float or None
+        The least of them; None with early stopping.
     validation_scores_ : list of float or None
+        Accuracy on the held-out samples after each epoch; None without early stopping.
     best_validation_score_ : float or None
+        The best of them.
     firing_rate_ : list of float
         Fraction of (sample, neuron) pairs that fired in the last epoch, one number per hidden layer.
     firing_curve_ : list of float
@@ -126,12 +170,15 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         of rows that were computed (1.0 if nothing fired there; a `RuntimeWarning` says when it is below 0.95),
         with all others 1.0.
     threshold_ : float, or list of float with several hidden layers
-    solver_, search_ : str
-        As resolved; `search_` is "dense" where the memory did not suffice for the search structure.
-    learning_rate_init_ : float
-        As resolved; 1 for "gauss_newton", which chooses its steps by itself.
-    alpha_ : float
         As resolved.
+    solver_ : str
+        As resolved.
+    search_ : str
+        As resolved; "dense" where the memory did not suffice for the search structure.
+    learning_rate_init_ : float
+        As resolved, in the units of MLPClassifier; of no meaning for "gauss_newton" and "lbfgs".
+    alpha_ : float
+        As resolved; of "gauss_newton" the ridge that was chosen.
     search_counters_ : dict of int
         Operations of the search in the last call: visited, candidates, fired, refreshed, dot_products; with
         "heavy_pairs" also checked and found, of which `firing_recall_` is the quotient.
@@ -139,10 +186,16 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         Number of epochs, and of iterations of Gauss-Newton, of the last call.
     t_ : int
         Number of samples seen in all calls since the network was drawn.
-    n_layers_, n_outputs_ : int
-    out_activation_ : str
+    n_layers_ : int
+        Number of layers, input and output included.
+    n_outputs_ : int
+        Number of outputs: 1 for two classes.
+    out_activation_ : {"logistic", "softmax"}
+        What turns the output into probabilities.
     n_features_in_ : int
+        Number of features seen in `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if all are strings.
 
     See Also
     --------
@@ -168,10 +221,12 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
     >>> from sklearn.model_selection import train_test_split
     >>> from skfastnn import FastReLUClassifier
     >>> X, y = load_digits(return_X_y=True)
-    >>> X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.3, random_state=0)
-    >>> clf = FastReLUClassifier(hidden_layer_sizes=(1024,), random_state=0).fit(X_train, y_train)
-    >>> bool(clf.score(X_test, y_test) > 0.97)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X, y, train_size=500, random_state=0)
+    >>> clf = FastReLUClassifier(random_state=0).fit(X_train, y_train)
+    >>> bool(clf.score(X_test, y_test) > 0.96)
     True
+    >>> clf.solver_
+    'gauss_newton'
     """
 
     _parameter_constraints: dict = {
@@ -299,7 +354,7 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         return self.classes_[(raw[:, 0] > 0).astype(np.intp) if self.classes_.size > 1 else np.zeros(len(raw), int)]
 
     def _has_partial_fit(self):
-        return self.solver != "gauss_newton"
+        return self.solver not in ("gauss_newton", "lbfgs")
 
     @available_if(_has_partial_fit)
     def partial_fit(self, X, y, sample_weight=None, classes=None):

@@ -12,34 +12,37 @@ from skfastnn._losses import activate, regression_loss
 
 
 class FastReLURegressor(RegressorMixin, BaseFastReLU):
-    """Regressor with wide layers of shifted ReLU neurons, trained at the price of those that fire.
+    """Regressor with wide ReLU layers that chooses what it is not told.
 
-    A drop-in neighbour of :class:`sklearn.neural_network.MLPRegressor` for wide layers; see
-    :class:`FastReLUClassifier` for how it works. The target is centred and scaled for training, and the output layer
-    takes it back.
+    Code written for :class:`sklearn.neural_network.MLPRegressor` works with it; :class:`FastReLUClassifier` says how
+    it is trained. The target is centred and scaled for training, and the output layer takes it back.
 
     Parameters
     ----------
     loss : {"squared_error", "poisson", "huber", "absolute_error", "quantile"}, default="squared_error"
-        "poisson" has an exponential output and needs targets >= 0.
-    hidden_layer_sizes : int or array-like of shape (n_layers - 2,), default=(4096,)
-        Widths of the hidden layers.
+        "poisson" has an exponential output and needs targets >= 0. "gauss_newton" and "adam_gauss_newton" take
+        "squared_error", "poisson" and "huber".
+    hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter, \
+shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, early_stopping, validation_fraction, \
+beta_1, beta_2, epsilon, n_iter_no_change, max_fun, encoding, threshold, search, init, train_output
+        As in :class:`FastReLUClassifier`; early stopping watches R2, and "auto" counts the outputs of a sample as they
+        are.
     quantile : float in (0, 1), default=0.5
         Quantile of loss="quantile".
     huber_delta : float > 0, default=1.35
         Where loss="huber" becomes linear, in standard deviations of the target.
-    threshold, solver, search, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter, shuffle, \
-random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, early_stopping, validation_fraction, beta_1, \
-beta_2, epsilon, n_iter_no_change, init, train_output
-        As in :class:`FastReLUClassifier`; early stopping watches R2. "gauss_newton" and "adam_gauss_newton" take the
-        losses "squared_error", "poisson" and "huber".
 
     Attributes
     ----------
-    coefs_, intercepts_, loss_, loss_curve_, best_loss_, validation_scores_, best_validation_score_, firing_rate_, \
-firing_curve_, threshold_, solver_, search_, learning_rate_init_, alpha_, search_counters_, n_iter_, t_, n_layers_, \
-n_outputs_, out_activation_, n_features_in_, feature_names_in_
-        As in :class:`FastReLUClassifier`. The loss is that of the scaled target for all losses but "poisson".
+    coefs_, intercepts_, encoder_, selection_, loss_, loss_curve_, best_loss_, validation_scores_, \
+best_validation_score_, firing_rate_, firing_curve_, firing_recall_, threshold_, solver_, search_, \
+learning_rate_init_, alpha_, search_counters_, n_iter_, t_, n_layers_, n_features_in_, feature_names_in_
+        As in :class:`FastReLUClassifier`. The loss is that of the scaled target for all losses but "poisson"; the
+        scores of early stopping are R2.
+    n_outputs_ : int
+        Number of targets.
+    out_activation_ : {"identity", "exp"}
+        What turns the output into the prediction; "exp" for loss="poisson".
 
     See Also
     --------
@@ -51,9 +54,11 @@ n_outputs_, out_activation_, n_features_in_, feature_names_in_
     >>> from skfastnn import FastReLURegressor
     >>> X = np.linspace(-1, 1, 200).reshape(-1, 1)
     >>> y = np.sin(3 * X).ravel()
-    >>> reg = FastReLURegressor(hidden_layer_sizes=(512,), random_state=0).fit(X, y)
+    >>> reg = FastReLURegressor(random_state=0).fit(X, y)
     >>> bool(reg.score(X, y) > 0.99)
     True
+    >>> reg.predict([[0.5]]).shape
+    (1,)
     """
 
     _parameter_constraints: dict = {
@@ -106,7 +111,7 @@ n_outputs_, out_activation_, n_features_in_, feature_names_in_
         return r2_score(y, self._make_loss().predict(raw), sample_weight=sample_weight)
 
     def _has_partial_fit(self):
-        return self.solver != "gauss_newton"
+        return self.solver not in ("gauss_newton", "lbfgs")
 
     @available_if(_has_partial_fit)
     def partial_fit(self, X, y, sample_weight=None):

@@ -99,3 +99,8 @@ def test_the_linear_model_of_a_stream_learns():
     assert clf.score(X, y) > LogisticRegression().fit(X, y).score(X, y) - 0.02
     raw = X @ clf.coefs_[0] + clf.intercepts_[0]
     assert_allclose(clf.predict_proba(X)[:, 1], softmax(np.hstack([0 * raw, raw]), axis=1)[:, 1], rtol=1e-9)
+
+
+def test_partial_fit_is_not_there_as_in_mlp():
+    assert not hasattr(FastReLUClassifier(solver="lbfgs"), "partial_fit")
+    assert not hasattr(FastReLURegressor(solver="lbfgs"), "partial_fit")
