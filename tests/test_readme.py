@@ -1,12 +1,60 @@
-"""The README's example prints what the README says."""
+"""Examples of the README, the user guide and docstrings print what they say; links lead somewhere."""
 
 import doctest
+import inspect
+import re
+import sys
 from pathlib import Path
 
-README = Path(__file__).parents[1] / "README.md"
+import pandas as pd
+import pytest
+
+from skfastnn import FastReLUClassifier, FastReLURegressor
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted(str(path.relative_to(ROOT)) for pattern in ("*.md", "doc/**/*.md") for path in ROOT.glob(pattern))
 
 
-def test_readme_example():
-    result = doctest.testfile(str(README), module_relative=False)
-    assert result.attempted >= 6
+@pytest.mark.parametrize(("page", "n_examples"), [("README.md", 6), ("doc/user_guide.md", 20)])
+def test_examples_of_page(page, n_examples):
+    result = doctest.testfile(str(ROOT / page), module_relative=False)
+    assert result.attempted >= n_examples
     assert result.failed == 0
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_within_the_checkout(page):
+    path = ROOT / page
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", path.read_text(encoding="utf-8")):
+        linked = path.parent / target if target else path
+        assert linked.exists(), target
+        if anchor:
+            assert anchor in _anchors(linked), f"{target}#{anchor}"
+
+
+def _anchors(path):
+    """Return the anchors that GitHub gives to the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("Estimator", [FastReLUClassifier, FastReLURegressor])
+def test_docstring_of_estimator(Estimator):
+    result = doctest.testmod(sys.modules[Estimator.__module__])
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+@pytest.mark.parametrize("Estimator", [FastReLUClassifier, FastReLURegressor])
+def test_docstring_names_parameters_in_order_and_every_attribute(Estimator):
+    parameters, attributes = inspect.getdoc(Estimator).split("Attributes\n----------\n")
+    parameters, attributes = parameters.split("Parameters\n----------\n")[1], attributes.split("See Also\n")[0]
+    assert _entries(parameters) == list(inspect.signature(Estimator).parameters)
+    fitted = Estimator(hidden_layer_sizes=()).fit(pd.DataFrame({"a": [0.0, 1.0, 2.0], "b": [1.0, 0.0, 1.0]}), [0, 1, 1])
+    assert set(_entries(attributes)) == {name for name in vars(fitted) if re.fullmatch(r"[a-z]\w*_", name)}
+
+
+def _entries(section):
+    """Return the names that a section of a docstring describes, in order."""
+    heads = re.findall(r"^(\w.*?)(?: : .*)?$", section, re.MULTILINE)
+    return [name.strip() for head in heads for name in head.split(",")]
