@@ -32,8 +32,8 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
     ----------
     hidden_layer_sizes : "auto", int or array-like of shape (n_layers - 2,), default="auto"
         Widths of the hidden layers. "auto" is one layer: of 4,096 neurons with "gauss_newton", 2,048 if that is left
-        to itself and there are more than 1,000 samples; of 1,024 with "adam" on dense data, 512 on encoded ones. It is
-        less, though not below 256, where more than 2**24 weights would be needed. Layers of fewer than 2,048 neurons
+        to itself and there are more than 1,000 samples; of 1,024 with "adam" on dense data, 512 on encoded ones or for
+        more than 20 outputs. It is less, though not below 256, where more than 2**24 weights would be needed. Layers of fewer than 2,048 neurons
         that are given are trained as in MLPClassifier. An empty sequence is a linear model.
     activation : {"relu"}, default="relu"
         Others are refused; MLPClassifier has them.
@@ -150,6 +150,13 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         classes) of an infinitely wide network at the ridge "alpha"; with "adam" it is the mean loss on held-out samples
         after "epochs" with "share_of_step" of the usual step, and "hidden_layer_sizes" and "threshold" (None: as
         `threshold` says) belong to it.
+    feature_importances_ : ndarray of shape (n_features_in_,)
+        Share of each feature in the gradient of what the chosen inputs predict; their sum is one. There only if the
+        inputs were chosen for "gauss_newton".
+    oob_decision_function_ : ndarray of shape (n_samples, n_classes)
+        What each sample is predicted to be from all the others, in the shape of `predict_proba`: that of the infinitely
+        wide network by which the inputs were chosen, fitted to indicators of the classes. There only if the inputs were
+        chosen for "gauss_newton" and all samples were compared: not with early stopping, nor with weights of zero.
     loss_ : float
         Loss of the last epoch, without the penalty.
     loss_curve_ : list of float

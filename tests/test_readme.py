@@ -50,7 +50,7 @@ def test_docstring_names_parameters_in_order_and_every_attribute(Estimator):
     parameters, attributes = inspect.getdoc(Estimator).split("Attributes\n----------\n")
     parameters, attributes = parameters.split("Parameters\n----------\n")[1], attributes.split("See Also\n")[0]
     assert _entries(parameters) == list(inspect.signature(Estimator).parameters)
-    fitted = Estimator(hidden_layer_sizes=()).fit(pd.DataFrame({"a": [0.0, 1.0, 2.0], "b": [1.0, 0.0, 1.0]}), [0, 1, 1])
+    fitted = Estimator().fit(pd.DataFrame({"a": [0.0, 1.0, 2.0, 4.0], "b": [1.0, 0.0, 1.0, 0.0]}), [0, 1, 1, 0])
     assert set(_entries(attributes)) == {name for name in vars(fitted) if re.fullmatch(r"[a-z]\w*_", name)}
 
 
