@@ -66,7 +66,7 @@ def test_one_of_the_copies_is_left_out():
     rng = np.random.default_rng(0)
     A, y, copies = rng.standard_normal((12, 4)), rng.standard_normal((12, 2)), rng.integers(1, 5, 12)
     kernel, many = A @ A.T + 1, np.repeat(np.arange(12), copies)
-    by_weight = fit_ridge(kernel, copies.astype(float), y, -1.0, copies)
+    by_weight = fit_ridge(kernel, copies.astype(float), y, -1.0, copies=copies)
     by_copies = fit_ridge(kernel[np.ix_(many, many)], np.ones(many.size), y[many], -1.0)
     assert_allclose(by_weight.error, by_copies.error, rtol=1e-9)
     assert_allclose(by_weight.residual[many], by_copies.residual, rtol=1e-9)
