@@ -212,6 +212,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             self._check_goes_on(loss)
         widths, given = self._choose_widths(X, first_call)
         if not widths:
+            self._check_missing(data, encodes=False)
             self._fit_linear(data, loss, random_state, first_call, incremental)
             return
         problem = Problem(
@@ -219,6 +220,9 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             density(data.X, data.weight) < LOW_DENSITY, loss.has_curvature, incremental,
         )  # fmt: skip
         self.solver_ = choose_solver(self.solver, self.alpha, problem)
+        if first_call:
+            codes = self._left_to_us(problem) and not issparse(data.X)
+            self._check_missing(data, encodes=codes or self.encoding == "piecewise_linear")
         kind = None
         if self.solver_ == "gauss_newton":
             data, kind = data.merged()
@@ -300,13 +304,15 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             plain = Recipe([FIRST_ORDER_WIDTH if few else WIDTH_OF_CODES], threshold=0.0)
         if self.encoding == "none" or (problem.incremental and self.encoding == "auto"):
             return [plain]
-        if self.encoding == "auto" and (not self._left_to_us(problem) or problem.n_outputs > MANY_OUTPUTS):
+        missing = data.has_missing()
+        few = problem.n_outputs <= MANY_OUTPUTS or missing
+        if self.encoding == "auto" and not (self._left_to_us(problem) and few):
             return [plain]
         encoder = make_encoder().fit(data.X, sample_weight=data.weight)
         encoded = replace(plain, encoding="piecewise_linear", encoder=encoder)
         if problem.widths is None and self.solver_ == "adam":
             encoded = replace(encoded, widths=[WIDTH_OF_CODES])
-        if self.encoding == "piecewise_linear" or np.isnan(data.X.sum() if not issparse(data.X) else 0.0):
+        if self.encoding == "piecewise_linear" or missing:
             return [encoded]
         return [plain, encoded] if encoder.feature_indices_.size > data.X.shape[1] else [plain]
 
@@ -363,6 +369,14 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             return self.encoder_ is not None
         ours = (self.solver, self.encoding, self.alpha, self.threshold, self.hidden_layer_sizes)
         return all(isinstance(name, str) and name == "auto" for name in ours) or self.encoding == "piecewise_linear"
+
+    def _check_missing(self, data, encodes):
+        """Raise ValueError if numbers are missing and nothing is to encode them."""
+        if not encodes and data.has_missing():
+            raise ValueError(
+                "Input X contains NaN, which is taken for a missing value only where features are encoded: pass "
+                "encoding='piecewise_linear', or impute."
+            )
 
     def _dtype(self):
         """Return the type of the weights to go on with; any other than float32 counts as float64."""

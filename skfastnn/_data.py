@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, issparse
 
 from skfastnn._sparse_input import distinct
 
@@ -35,6 +35,10 @@ class Data:
     def take(self, index):
         """Return some of the samples."""
         return Data(self.X[index], self.y[index], self.target[index], self.weight[index])
+
+    def has_missing(self):
+        """Return whether any number of X is NaN."""
+        return bool(np.isnan(self.X.data if issparse(self.X) else self.X).any())
 
     def with_rows(self, X):
         """Return the same samples with other rows."""

@@ -49,11 +49,12 @@ def test_the_objective_has_its_value_and_gradient():
 def test_lbfgs_finds_the_minimum_that_scipy_finds():
     X, y = data_for(FastReLUClassifier, 60)
     settings = {"hidden_layer_sizes": (8,), "solver": "lbfgs", "alpha": 0.5, "random_state": 0}
-    start = FastReLUClassifier(**{**settings, "solver": "sgd", "learning_rate_init": 1e-200, "max_iter": 1}).fit(X, y)
+    start = FastReLUClassifier(**{**settings, "solver": "adam", "learning_rate_init": 1e-200, "max_iter": 1}).fit(X, y)
     clf = FastReLUClassifier(**settings, **TIGHT).fit(X, y)
     assert clf.solver_ == "lbfgs"
     mean = X.mean(axis=0)
-    scale = np.sqrt(np.mean(np.sum((X - mean) ** 2, axis=1)))
+    # rows of the norm of standardised features; of as many features as neurons, weights are then as large as in MLP
+    scale = np.sqrt(np.mean(np.sum((X - mean) ** 2, axis=1)) / 8)
     rows, Y, share, shapes = (X - mean) / scale, np.eye(3)[y], np.full(60, 1 / 60), [(8, 8), (8, 3), (8,), (3,)]
 
     def packed(est):
