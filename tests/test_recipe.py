@@ -7,7 +7,7 @@ from scipy import sparse
 from skfastnn import FastReLUClassifier
 from skfastnn import _recipe as recipe_module
 from skfastnn._data import Data
-from skfastnn._plan import MANY_FEATURES, SPARSE_WIDTH
+from skfastnn._plan import FEATURES_OF_STEP, MANY_FEATURES, SPARSE_STEP, SPARSE_WIDTH, STEP, Problem, falling_step
 from skfastnn._recipe import EPOCHS_TO_TRY, LEAST_EPOCHS, Recipe, affordable_epochs, choose, products_per_epoch
 
 
@@ -64,3 +64,12 @@ def test_sparse_rows_get_few_plain_neurons(monkeypatch):
     model = FastReLUClassifier(random_state=0).fit(sparse.csr_array(X), y)
     assert model.coefs_[0].shape == (300, SPARSE_WIDTH)
     assert model.threshold_ == 0
+
+
+def test_steps_are_smaller_for_many_features():
+    def step(n_features, sparse=False):
+        return falling_step(Problem(1000, n_features, 2, None, sparse, True, False), natural=1.0)
+
+    assert step(2) == step(FEATURES_OF_STEP) == STEP
+    assert step(4 * FEATURES_OF_STEP) == pytest.approx(STEP / 2)
+    assert step(2, sparse=True) == step(10_000, sparse=True) == SPARSE_STEP
