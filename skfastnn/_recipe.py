@@ -197,9 +197,9 @@ def choose(recipes, data, train, evaluate, strata, random_state, enough):
     n = data.target.shape[0]
     if n < LEAST_ROWS_TO_ASK:
         return replace(recipes[0], epochs=EPOCHS), []
-    few, *more = affordable_epochs(recipes[0], data.X)
-    if not more and len(recipes) == 1:
-        return replace(recipes[0], epochs=few), []
+    affordable = affordable_epochs(recipes[0], data.X)
+    if len(affordable) == len(recipes) == 1:
+        return replace(recipes[0], epochs=affordable[0]), []
     n_held_out = int(min(HELD_OUT * n, MAX_HELD_OUT))
     inside, outside = train_test_split(
         np.arange(n), test_size=n_held_out, random_state=random_state, stratify=strata(data.y, n_held_out)
@@ -213,12 +213,12 @@ def choose(recipes, data, train, evaluate, strata, random_state, enough):
         table.append(recipe.describe() | {"error": loss, "seconds": perf_counter() - began})
         return loss if np.isfinite(loss) else np.inf
 
-    best, *encoded = [replace(recipe, epochs=few) for recipe in recipes]
+    best, *encoded = [replace(recipe, epochs=affordable[0]) for recipe in recipes]
     least = loss_of(best)
     for other in encoded:
         best, least = _better(best, least, other, loss_of, enough, WORTH)
     best, least = _better(best, least, replace(best, share_of_step=GENTLE), loss_of, enough, WORTH)
-    for epochs in more:
+    for epochs in affordable_epochs(best, data.X)[1:]:  # codes cost more
         longer, _ = best, least = _better(best, least, replace(best, epochs=epochs), loss_of, enough, 0.0)
         if longer.epochs != epochs:
             break
