@@ -31,7 +31,9 @@ from skfastnn._panel_network import PanelNetwork
 from skfastnn._plan import (
     FIRST_ORDER_WIDTH,
     LBFGS_ALPHA,
+    MANY_FEATURES,
     MANY_OUTPUTS,
+    SPARSE_WIDTH,
     WIDTH_OF_CODES,
     Problem,
     acts_as_mlp,
@@ -298,15 +300,15 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
     def _encodings(self, problem, widths, data):
         """Return recipes for the ways to encode the features that are to be tried, the plainest first."""
         plain = Recipe(widths)
-        if problem.widths is None and self.solver_ == "adam" and not problem.sparse:
-            # in few features some hundred busy neurons learn what many thousand draw
-            few = problem.n_outputs <= MANY_OUTPUTS
-            plain = Recipe([FIRST_ORDER_WIDTH if few else WIDTH_OF_CODES], threshold=0.0)
+        if problem.widths is None and self.solver_ == "adam":
+            # some hundred busy neurons learn what many thousand draw
+            few = FIRST_ORDER_WIDTH if problem.n_outputs <= MANY_OUTPUTS else WIDTH_OF_CODES
+            plain = Recipe([SPARSE_WIDTH if problem.sparse else few], threshold=0.0)
         if self.encoding == "none" or (problem.incremental and self.encoding == "auto"):
             return [plain]
         missing = data.has_missing()
-        few = problem.n_outputs <= MANY_OUTPUTS or missing
-        if self.encoding == "auto" and not (self._left_to_us(problem) and few):
+        many = problem.n_outputs > MANY_OUTPUTS or problem.n_features > MANY_FEATURES
+        if self.encoding == "auto" and not (self._left_to_us(problem) and (missing or not many)):
             return [plain]
         encoder = make_encoder().fit(data.X, sample_weight=data.weight)
         encoded = replace(plain, encoding="piecewise_linear", encoder=encoder)

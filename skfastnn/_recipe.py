@@ -6,6 +6,7 @@ piecewise linear gain where trees do. Then all rows are trained on by the recipe
 """
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from time import perf_counter
 
 import numpy as np
@@ -20,6 +21,9 @@ from skfastnn.selection._kernel import CONSTANT
 # Epochs that are tried, and those that are taken where there are too few rows to ask.
 EPOCHS_TO_TRY, EPOCHS = (12, 35, 100), 35
 LEAST_ROWS_TO_ASK = 100
+# Multiplications, forward alone, that training may take, what is tried included: about those of MLPClassifier((512,))
+# on MNIST. Where not even the fewest epochs are affordable, as many as are, but not fewer than these.
+MAX_PRODUCTS, LEAST_EPOCHS = 7e11, 6
 # Share of the rows that is held out to choose, and rows up to which.
 HELD_OUT, MAX_HELD_OUT = 0.2, 5_000
 # Rows that are trained on to choose.
@@ -143,6 +147,33 @@ def choose_in_closed_form(widths, data, loss, n_threads):
     return recipe, table
 
 
+def products_per_epoch(recipe, X):
+    """Return the multiplications that all rows take from the first layer to the last, before the outputs."""
+    per_row = X.nnz / X.shape[0] if issparse(X) else X.shape[1]
+    if recipe.encoder is not None:
+        per_row = recipe.encoder.feature_indices_.size
+    widths = recipe.widths
+    return X.shape[0] * (per_row * widths[0] + sum(a * b for a, b in pairwise(widths)))
+
+
+def affordable_epochs(recipe, X):
+    """Return the numbers of epochs to try, ascending, of which at least one is left.
+
+    To try more than one is to train on a part of the rows, too: twice by the fewest, to see whether a smaller step is
+    better, and once by each other.
+    """
+    n = X.shape[0]
+    part = min((1 - HELD_OUT) * n, MAX_ASKED) / n
+    most = MAX_PRODUCTS / max(products_per_epoch(recipe, X), 1)
+    few, *more = EPOCHS_TO_TRY
+    affordable, tried = [int(min(max(most, LEAST_EPOCHS), few))], 2 * few
+    for epochs in more:
+        tried += epochs
+        if epochs + part * tried <= most:
+            affordable.append(epochs)
+    return affordable
+
+
 def choose(recipes, data, train, evaluate, strata, random_state, enough):
     """Return the recipe with the least loss on rows that are held out, and a table of what was tried.
 
@@ -166,6 +197,9 @@ def choose(recipes, data, train, evaluate, strata, random_state, enough):
     n = data.target.shape[0]
     if n < LEAST_ROWS_TO_ASK:
         return replace(recipes[0], epochs=EPOCHS), []
+    affordable = affordable_epochs(recipes[0], data.X)
+    if len(affordable) == len(recipes) == 1:
+        return replace(recipes[0], epochs=affordable[0]), []
     n_held_out = int(min(HELD_OUT * n, MAX_HELD_OUT))
     inside, outside = train_test_split(
         np.arange(n), test_size=n_held_out, random_state=random_state, stratify=strata(data.y, n_held_out)
@@ -179,12 +213,12 @@ def choose(recipes, data, train, evaluate, strata, random_state, enough):
         table.append(recipe.describe() | {"error": loss, "seconds": perf_counter() - began})
         return loss if np.isfinite(loss) else np.inf
 
-    best, *encoded = [replace(recipe, epochs=EPOCHS_TO_TRY[0]) for recipe in recipes]
+    best, *encoded = [replace(recipe, epochs=affordable[0]) for recipe in recipes]
     least = loss_of(best)
     for other in encoded:
         best, least = _better(best, least, other, loss_of, enough, WORTH)
     best, least = _better(best, least, replace(best, share_of_step=GENTLE), loss_of, enough, WORTH)
-    for epochs in EPOCHS_TO_TRY[1:]:
+    for epochs in affordable_epochs(best, data.X)[1:]:  # codes cost more
         longer, _ = best, least = _better(best, least, replace(best, epochs=epochs), loss_of, enough, 0.0)
         if longer.epochs != epochs:
             break

@@ -1,0 +1,75 @@
+"""How first order is trained where nothing is said about it: widths, codes, epochs."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from skfastnn import FastReLUClassifier
+from skfastnn import _recipe as recipe_module
+from skfastnn._data import Data
+from skfastnn._plan import FEATURES_OF_STEP, MANY_FEATURES, SPARSE_STEP, SPARSE_WIDTH, STEP, Problem, falling_step
+from skfastnn._recipe import EPOCHS_TO_TRY, LEAST_EPOCHS, Recipe, affordable_epochs, choose, products_per_epoch
+
+
+def problem(n_features, n_samples=150, seed=0):
+    X = np.random.default_rng(seed).standard_normal((n_samples, n_features))
+    return X, (X[:, 0] > 0).astype(int)
+
+
+def test_products_are_those_of_the_numbers_that_are_stored():
+    X, _ = problem(20)
+    assert products_per_epoch(Recipe([8, 5]), X) == 150 * (20 * 8 + 8 * 5)
+    X[:, 5:] = 0
+    assert products_per_epoch(Recipe([8]), sparse.csr_array(X)) == 150 * 5 * 8
+
+
+@pytest.mark.parametrize(
+    ("budget", "expected"),
+    # of 150 rows 120 are trained on to choose: 35 epochs cost 35 + 0.8 (2 x 12 + 35), 100 cost 100 + 0.8 x 159
+    [
+        (228, EPOCHS_TO_TRY), (227, EPOCHS_TO_TRY[:2]), (83, EPOCHS_TO_TRY[:2]), (82, EPOCHS_TO_TRY[:1]),
+        (9, (9,)), (0.1, (LEAST_EPOCHS,)),
+    ],
+)  # fmt: skip
+def test_no_more_epochs_than_are_affordable(budget, expected, monkeypatch):
+    X, _ = problem(20)
+    recipe = Recipe([8])
+    monkeypatch.setattr(recipe_module, "MAX_PRODUCTS", budget * products_per_epoch(recipe, X))
+    assert tuple(affordable_epochs(recipe, X)) == expected
+
+
+def test_what_leaves_no_choice_is_not_tried(monkeypatch):
+    X, y = problem(20)
+    monkeypatch.setattr(recipe_module, "MAX_PRODUCTS", 1)
+    data = Data(X, y, y[:, None], np.ones(y.size))
+    chosen, table = choose([Recipe([8])], data, None, None, None, np.random.RandomState(0), 0.0)
+    assert chosen.epochs == LEAST_EPOCHS
+    assert table == []
+
+
+@pytest.mark.parametrize(("n_features", "tried"), [(3, True), (MANY_FEATURES + 1, False)])
+def test_codes_of_very_many_features_are_not_tried(n_features, tried, monkeypatch):
+    X, y = problem(n_features)
+    monkeypatch.setattr("skfastnn._plan.SMALL_DATA", 0)
+    model = FastReLUClassifier(random_state=0).fit(X, y)
+    assert model.solver_ == "adam"
+    assert ("piecewise_linear" in {row["encoding"] for row in model.selection_}) == tried
+
+
+def test_sparse_rows_get_few_plain_neurons(monkeypatch):
+    X, y = problem(300)
+    X[:, 1:][np.random.default_rng(0).random((150, 299)) < 0.99] = 0
+    X[X[:, 0] < 0, 0] = 0
+    monkeypatch.setattr("skfastnn._plan.SMALL_DATA", 0)
+    model = FastReLUClassifier(random_state=0).fit(sparse.csr_array(X), y)
+    assert model.coefs_[0].shape == (300, SPARSE_WIDTH)
+    assert model.threshold_ == 0
+
+
+def test_steps_are_smaller_for_many_features():
+    def step(n_features, sparse=False):
+        return falling_step(Problem(1000, n_features, 2, None, sparse, True, False), natural=1.0)
+
+    assert step(2) == step(FEATURES_OF_STEP) == STEP
+    assert step(4 * FEATURES_OF_STEP) == pytest.approx(STEP / 2)
+    assert step(2, sparse=True) == step(10_000, sparse=True) == SPARSE_STEP
