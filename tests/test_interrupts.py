@@ -23,6 +23,7 @@ ROOT = str(Path(skfastnn.__file__).parent)
 N_ROWS, N_FEATURES, N_NEURONS, N_OUTPUTS = 30, 20, 100, 2
 MOMENTUM = {"momentum": 0.9, "nesterovs_momentum": True, "train_output": True}
 CLASSICAL = {"momentum": 0.9, "nesterovs_momentum": False, "train_output": True}
+TINY = {"momentum": 1e-9, "nesterovs_momentum": False, "train_output": True}
 PLAIN = {"momentum": 0.0, "nesterovs_momentum": False, "train_output": True}
 ADAM = {"beta_1": 0.9, "beta_2": 0.99, "epsilon": 1e-6, "train_output": True}
 
@@ -105,7 +106,7 @@ class Training:
     [
         (MomentumSGD, MOMENTUM, False), (MomentumSGD, CLASSICAL, False), (MomentumSGD, MOMENTUM, True),
         (Adam, ADAM, False), (Adam, ADAM, True), (PanelSGD, MOMENTUM, False), (PanelSGD, CLASSICAL, False),
-        (PanelSGD, PLAIN, False), (PanelAdam, ADAM, False),
+        (PanelSGD, PLAIN, False), (PanelSGD, TINY, False), (PanelAdam, ADAM, False),
     ],
 )  # fmt: skip
 def test_a_step_is_taken_or_not(make, settings, defers, n_before):

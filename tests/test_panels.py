@@ -120,17 +120,21 @@ def test_forward_without_second_numbers_and_start(dtype):
 
 @DTYPES
 @pytest.mark.parametrize("frozen", [False, True])
-def test_sgd_step(dtype, frozen):
+@pytest.mark.parametrize("changed", [False, True])
+def test_sgd_step(dtype, frozen, changed):
     example = Example(dtype)
     pairs, (grad_w, grad_c, grad_v) = example.fired(), example.gradients()
     first, second = example.by_neuron(example.first), example.by_neuron(example.second)
     c, V, velocity = example.c_state.astype(float), example.V.astype(float), example.first_V.astype(float)
     parameters = {"rate": 0.1, "momentum": 0.8, "nesterov": False, "penalty": 0.3}
-    T, after = np.eye(2), np.array([[1.0, 2.0], [3.0, 4.0]])
+    T, after, change = np.eye(2), np.array([[1.0, 2.0], [3.0, 4.0]]), np.zeros((0, 0), dtype)
+    if changed:  # to another basis, before the gradient
+        change = np.array([[0.5, -2.0], [3.0, 0.25]], dtype)
+        first, second = 0.5 * first - 2 * second, 3 * first + 0.25 * second
     panel_sgd_step(
         pairs, example.lists, example.lists.data, example.error, example.first, -0.2, example.second, 3.0,
-        T, after, example.order, example.c_state, example.V, example.first_V[:0] if frozen else example.first_V,
-        example.start_V, parameters, 2,
+        T, after, change, example.order, example.c_state, example.V,
+        example.first_V[:0] if frozen else example.first_V, example.start_V, parameters, 2,
     )  # fmt: skip
     assert_array_equal(T, after)
     close = {"atol": 100 * example.tolerance}

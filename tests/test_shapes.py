@@ -156,7 +156,7 @@ def panel_forward_arguments(example):
 def panel_sgd_arguments(example):
     arguments = panel_arguments(example, example.fired()) | {"error": example.error}
     arguments |= {"first": example.first, "a": 1.0, "second": example.second, "b": 2.0}
-    arguments |= {"T": np.eye(2), "after": np.eye(2)}
+    arguments |= {"T": np.eye(2), "after": np.eye(2), "change": np.eye(2)}
     arguments |= {name: getattr(example, name) for name in ("order", "c_state", "V", "first_V", "start_V")}
     return arguments | {"parameters": RULE, "n_threads": 1}
 

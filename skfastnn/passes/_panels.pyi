@@ -30,6 +30,7 @@ def panel_sgd_step(
     b: float,
     T: NDArray[np.float64],
     after: NDArray[np.float64],
+    change: NDArray[np.floating],
     order: NDArray[np.int32],
     c_state: NDArray[np.floating],
     V: NDArray[np.floating],

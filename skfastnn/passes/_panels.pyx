@@ -200,6 +200,7 @@ def panel_sgd_step(
     floating b,                             # IN    what a gradient of one adds to second
     double[:, ::1] T,                       # INOUT (2, 2) what (first, second) are expressed in
     const double[:, ::1] after,             # IN    (2, 2) what T is after the step
+    const floating[:, ::1] change,          # IN    as of `change_basis`, made before the gradient; or (0, 0): none
     const int32_t[::1] order,               # IN    (64,) neuron of a column
     floating[:, ::1] c_state,               # INOUT (n_neurons, 3)
     floating[:, ::1] V,                     # INOUT (n_neurons, ld_out)
@@ -225,6 +226,8 @@ def panel_sgd_step(
     require_panels("first", first, first)
     if second.shape[0]:
         require_panels("second", second, first)
+    if change.shape[0]:
+        change_basis(first, second, change, T, after, n_threads)
     _assign(T, after)
     for block in prange(pairs.n_blocks, nogil=True, num_threads=threads_for(layout.work, n_threads),
                         schedule="dynamic", chunksize=1):

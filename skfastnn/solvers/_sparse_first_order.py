@@ -62,14 +62,17 @@ class PanelSGD(NothingPending, FirstOrder):
         A = np.array([[1 - (along + lookahead) * shrink, along * mu], [-shrink, mu]])
         if self.n_numbers == 1:
             A = np.diag([A[0, 0], 1.0])
-        if not self.started or _is_worn(A @ self.T):
+        if not self.started:
             self._express(_modes(A))
             self.started = True
-        after = A @ self.T
-        change = np.linalg.solve(after, -rate * np.array([along + lookahead, 1.0]))
+        after, change = A @ self.T, np.zeros((0, 0), network.dtype)
+        if _is_worn(after):
+            basis = _modes(A)
+            after, change = basis, self._change(basis, after)
+        a, b = np.linalg.solve(after, -rate * np.array([along + lookahead, 1.0]))
         # T changes in the same call as the weights, which an interruption waits for
         panel_sgd_step(
-            pairs, rows, rows.data, error, network.first, change[0], network.second, change[1], self.T, after,
+            pairs, rows, rows.data, error, network.first, a, network.second, b, self.T, after, change,
             network.order, network.c_state, network.V, self.first_V, network.start_V,
             {"rate": rate, "momentum": mu, "nesterov": nesterov, "penalty": penalty}, self.n_threads,
         )  # fmt: skip
@@ -80,10 +83,16 @@ class PanelSGD(NothingPending, FirstOrder):
 
     def _express(self, basis):
         """Express the state of all weights in another basis."""
-        network, n = self.network, self.n_numbers
-        change = np.linalg.solve(basis, self.T)[:n, :n].astype(network.dtype)
+        network = self.network
         # in one call, as the step: an interruption finds all weights, and T, in one basis
-        change_basis(network.first, network.second, np.ascontiguousarray(change), self.T, basis, self.n_threads)
+        change_basis(
+            network.first, network.second, self._change(basis, self.T), self.T, basis, self.n_threads
+        )  # fmt: skip
+
+    def _change(self, basis, T):
+        """Return the matrix with which numbers in T become numbers in a basis."""
+        n = self.n_numbers
+        return np.ascontiguousarray(np.linalg.solve(basis, T)[:n, :n], dtype=self.network.dtype)
 
 
 def _modes(A):
