@@ -15,8 +15,8 @@ from skfastnn.search._contract import training_rows
 from skfastnn.solvers._step_size import adam_step_size, kernel_scale, sgd_step_size, tangent_kernel
 
 # Rows up to which solver="auto" is Gauss-Newton. Beyond, first order learns features from what there is, at a tenth of
-# the cost (held-out parts of 3,000 to 3,750 rows: nRMSE of pol .126, not .256; nursery 99.6, not 97.4 %; magic 85.7, not
-# 86.8 %).
+# the cost (held-out parts of 3,000 to 3,750 rows: nRMSE of pol .126, not .256; nursery 99.6, not 97.4 %; magic 85.7,
+# not 86.8 %).
 SMALL_DATA = 2_000
 # Unknowns, outputs of rows, up to which it is: conjugate gradients go over all of them at once (26 classes, 2,000 rows:
 # thirty times as long as MLPClassifier).
