@@ -750,7 +750,8 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
     def _keep(self, trainer, loss, incremental, first_call):
         """Set the fitted attributes from what was trained."""
         history, network = trainer.history, trainer.network
-        goes_on = incremental or self.warm_start
+        # Gauss-Newton has no moments
+        goes_on = (incremental or self.warm_start) and hasattr(trainer.solver, "resume")
         self._solver_state = self._save_solver(trainer.solver, network) if goes_on else None
         self.search_counters_ = {name: int(count) for name, count in trainer.engine.counters.items()}
         self.firing_recall_ = float(trainer.engine.recall)

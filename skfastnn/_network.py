@@ -230,6 +230,10 @@ class Network:
         """Set the shift and the scale of the target."""
         self.target_shift, self.target_scale = shift, scale
 
+    def in_all_features(self, numbers):
+        """Return numbers that go with the hidden weights, (n_neurons, ld), as they go with those of all features."""
+        return numbers
+
     @property
     def n_given_features(self):
         """Number of features of the data; some of them may take no part."""

@@ -8,7 +8,7 @@ them, and gets them back in the export. In images these are the pixels of the ma
 import numpy as np
 
 from skfastnn._coordinates import Coordinates, constant_columns
-from skfastnn._network import Network, drawn, padded_length
+from skfastnn._network import Network, aligned_zeros, drawn, padded_length
 
 # Fewer are padded to as many.
 MIN_FEATURES = 2
@@ -56,6 +56,11 @@ class VaryingFeaturesNetwork(Network):
         self.original = coordinates
         self.constant = np.setdiff1d(np.arange(coordinates.mean.size), features)
         super().__init__(Coordinates(coordinates.mean[features], coordinates.scale, None, features), *arguments)
+
+    def in_all_features(self, numbers):
+        whole = aligned_zeros((self.n_neurons, padded_length(self.n_given_features, self.dtype)), self.dtype)
+        whole[:, self.coordinates.features] = numbers[:, : self.n_features]
+        return whole
 
     @property
     def n_given_features(self):

@@ -27,9 +27,9 @@ from skfastnn.search._contract import by_feature
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 SOLVERS = {
-    "plain": {"solver": "sgd", "momentum": 0.0, "learning_rate_init": 0.1},
-    "momentum": {"solver": "sgd", "momentum": 0.9, "nesterovs_momentum": False, "learning_rate_init": 0.05},
-    "nesterov": {"solver": "sgd", "momentum": 0.9, "learning_rate_init": 0.05},
+    "plain": {"solver": "sgd", "momentum": 0.0, "learning_rate_init": 1.2e-3},
+    "momentum": {"solver": "sgd", "momentum": 0.9, "nesterovs_momentum": False, "learning_rate_init": 6e-4},
+    "nesterov": {"solver": "sgd", "momentum": 0.9, "learning_rate_init": 6e-4},
     "adam": {"solver": "adam", "learning_rate_init": 0.0005},
 }
 EVERY_SOLVER = pytest.mark.parametrize("solver", SOLVERS)
@@ -118,10 +118,12 @@ def train_densely(X, Y, scales, output_scale, start, rate, settings, n_epochs=3,
 def test_numpy(solver, search, alpha):
     X, y = blobs()
     settings = {**COMMON, **SOLVERS[solver], "search": search, "alpha": alpha, "shuffle": False}
+    # rates, and Adam's alpha, are for weights with a standard deviation of sqrt(2 / (d + m)); those here have one
+    unit = np.sqrt((9 + 150) / 2)
+    inside = {**settings, "alpha": alpha / unit**2 if solver == "adam" else alpha}
+    rate = settings["learning_rate_init"] * (unit if solver == "adam" else unit**2)
     x, scales, output_scale, start = start_of(X, y, settings)
-    # a rate of Adam is for weights with a standard deviation of sqrt(2 / (d + m)), those here have one
-    rate = settings["learning_rate_init"] * (np.sqrt((9 + 150) / 2) if solver == "adam" else 1)
-    losses, P = train_densely(x, np.eye(3)[y], scales, output_scale, start, rate, settings)
+    losses, P = train_densely(x, np.eye(3)[y], scales, output_scale, start, rate, inside)
     clf = FastReLUClassifier(**settings).fit(X, y)
     assert clf.search_ == search
     assert losses[-1] < 0.97 * losses[0]

@@ -234,7 +234,7 @@ def test_limits_of_threadpoolctl_are_obeyed(tmp_path):
         X = np.random.default_rng(0).normal(size=(1000, 60))
         before = len(os.listdir("/proc/self/task"))
         with threadpool_limits(int(sys.argv[1]), user_api="openmp"):
-            FastReLURegressor(hidden_layer_sizes=(512,), max_iter=2).fit(X, X[:, 0])
+            FastReLURegressor(hidden_layer_sizes=(4096,), max_iter=2).fit(X, X[:, 0])  # enough to do for several
         print(len(os.listdir("/proc/self/task")) - before)
         """)
     )

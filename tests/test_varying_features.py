@@ -135,11 +135,14 @@ def test_rows_held_out_count(in_all_features):
         assert some.validation_scores_ == every.validation_scores_
 
 
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
 @pytest.mark.parametrize("hidden", [(71,), (60, 40)])
-def test_a_later_call_goes_on_in_all_features(hidden, in_all_features):
+def test_a_later_call_goes_on_in_all_features(hidden, solver, in_all_features):
     X, y = margins()
     later = np.random.default_rng(5).standard_normal(X.shape)
-    fitted = [estimator(FastReLUClassifier, hidden_layer_sizes=hidden, solver="sgd", warm_start=True) for _ in range(2)]
+    fitted = [
+        estimator(FastReLUClassifier, hidden_layer_sizes=hidden, solver=solver, warm_start=True) for _ in range(2)
+    ]
     fitted[0].fit(X, y)
     in_all_features(fitted[1], X, y)
     assert_same_fit(*fitted, rtol=1e-8)

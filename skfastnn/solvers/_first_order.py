@@ -16,6 +16,9 @@ from skfastnn.solvers._contract import Movement, NothingPending, Solver
 # Silent neurons are brought up to date after this many steps at the latest.
 MAX_DELAY = 64
 
+# Arrays with a number for each hidden weight.
+LIKE_HIDDEN_WEIGHTS = {"velocity", "mean", "square"}
+
 
 class FirstOrder(Solver):
     """What solvers of first order share: the arrays of the output layer, and going on in another call.
@@ -63,6 +66,8 @@ class FirstOrder(Solver):
         """Return the arrays with which `resume` goes on."""
         self.catch_up()
         arrays = {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+        for name in LIKE_HIDDEN_WEIGHTS & arrays.keys():
+            arrays[name] = self.network.in_all_features(arrays[name])
         return arrays | {"intercept_moments": self.network.c_state[:, 1:].copy()}
 
     def resume(self, arrays, n_steps):

@@ -29,8 +29,10 @@ class PanelSGD(NothingPending, FirstOrder):
     """
 
     def __init__(self, network, settings, n_threads):
-        super().__init__(network, settings, n_threads)
-        self.n_numbers = 2 if settings["momentum"] > 0 else 1
+        # one that no sum would notice has an inverse that overflows
+        momentum = settings["momentum"] if settings["momentum"] > np.finfo(np.float64).eps ** 2 else 0.0
+        super().__init__(network, settings | {"momentum": momentum}, n_threads)
+        self.n_numbers = 2 if momentum > 0 else 1
         if self.n_numbers == 2:
             network.second = aligned_zeros(network.first.shape, network.dtype)
         # (distance from the start, velocity) = T @ (first, second); without second, its first number alone counts
