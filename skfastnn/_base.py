@@ -10,6 +10,7 @@ from numbers import Integral, Real
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn import get_config
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
@@ -215,7 +216,8 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         widths, given = self._choose_widths(X, first_call)
         if not widths:
             self._check_missing(data, encodes=False)
-            self._fit_linear(data, loss, random_state, first_call, incremental)
+            with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is found in the weights
+                self._fit_linear(data, loss, random_state, first_call, incremental)
             return
         problem = Problem(
             *data.X.shape, data.target.shape[1], widths if given else None,
@@ -248,7 +250,8 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             self._choose_start(problem, recipe)
         network, X = self._make_network(X, held_out, target, sample_weight, loss, recipe.widths, anew, incremental)
         self.search_ = self._search_for(first_stage(self.solver_), X, network, incremental)
-        target = ((target - network.target_shift) / network.target_scale).astype(X.dtype, copy=False)
+        with np.errstate(over="ignore"):
+            target = ((target - network.target_shift) / network.target_scale).astype(X.dtype, copy=False)
         if not np.isfinite(target).all():
             raise ValueError(f"The target y has numbers that are too large for {X.dtype}: scale it.")
         solver = self._resume_solver(network, anew, incremental)
@@ -354,7 +357,8 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         X = canonical(X)
         sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         sample_weight = self._weigh_samples(y, sample_weight)
-        used = sample_weight > 0  # a weight of zero is the same as leaving the sample out, draws included
+        # a weight of zero, or lost in rounding, is the same as leaving the sample out, draws included
+        used = sample_weight > np.finfo(X.dtype).eps ** 2 * sample_weight.max()
         if not used.any():
             raise ValueError("All sample weights are zero: at least one weight must be positive.")
         if not used.all():
@@ -594,6 +598,8 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         else:
             falling = recipe.share_of_step * falling_step(problem, natural) / unit
             constant = CONSTANT_RATE if problem.incremental else falling / 2
+            if problem.incremental and not self._start["as_in_mlp"]:  # nor is the rate: all neurons move at once
+                constant = min(constant, natural / unit)
             self.learning_rate_init_ = falling if self._rate_falls(problem) else constant
         # Adam without moments takes a step that does not know how little is left to learn
         goes_on = stage == "adam" and not anew and (n_steps == 0 or (problem.incremental and self._start["fitted"]))
@@ -726,6 +732,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             coefs, intercepts, history = fit_linear(X, target, sample_weight, loss, settings)
         history.n_samples_seen += 0 if first_call else self.t_
         self.coefs_, self.intercepts_ = ([a.astype(X.dtype) for a in arrays] for arrays in (coefs, intercepts))
+        self._check_weights()
         self._solver_state, self._start, self._random_state = state, None, random_state.get_state(legacy=False)
         self.solver_, self.search_, self.threshold_ = "adam" if incremental else "lbfgs", "dense", 0.0
         self.alpha_, self.search_counters_, self.firing_recall_ = float(settings["alpha"]), {}, 1.0
@@ -764,14 +771,18 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             self.coefs_, self.intercepts_ = best
             if self._scales is not None:
                 self.coefs_ = [self.coefs_[0] * self._scales[:, None].astype(network.dtype), *self.coefs_[1:]]
+        self._check_weights()
+        self.alpha_ = float(trainer.schedule.alpha)
+        self._keep_output(loss, network.n_outputs)
+        self._keep_history(history, first_call)
+
+    def _check_weights(self):
+        """Raise ValueError for weights that are not finite."""
         if not all(np.isfinite([a.min(), a.max()]).all() for a in (*self.coefs_, *self.intercepts_)):
             raise ValueError(
                 "The weights are not finite. Lower learning_rate_init "
                 f"(it was {self.learning_rate_init_:.3g}) or scale the data."
             )
-        self.alpha_ = float(trainer.schedule.alpha)
-        self._keep_output(loss, network.n_outputs)
-        self._keep_history(history, first_call)
 
     def _keep_output(self, loss, n_outputs):
         """Set what is known of the network besides its weights."""
@@ -824,9 +835,9 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             )
 
     def _save_solver(self, solver, network):
-        """Return what partial_fit needs to go on with the same moments."""
-        scale = float(network.layers[0].coordinates.scale)
-        return {"solver": self.solver_, "n_steps": solver.n_steps, "arrays": solver.state(), "scale": scale}
+        """Return what partial_fit needs to go on with the same moments, None where there are none."""
+        arrays, scale = solver.state(), float(network.layers[0].coordinates.scale)
+        return {"solver": self.solver_, "n_steps": solver.n_steps, "arrays": arrays, "scale": scale} if arrays else None
 
     def _restore_solver(self, solver):
         """Go on with the moments of the last call of partial_fit, if there are any in about these coordinates."""
@@ -849,6 +860,10 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         if self.encoder_ is not None:
             X = self.encoder_._encode(X)
         weights = checked_weights(self.coefs_, self.intercepts_, X.shape[1], self.n_outputs_)
-        if self._start is None:
-            return raw_output(X, *weights)
-        return raw_output(X, *weights, self._start["rows"]["mean"], self._neurons["order"])
+        tree = () if self._start is None else (self._start["rows"]["mean"], self._neurons["order"])
+        with np.errstate(over="ignore", invalid="ignore"):
+            raw = raw_output(X, *weights, *tree)
+        if not get_config()["assume_finite"] and not np.isfinite(raw).all():
+            n_bad = int((~np.isfinite(raw)).any(axis=1).sum())
+            raise ValueError(f"The output for {n_bad} of the rows is too large for {raw.dtype}: scale the data.")
+        return raw

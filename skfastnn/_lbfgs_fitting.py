@@ -6,6 +6,7 @@ few neurons, several layers, losses without curvature. An iteration is an epoch.
 
 import numpy as np
 from scipy.optimize import minimize
+from scipy.sparse import issparse
 
 from skfastnn._dense_objective import DenseObjective
 from skfastnn._fitting import Trainer
@@ -82,8 +83,9 @@ class LbfgsTrainer(Trainer):
         coefs[1] = coefs[1] / self.size
         coefs[-1] = coefs[-1] / network.target_scale
         intercepts[-1] = (intercepts[-1] - network.target_shift) / network.target_scale
-        # sparse rows have a mean of zero
-        return (X - mean if mean.any() else X) * (self.length / scale), (coefs, intercepts)
+        if mean.any():  # rows of which few numbers are other than zero have none
+            X = (X.toarray() if issparse(X) else X) - mean
+        return X * (self.length / scale), (coefs, intercepts)
 
     def _in_original_coordinates(self, coefs, intercepts):
         """Return weights and intercepts for the rows and the target as given."""

@@ -16,6 +16,9 @@ LEAST_PROBABILITY = 0.05
 LEAST_CURVATURE = 1e-6
 
 
+# Least rate of events that training starts from, where there are none yet.
+LEAST_RATE = 1e-6
+
 # Least share of the step with which training goes on from where it was.
 LEAST_SHARE = 0.02
 
@@ -245,10 +248,10 @@ class Poisson(NotStandardised):
         return _diagonal_curvature(rate / raw.shape[1], (rate - y) / raw.shape[1])
 
     def predict(self, raw):
-        return np.exp(raw)
+        return exp(raw)
 
     def initial_output(self, y, weight):
-        return np.log(np.average(y, axis=0, weights=weight))
+        return np.log(np.maximum(np.average(y, axis=0, weights=weight), LEAST_RATE))
 
 
 class SoftmaxLogLoss(NotStandardised):
@@ -309,7 +312,12 @@ class BinaryLogLoss(NotStandardised):
 
 def activate(raw, out_activation):
     """Return the prediction for raw outputs of a network with this activation, "identity" or "exp"."""
-    return np.exp(raw) if out_activation == "exp" else raw
+    return exp(raw) if out_activation == "exp" else raw
+
+
+def exp(raw):
+    """Return the exponential of raw outputs, bounded by what the type holds: an output is a number, however large."""
+    return np.exp(np.minimum(raw, np.floor(np.log(np.finfo(raw.dtype).max))))
 
 
 def regression_loss(name, *, quantile, huber_delta):

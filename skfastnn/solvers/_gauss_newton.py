@@ -115,6 +115,10 @@ class GaussNewton(NothingPending, Solver):
 
     # one iteration
 
+    def state(self):
+        """Return no arrays: every call starts from the network alone."""
+        return {}
+
     def linearise(self, pairs, rows, raw, curvature, share, total_weight, whole=True):
         """Linearise the network where it is.
 

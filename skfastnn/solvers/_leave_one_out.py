@@ -54,5 +54,7 @@ def best_ridge(kernel, scale, target, unit, copies=1.0):
     unit : float
         What a ridge of one means.
     """
+    if not unit > 0:  # of a network that no parameter changes
+        return float(RIDGES[-1])
     errors = leave_one_out_errors(kernel, scale, target, RIDGES * unit, copies)
     return float(RIDGES[RIDGES.size - 1 - np.argmin(errors[::-1])])
