@@ -643,6 +643,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             learning_rate = "constant" if recipe.epochs is None or stage != "adam" else "linear"
         names = ("power_t", "shuffle", "tol", "n_iter_no_change", "verbose", "max_fun")
         return Schedule(
+            unit=unit,
             learning_rate_init=unit * self.learning_rate_init_, batch_size=self._batch_size(stage, n_samples),
             alpha=self._penalty(stage), learning_rate=learning_rate,
             **{name: getattr(self, name) for name in names},

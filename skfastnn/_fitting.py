@@ -32,7 +32,10 @@ class History:
 
 @dataclass
 class Schedule:
-    """How long to train and with which steps; names as in the constructor of the estimators."""
+    """How long to train and with which steps; names as in the constructor of the estimators.
+
+    `unit` is the step that a rate of one stands for.
+    """
 
     learning_rate: str
     learning_rate_init: float
@@ -44,6 +47,7 @@ class Schedule:
     n_iter_no_change: float
     verbose: bool
     max_fun: int = 15_000
+    unit: float = 1.0
 
     def __post_init__(self):
         self.rate = self.learning_rate_init
@@ -256,7 +260,7 @@ class Trainer:
     def _warn_diverged(self, epoch):
         warn(
             f"The loss stopped being finite in epoch {epoch + 1}; training stopped and the last finite weights "
-            f"were kept. Lower learning_rate_init (it was {self.schedule.rate:.3g}) or scale the data.",
+            f"were kept. Lower learning_rate_init (it was {self.schedule.rate / self.schedule.unit:.3g}) or scale the data.",
             ConvergenceWarning,
         )
 

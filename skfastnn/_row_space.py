@@ -11,7 +11,7 @@ from scipy.linalg import qr
 from scipy.sparse import issparse
 
 from skfastnn._coordinates import Coordinates
-from skfastnn._network import Network, drawn
+from skfastnn._network import Network, aligned_zeros, drawn, padded_length
 
 # Neurons written out at a time; even.
 EXPORTED_NEURONS = 256
@@ -67,6 +67,16 @@ class RowSpaceNetwork(Network):
             part = self.draws[first : first + draws.shape[0]]
             part[...] = draws
             self.start[first : first + draws.shape[0], : self.n_features] = part @ self.basis
+
+    def in_all_features(self, numbers):
+        whole = aligned_zeros((self.n_neurons, padded_length(self.n_given_features, self.dtype)), self.dtype)
+        whole[:, : self.n_given_features] = numbers[:, : self.n_features] @ self.basis.T
+        return whole
+
+    @property
+    def n_given_features(self):
+        """Number of features of the data."""
+        return self.basis.shape[0]
 
     def export_hidden(self):
         coefs = np.empty((self.basis.shape[0], self.n_neurons), dtype=self.dtype)

@@ -22,3 +22,9 @@ def threads_for_the_smallest_loop():
     before = set_worth_a_thread(1e-3)
     yield
     set_worth_a_thread(before)
+
+
+@pytest.fixture
+def any_step(monkeypatch):
+    """Steps of sgd are as long as they are told to be, however long."""
+    monkeypatch.setattr("skfastnn._base.step_size", lambda *_: float("inf"))

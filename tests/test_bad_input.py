@@ -205,6 +205,7 @@ def test_threshold_at_which_nothing_fires(Estimator, threshold, solver, rate):
 # training that goes wrong
 
 
+@pytest.mark.usefixtures("any_step")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("search", ["correlation_tree", "dense", "halfspace", "heavy_pairs", "quantized"])
 @pytest.mark.parametrize("Estimator", [FastReLUClassifier, FastReLURegressor])
@@ -223,6 +224,7 @@ def test_divergence_stops_with_finite_weights(Estimator, dtype, search):
     assert np.isfinite(est.predict(X)).all()
 
 
+@pytest.mark.usefixtures("any_step")
 def test_a_network_that_was_silenced_is_reported():
     X, y = load_digits(return_X_y=True)
     clf = FastReLUClassifier(**{**SMALL, "max_iter": 5}, solver="sgd", learning_rate_init=1e6)

@@ -41,12 +41,6 @@ def few_features(dtype=np.float64):
     return X.astype(dtype), (np.sin(3 * X[:, 0]) * X[:, 1] > 0).astype(int)
 
 
-@pytest.fixture
-def any_step(monkeypatch):
-    """Steps of sgd are as long as they are told to be, however long."""
-    monkeypatch.setattr("skfastnn._base.step_size", lambda *_: np.inf)
-
-
 def fit_both(X, y, Estimator=FastReLUClassifier, search="correlation_tree", **settings):
     settings = {
         "hidden_layer_sizes": (512,), "threshold": FEW_FIRE, "max_iter": 30, "random_state": 0,
