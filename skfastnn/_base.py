@@ -18,7 +18,7 @@ from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, _num_samples, validate_data
 
-from skfastnn._coordinates import LOW_DENSITY, Statistics, density, follow
+from skfastnn._coordinates import LOW_DENSITY, Statistics, density, follow, recent_rows
 from skfastnn._data import Data
 from skfastnn._deep_fitting import DeepTrainer
 from skfastnn._deep_network import CALIBRATION_ROWS, DeepNetwork
@@ -67,6 +67,9 @@ from skfastnn.solvers._step_size import MAX_PROBE
 
 # Rate of Adam where it does not fall, and its beta_2: MLPClassifier's; and beta_2 where the rate falls.
 CONSTANT_RATE, LONG_MEMORY, SHORT_MEMORY = 1e-3, 0.999, 0.95
+# Of the step whose first change is as large as at the start: a fitted network is not to lose what it has learned to
+# small batches (1,000 rows, then 500 in ten: R2 .92 to .88 with all of it, .91 with a third; rate of MLP: -9).
+SHARE_AFTER_FIT = 1 / 3
 # Change of the unit of the rows up to which moments of the steps before are those of the steps to come.
 LARGEST_CHANGE_OF_SCALE = 1.25
 POSITIVE = Interval(Real, 0, None, closed="neither")
@@ -472,8 +475,12 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             self._start = {**batch, "drawn": batch["rows"], "seed": seed, "fitted": not incremental}
             return True
         before = self._start
-        followed, anew = follow(Statistics.from_state(before["drawn"]), Statistics.from_state(before["rows"]), rows)
-        self._start = {**before, "rows": followed.state(), "target": loss.follow(before["target"], batch["target"])}
+        recent = recent_rows(before.get("recent"), rows)
+        followed, anew = follow(
+            Statistics.from_state(before["drawn"]), Statistics.from_state(before["rows"]), rows, recent
+        )  # fmt: skip
+        target = loss.follow(before["target"], batch["target"])
+        self._start = {**before, "rows": followed.state(), "target": target, "recent": recent.state()}
         anew = anew and not before["fitted"]
         if anew:
             self._start |= {"drawn": followed.state()}
@@ -583,11 +590,15 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         if known is None or known["solver"] != self.solver_:
             curvature = loss.curvature(target, sample_weight) if self.solver_ == "sgd" else None
             numbers = natural_step(self.solver_, network, rows, weight, loss, curvature, effective_n_threads())
-            known = {"solver": self.solver_, "numbers": numbers}
+            known = {"solver": self.solver_, "numbers": numbers, "unit": network.target_scale}
             self._start = {**self._start, "rate": known}
         stage = first_stage(self.solver_)
         batch_weight = sample_weight.mean() * self._batch_size(stage, X.shape[0])
-        natural = step_size(self.solver_, known["numbers"], batch_weight, self._penalty(stage), self.momentum)
+        numbers = known["numbers"]
+        if self.solver_ == "sgd":  # output weights are larger in a smaller unit of the target, and so is the kernel
+            growth = max(1.0, float(np.max(known["unit"] / network.target_scale))) ** 2
+            numbers = (growth * numbers[0], growth * numbers[1], *numbers[2:])
+        natural = step_size(self.solver_, numbers, batch_weight, self._penalty(stage), self.momentum)
         unit = rate_unit(self.solver_, network)
         if self.learning_rate_init != "auto":
             self.learning_rate_init_ = float(self.learning_rate_init)
@@ -598,8 +609,8 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         else:
             falling = recipe.share_of_step * falling_step(problem, natural) / unit
             constant = CONSTANT_RATE if problem.incremental else falling / 2
-            if problem.incremental and not self._start["as_in_mlp"]:  # nor is the rate: all neurons move at once
-                constant = min(constant, natural / unit)
+            if problem.incremental and not self._start["as_in_mlp"]:  # nor is its rate: many neurons move at once
+                constant = min(constant, SHARE_AFTER_FIT * natural / unit)
             self.learning_rate_init_ = falling if self._rate_falls(problem) else constant
         # Adam without moments takes a step that does not know how little is left to learn
         goes_on = stage == "adam" and not anew and (n_steps == 0 or (problem.incremental and self._start["fitted"]))

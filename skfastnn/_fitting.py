@@ -258,9 +258,10 @@ class Trainer:
             print(message)
 
     def _warn_diverged(self, epoch):
+        rate = self.schedule.rate / self.schedule.unit
         warn(
             f"The loss stopped being finite in epoch {epoch + 1}; training stopped and the last finite weights "
-            f"were kept. Lower learning_rate_init (it was {self.schedule.rate / self.schedule.unit:.3g}) or scale the data.",
+            f"were kept. Lower learning_rate_init (it was {rate:.3g}) or scale the data.",
             ConvergenceWarning,
         )
 
