@@ -67,6 +67,9 @@ from skfastnn.solvers._step_size import MAX_PROBE
 
 # Rate of Adam where it does not fall, and its beta_2: MLPClassifier's; and beta_2 where the rate falls.
 CONSTANT_RATE, LONG_MEMORY, SHORT_MEMORY = 1e-3, 0.999, 0.95
+# Of the step whose first change is as large as at the start: a fitted network is not to lose what it has learned to
+# small batches (1,000 rows, then 500 in ten: R2 .92 to .88 with all of it, .91 with a third; rate of MLP: -9).
+SHARE_AFTER_FIT = 1 / 3
 # Change of the unit of the rows up to which moments of the steps before are those of the steps to come.
 LARGEST_CHANGE_OF_SCALE = 1.25
 POSITIVE = Interval(Real, 0, None, closed="neither")
@@ -598,8 +601,8 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         else:
             falling = recipe.share_of_step * falling_step(problem, natural) / unit
             constant = CONSTANT_RATE if problem.incremental else falling / 2
-            if problem.incremental and not self._start["as_in_mlp"]:  # nor is the rate: all neurons move at once
-                constant = min(constant, natural / unit)
+            if problem.incremental and not self._start["as_in_mlp"]:  # nor is its rate: many neurons move at once
+                constant = min(constant, SHARE_AFTER_FIT * natural / unit)
             self.learning_rate_init_ = falling if self._rate_falls(problem) else constant
         # Adam without moments takes a step that does not know how little is left to learn
         goes_on = stage == "adam" and not anew and (n_steps == 0 or (problem.incremental and self._start["fitted"]))

@@ -56,7 +56,8 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         the epochs of Adam are not penalised, and the ridge holds the weights to where they led.
     batch_size : "auto" or int, default="auto"
         "auto" is ``min(200, n_samples)``; n_samples or more is full batch. With "gauss_newton" it is full batch for up
-        to 20,000 samples and 2,000 beyond, with "adam_gauss_newton" whatever the batches of Adam.
+        to 20,000 samples and 2,000 beyond, and a number below 200 counts as 200; with "adam_gauss_newton" it is full
+        batch whatever the batches of Adam.
     learning_rate : {"auto", "constant", "invscaling", "adaptive", "linear"}, default="auto"
         Schedule of the step size, for "sgd" and "adam"; as in MLPClassifier, and "linear" falls to zero over `max_iter`
         epochs. "auto" is "linear" with "adam" if `learning_rate_init` is "auto", over 12, 35 or 100 epochs, chosen on

@@ -1,0 +1,106 @@
+"""What random parameters and data have found (`tests/fuzz.py`): each case once, by its cause."""
+
+import numpy as np
+import pytest
+from helpers import BOTH, data_for
+from numpy.testing import assert_allclose
+from scipy.sparse import csr_matrix
+from sklearn import config_context
+
+from skfastnn import FastReLUClassifier, FastReLURegressor
+
+
+@BOTH
+@pytest.mark.parametrize("solver", ["auto", "gauss_newton", "adam_gauss_newton", "lbfgs", "adam", "sgd"])
+@pytest.mark.filterwarnings("ignore:Maximum iterations")
+def test_every_solver_goes_on_by_warm_start(Estimator, solver):
+    X, y = data_for(Estimator)
+    est = Estimator(solver=solver, hidden_layer_sizes=64, max_iter=2, warm_start=True, random_state=0).fit(X, y)
+    loss = est.loss_
+    assert est.fit(X, y).loss_ <= loss
+    assert len(est.loss_curve_) >= 2
+
+
+@pytest.mark.parametrize("loss", ["quantile", "squared_error"])
+@pytest.mark.filterwarnings("ignore:Maximum iterations")
+def test_lbfgs_takes_sparse_rows_of_many_numbers(loss):
+    X, y = data_for(FastReLURegressor)
+    reg = FastReLURegressor(loss, hidden_layer_sizes=16, solver="lbfgs", max_iter=20, random_state=0)
+    dense = reg.fit(X, y).predict(X)
+    assert_allclose(reg.fit(csr_matrix(X), y).predict(X), dense, rtol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:Maximum iterations")
+def test_lbfgs_computes_all_neurons_whatever_the_search():
+    X, y = data_for(FastReLUClassifier)
+    clf = FastReLUClassifier(hidden_layer_sizes=16, solver="lbfgs", search="heavy_pairs", max_iter=2).fit(X, y)
+    assert clf.search_ == "dense"
+    assert clf.firing_recall_ == 1.0
+
+
+def test_a_network_that_no_parameter_changes_has_a_ridge():
+    X, y = data_for(FastReLURegressor)
+    reg = FastReLURegressor(hidden_layer_sizes=1, solver="gauss_newton", train_output=False, alpha="loo").fit(X, y)
+    assert_allclose(reg.predict(X), y.mean())
+
+
+@pytest.mark.filterwarnings("ignore:Maximum iterations")
+def test_gauss_newton_takes_no_tiny_batches():
+    X, y = data_for(FastReLURegressor, n_samples=150)
+    settings = {"hidden_layer_sizes": 64, "solver": "gauss_newton", "max_iter": 3, "random_state": 0}
+    tiny, whole = (FastReLURegressor(**settings, batch_size=size).fit(X, y) for size in (1, 150))
+    assert_allclose(tiny.coefs_[0], whole.coefs_[0])
+
+
+def test_an_output_that_overflows_is_an_error_in_words():
+    X, y = data_for(FastReLUClassifier, dtype=np.float32)
+    clf = FastReLUClassifier(hidden_layer_sizes=16, max_iter=1, solver="adam").partial_fit(X, y, classes=[0, 1, 2])
+    clf.coefs_ = [W * np.float32(1e15) for W in clf.coefs_]
+    huge = np.float32(1e20) * X[:3]
+    with pytest.raises(ValueError, match="output for 3 of the rows is too large for float32"):
+        clf.predict(huge)
+    with config_context(assume_finite=True):
+        assert not np.isfinite(clf.decision_function(huge)).all()
+
+
+def test_counts_that_are_predicted_are_numbers_however_large():
+    X, y = data_for(FastReLURegressor)
+    reg = FastReLURegressor("poisson", hidden_layer_sizes=(), max_iter=30).fit(X, np.exp(y))
+    assert np.isfinite(reg.predict(1e6 * X)).all()
+
+
+def test_a_batch_without_events_goes_on():
+    X, y = data_for(FastReLURegressor)
+    reg = FastReLURegressor("poisson", hidden_layer_sizes=16, random_state=0).partial_fit(X, np.exp(y))
+    assert np.isfinite(reg.partial_fit(X[:2], [0, 0]).predict(X)).all()
+
+
+@pytest.mark.parametrize("sizes", [(), 4])
+def test_a_target_beyond_single_precision_is_refused_without_other_warnings(sizes):
+    X, y = data_for(FastReLURegressor, dtype=np.float32)
+    reg = FastReLURegressor("poisson" if sizes else "squared_error", hidden_layer_sizes=sizes)
+    with pytest.raises(ValueError, match="too large for float32|weights are not finite"):
+        reg.fit(X, 1e200 * np.exp(y))
+
+
+@BOTH
+def test_a_weight_that_is_lost_in_rounding_leaves_its_sample_out(Estimator):
+    X, y = data_for(Estimator)
+    weight = np.where(np.arange(y.size) < 10, 1e-200, 1.0)
+    settings = {"hidden_layer_sizes": 64, "solver": "gauss_newton", "max_iter": 3, "random_state": 0}
+    small, without = (Estimator(**settings).fit(X, y, sample_weight=w) for w in (weight, np.where(weight < 1, 0, 1)))
+    assert_allclose(small.coefs_[0], without.coefs_[0])
+
+
+@pytest.mark.parametrize("solver", ["auto", "adam_gauss_newton"])
+@pytest.mark.parametrize("encoding", ["none", "auto"])
+@pytest.mark.filterwarnings("ignore:Maximum iterations")
+def test_a_fitted_wide_network_keeps_what_it_knows_in_a_stream(solver, encoding):
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((1000, 8))
+    y = X[:, 0] + np.sin(2 * X[:, 1]) + X[:, 2] * X[:, 3]
+    reg = FastReLURegressor(solver=solver, encoding=encoding, max_iter=20, random_state=0).fit(X[:400], y[:400])
+    before = reg.score(X[700:], y[700:])
+    for first in range(400, 700, 50):
+        reg.partial_fit(X[first : first + 50], y[first : first + 50])
+        assert reg.score(X[700:], y[700:]) > before - 0.03
