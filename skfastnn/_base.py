@@ -18,7 +18,7 @@ from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, _num_samples, validate_data
 
-from skfastnn._coordinates import LOW_DENSITY, Statistics, density, follow
+from skfastnn._coordinates import LOW_DENSITY, Statistics, density, follow, recent_rows
 from skfastnn._data import Data
 from skfastnn._deep_fitting import DeepTrainer
 from skfastnn._deep_network import CALIBRATION_ROWS, DeepNetwork
@@ -475,8 +475,12 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             self._start = {**batch, "drawn": batch["rows"], "seed": seed, "fitted": not incremental}
             return True
         before = self._start
-        followed, anew = follow(Statistics.from_state(before["drawn"]), Statistics.from_state(before["rows"]), rows)
-        self._start = {**before, "rows": followed.state(), "target": loss.follow(before["target"], batch["target"])}
+        recent = recent_rows(before.get("recent"), rows)
+        followed, anew = follow(
+            Statistics.from_state(before["drawn"]), Statistics.from_state(before["rows"]), rows, recent
+        )  # fmt: skip
+        target = loss.follow(before["target"], batch["target"])
+        self._start = {**before, "rows": followed.state(), "target": target, "recent": recent.state()}
         anew = anew and not before["fitted"]
         if anew:
             self._start |= {"drawn": followed.state()}
@@ -586,11 +590,15 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         if known is None or known["solver"] != self.solver_:
             curvature = loss.curvature(target, sample_weight) if self.solver_ == "sgd" else None
             numbers = natural_step(self.solver_, network, rows, weight, loss, curvature, effective_n_threads())
-            known = {"solver": self.solver_, "numbers": numbers}
+            known = {"solver": self.solver_, "numbers": numbers, "unit": network.target_scale}
             self._start = {**self._start, "rate": known}
         stage = first_stage(self.solver_)
         batch_weight = sample_weight.mean() * self._batch_size(stage, X.shape[0])
-        natural = step_size(self.solver_, known["numbers"], batch_weight, self._penalty(stage), self.momentum)
+        numbers = known["numbers"]
+        if self.solver_ == "sgd":  # output weights are larger in a smaller unit of the target, and so is the kernel
+            growth = max(1.0, float(np.max(known["unit"] / network.target_scale))) ** 2
+            numbers = (growth * numbers[0], growth * numbers[1], *numbers[2:])
+        natural = step_size(self.solver_, numbers, batch_weight, self._penalty(stage), self.momentum)
         unit = rate_unit(self.solver_, network)
         if self.learning_rate_init != "auto":
             self.learning_rate_init_ = float(self.learning_rate_init)

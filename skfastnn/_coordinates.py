@@ -149,7 +149,21 @@ class Statistics:
         return max(mine, theirs) > spread * min(mine, theirs) or apart > mean * max(mine, theirs)
 
 
-def follow(drawn, before, batch):
+def recent_rows(recent, batch):
+    """Return the statistics of the last few rows, of several batches where each has few.
+
+    Parameters
+    ----------
+    recent : dict or None
+        State of what was returned for the batch before.
+    batch : Statistics
+    """
+    if recent is None or recent["weight"] >= ENOUGH_ROWS or batch.weight >= ENOUGH_ROWS:
+        return batch
+    return Statistics.from_state(recent).merged(batch)
+
+
+def follow(drawn, before, batch, recent=None):
     """Return the statistics of a stream after a batch, and whether the network is to be drawn anew.
 
     Parameters
@@ -159,18 +173,20 @@ def follow(drawn, before, batch):
     before : Statistics
         Of all rows so far.
     batch : Statistics
+    recent : Statistics, default=None
+        Of it and of batches before it, where it has few rows; None: of it alone.
 
     Returns
     -------
     statistics : Statistics
     anew : bool
     """
-    after = before.merged(batch)
+    after, recent = before.merged(batch), batch if recent is None else recent
     if before.weight > max(YOUNG_BATCHES * batch.weight, YOUNG_ROWS):
         return after, False
-    if batch.weight >= ENOUGH_ROWS and batch.spread > 0:
-        if before.lie_elsewhere(batch, STRANGE_SPREAD, STRANGE_MEAN):
-            return batch, True
+    if recent.weight >= ENOUGH_ROWS and recent.spread > 0:
+        if before.lie_elsewhere(recent, STRANGE_SPREAD, STRANGE_MEAN):
+            return recent, True
     return after, drawn.lie_elsewhere(after, OTHER_SPREAD, OTHER_MEAN)
 
 

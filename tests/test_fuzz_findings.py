@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from helpers import BOTH, data_for
 from numpy.testing import assert_allclose
 from scipy.sparse import csr_matrix
 from sklearn import config_context
 
+from helpers import BOTH, data_for
 from skfastnn import FastReLUClassifier, FastReLURegressor
 
 
@@ -79,7 +79,7 @@ def test_a_batch_without_events_goes_on():
 def test_a_target_beyond_single_precision_is_refused_without_other_warnings(sizes):
     X, y = data_for(FastReLURegressor, dtype=np.float32)
     reg = FastReLURegressor("poisson" if sizes else "squared_error", hidden_layer_sizes=sizes)
-    with pytest.raises(ValueError, match="too large for float32|weights are not finite"):
+    with pytest.raises(ValueError, match=r"too large for float32|weights are not finite"):
         reg.fit(X, 1e200 * np.exp(y))
 
 
@@ -104,3 +104,27 @@ def test_a_fitted_wide_network_keeps_what_it_knows_in_a_stream(solver, encoding)
     for first in range(400, 700, 50):
         reg.partial_fit(X[first : first + 50], y[first : first + 50])
         assert reg.score(X[700:], y[700:]) > before - 0.03
+
+
+def rows_one_by_one(est, X, y, **first):
+    """Train on rows 50 onwards, each a batch of its own."""
+    est.partial_fit(*first.pop("batch"), **first)
+    for k in range(50, X.shape[0]):
+        est.partial_fit(X[k : k + 1], y[k : k + 1])
+    return est
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_single_rows_find_out_that_the_first_batch_had_another_unit(solver):
+    X = np.random.default_rng(0).standard_normal((250, 5))
+    y = (X[:, 0] > 0).astype(int)
+    clf = FastReLUClassifier(hidden_layer_sizes=100, solver=solver, random_state=0)
+    rows_one_by_one(clf, X, y, batch=(100 * X[:50], y[:50]), classes=[0, 1])
+    assert clf.score(X, y) > 0.8
+
+
+def test_steps_stay_bounded_where_the_unit_of_the_target_shrinks():
+    X = np.random.default_rng(0).standard_normal((250, 5))
+    reg = FastReLURegressor(hidden_layer_sizes=100, solver="sgd", random_state=0)
+    rows_one_by_one(reg, X, X[:, 0], batch=(X[:50], np.full(50, -1.0)))
+    assert reg.score(X, X[:, 0]) > 0.5
