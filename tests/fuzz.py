@@ -360,10 +360,12 @@ class Case:
         for text in {outcome.splitlines()[0], *(f"  warning: {w.message}" for w in caught)}:
             self.outcomes[re.sub(r"[-\d.]+(e[+-]?\d+)?", "#", text)[:110]] += 1
         as_before = frozen(vars(self.est)) == before
+        if outcome == "interrupted outside" and not as_before:  # after the last line of the fit
+            outcome = "fitted"
         if outcome != "fitted" and not as_before:
             raise Broken(f"after an error the estimator has changed ({outcome})")
-        if as_before or not interrupt:
-            self.check_model(fitted=outcome == "fitted" and not as_before)
+        if outcome == "fitted" and not as_before:
+            self.check_model()
         return outcome == "fitted"
 
     def check_error(self, error, threshold):
@@ -373,10 +375,8 @@ class Case:
         if "firing rate" in str(error) and (isinstance(threshold, str) or np.all(np.asarray(threshold) == 0)):
             raise Broken(f"no model at threshold={threshold!r}: {error}") from error
 
-    def check_model(self, fitted):
-        """Check predictions, of a model that is fitted at least."""
-        if not fitted:
-            return
+    def check_model(self):
+        """Check predictions."""
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")

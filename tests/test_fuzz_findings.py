@@ -8,6 +8,7 @@ from sklearn import config_context
 
 from helpers import BOTH, data_for
 from skfastnn import FastReLUClassifier, FastReLURegressor
+from skfastnn.solvers._gauss_newton import GaussNewton
 
 
 @BOTH
@@ -104,6 +105,19 @@ def test_a_fitted_wide_network_keeps_what_it_knows_in_a_stream(solver, encoding)
     for first in range(400, 700, 50):
         reg.partial_fit(X[first : first + 50], y[first : first + 50])
         assert reg.score(X[700:], y[700:]) > before - 0.03
+
+
+def test_an_interrupt_between_the_stages_keeps_what_adam_has_learned(monkeypatch):
+    def interrupt(*args, **more):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(GaussNewton, "choose_ridge", interrupt)
+    X, y = data_for(FastReLUClassifier)
+    clf = FastReLUClassifier(hidden_layer_sizes=64, solver="adam_gauss_newton", max_iter=5, random_state=0)
+    with pytest.warns(UserWarning, match="interrupted by user"):
+        clf.fit(X, y)
+    assert clf.alpha_ == 0.0
+    assert clf.score(X, y) > 0.5
 
 
 def rows_one_by_one(est, X, y, **first):
