@@ -859,7 +859,8 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             return
         ratio = Statistics.from_state(self._start["rows"]).coordinates(np.float64).scale / state["scale"]
         if max(ratio, 1 / ratio) < LARGEST_CHANGE_OF_SCALE:
-            solver.resume(state["arrays"], state["n_steps"])
+            with np.errstate(over="ignore"):  # of gradients that were close to it
+                solver.resume(state["arrays"], state["n_steps"])
 
     # prediction
 

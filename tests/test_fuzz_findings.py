@@ -8,6 +8,7 @@ from sklearn import config_context
 
 from helpers import BOTH, data_for
 from skfastnn import FastReLUClassifier, FastReLURegressor
+from skfastnn._losses import Poisson
 from skfastnn.solvers._gauss_newton import GaussNewton
 
 
@@ -142,3 +143,11 @@ def test_steps_stay_bounded_where_the_unit_of_the_target_shrinks():
     reg = FastReLURegressor(hidden_layer_sizes=100, solver="sgd", random_state=0)
     rows_one_by_one(reg, X, X[:, 0], batch=(X[:50], np.full(50, -1.0)))
     assert reg.score(X, X[:, 0]) > 0.5
+
+
+@pytest.mark.parametrize("raw", [-1e4, 0.0, 10.0])
+def test_rates_of_events_have_a_curvature_however_small(raw):
+    model = Poisson().model(np.full((3, 1), raw), np.ones((3, 1)))
+    assert (model.scale > 0).all()
+    assert np.isfinite(model.minus_gradient).all()
+    assert_allclose(-model.scale * model.minus_gradient, np.exp(raw) - 1)
