@@ -784,7 +784,9 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             if self._scales is not None:
                 self.coefs_ = [self.coefs_[0] * self._scales[:, None].astype(network.dtype), *self.coefs_[1:]]
         self._check_weights()
-        self.alpha_ = float(trainer.schedule.alpha)
+        alpha = trainer.schedule.alpha
+        # interrupted after the epochs of Adam, before a ridge was found: so far there was no penalty
+        self.alpha_ = 0.0 if isinstance(alpha, str) else float(alpha)
         self._keep_output(loss, network.n_outputs)
         self._keep_history(history, first_call)
 
@@ -858,7 +860,8 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             return
         ratio = Statistics.from_state(self._start["rows"]).coordinates(np.float64).scale / state["scale"]
         if max(ratio, 1 / ratio) < LARGEST_CHANGE_OF_SCALE:
-            solver.resume(state["arrays"], state["n_steps"])
+            with np.errstate(over="ignore"):  # of gradients that were close to it
+                solver.resume(state["arrays"], state["n_steps"])
 
     # prediction
 

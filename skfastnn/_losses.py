@@ -245,7 +245,7 @@ class Poisson(NotStandardised):
 
     def model(self, raw, y):
         rate = np.exp(raw)
-        return _diagonal_curvature(rate / raw.shape[1], (rate - y) / raw.shape[1])
+        return _diagonal_curvature(np.maximum(rate, LEAST_RATE) / raw.shape[1], (rate - y) / raw.shape[1])
 
     def predict(self, raw):
         return exp(raw)

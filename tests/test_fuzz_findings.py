@@ -8,6 +8,8 @@ from sklearn import config_context
 
 from helpers import BOTH, data_for
 from skfastnn import FastReLUClassifier, FastReLURegressor
+from skfastnn._losses import Poisson
+from skfastnn.solvers._gauss_newton import GaussNewton
 
 
 @BOTH
@@ -106,6 +108,19 @@ def test_a_fitted_wide_network_keeps_what_it_knows_in_a_stream(solver, encoding)
         assert reg.score(X[700:], y[700:]) > before - 0.03
 
 
+def test_an_interrupt_between_the_stages_keeps_what_adam_has_learned(monkeypatch):
+    def interrupt(*args, **more):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(GaussNewton, "choose_ridge", interrupt)
+    X, y = data_for(FastReLUClassifier)
+    clf = FastReLUClassifier(hidden_layer_sizes=64, solver="adam_gauss_newton", max_iter=5, random_state=0)
+    with pytest.warns(UserWarning, match="interrupted by user"):
+        clf.fit(X, y)
+    assert clf.alpha_ == 0.0
+    assert clf.score(X, y) > 0.5
+
+
 def rows_one_by_one(est, X, y, **first):
     """Train on rows 50 onwards, each a batch of its own."""
     est.partial_fit(*first.pop("batch"), **first)
@@ -128,3 +143,11 @@ def test_steps_stay_bounded_where_the_unit_of_the_target_shrinks():
     reg = FastReLURegressor(hidden_layer_sizes=100, solver="sgd", random_state=0)
     rows_one_by_one(reg, X, X[:, 0], batch=(X[:50], np.full(50, -1.0)))
     assert reg.score(X, X[:, 0]) > 0.5
+
+
+@pytest.mark.parametrize("raw", [-1e4, 0.0, 10.0])
+def test_rates_of_events_have_a_curvature_however_small(raw):
+    model = Poisson().model(np.full((3, 1), raw), np.ones((3, 1)))
+    assert (model.scale > 0).all()
+    assert np.isfinite(model.minus_gradient).all()
+    assert_allclose(-model.scale * model.minus_gradient, np.exp(raw) - 1)
