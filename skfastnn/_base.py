@@ -850,7 +850,8 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
 
     def _save_solver(self, solver, network):
         """Return what partial_fit needs to go on with the same moments, None where there are none."""
-        arrays, scale = solver.state(), float(network.layers[0].coordinates.scale)
+        # not of the space of the rows, whose unit is one
+        arrays, scale = solver.state(), float(self._coordinates(network.dtype).scale)
         return {"solver": self.solver_, "n_steps": solver.n_steps, "arrays": arrays, "scale": scale} if arrays else None
 
     def _restore_solver(self, solver):
