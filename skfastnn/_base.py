@@ -198,8 +198,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         try:
             yield
         except BaseException as error:
-            self.__dict__.clear()
-            self.__dict__.update(before)
+            self.__dict__ = before  # at once: another interrupt may follow
             if not isinstance(error, KeyboardInterrupt):
                 raise
             warn("Training interrupted by user before an iteration had ended: the estimator is as it was.")

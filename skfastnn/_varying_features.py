@@ -76,6 +76,11 @@ class VaryingFeaturesNetwork(Network):
             self.start[part, : self.n_features] = draws[:, self.coordinates.features]
             self.drawn_apart[part] = draws[:, self.constant]
 
+    def load_hidden(self, coefs, intercepts):
+        # on the constant features every row is their mean, and their weights stay as drawn
+        there = self.original.mean[self.constant].astype(np.float64) @ coefs[self.constant]
+        super().load_hidden(coefs[self.coordinates.features], intercepts + there)
+
     def export_hidden(self):
         coefs = np.empty((self.original.mean.size, self.n_neurons), dtype=self.dtype)
         c = self._write_hidden(coefs, self.coordinates.features)

@@ -121,6 +121,16 @@ def test_an_interrupt_between_the_stages_keeps_what_adam_has_learned(monkeypatch
     assert clf.score(X, y) > 0.5
 
 
+def test_features_are_learned_and_refined_beside_constant_ones():
+    X, y = data_for(FastReLUClassifier, n_samples=150)
+    with_constants = np.hstack([X, np.full((150, 32), 3.0)])
+    settings = {"hidden_layer_sizes": 64, "solver": "adam_gauss_newton", "early_stopping": True, "random_state": 0}
+    clf = FastReLUClassifier(**settings).fit(with_constants, y)
+    assert clf.coefs_[0].shape == (40, 64)
+    assert clf.score(with_constants, y) > 0.7
+    assert max(clf.validation_scores_) == clf.best_validation_score_
+
+
 def rows_one_by_one(est, X, y, **first):
     """Train on rows 50 onwards, each a batch of its own."""
     est.partial_fit(*first.pop("batch"), **first)
