@@ -44,7 +44,7 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         "adam_gauss_newton", for one hidden layer, learns features by up to `max_iter` epochs of "adam", then takes up
         to ten iterations of "gauss_newton" from there. "sgd" with momentum is the textbook's. "lbfgs" is
         "gauss_newton" where that would be chosen by "auto", and SciPy's L-BFGS on all parameters elsewhere. "auto" is
-        "gauss_newton" for up to 2,000 samples and up to 40,000 outputs of samples, if no width below 2,048 and no
+        "gauss_newton" for up to 2,000 samples and up to 20,000 outputs of samples, if no width below 2,048 and no
         second layer is asked for and the loss has curvature; and "adam" otherwise. In `partial_fit` "auto" and
         "adam_gauss_newton" are "adam", the latter without a penalty.
     alpha : "auto", "loo" or float >= 0, default="auto"

@@ -20,7 +20,7 @@ from skfastnn.solvers._step_size import adam_step_size, kernel_scale, sgd_step_s
 SMALL_DATA = 2_000
 # Unknowns, outputs of rows, up to which it is: conjugate gradients go over all of them at once (26 classes, 2,000 rows:
 # thirty times as long as MLPClassifier).
-MAX_UNKNOWNS = 40_000
+MAX_UNKNOWNS = 20_000
 # Width below which a layer that was asked for is trained by first order, with the plain ReLU: it interpolates about as
 # many numbers as there are rows, where a ridge small enough to fit is too small to generalise, and a product with all
 # of its neurons takes less time than to look for those that fire.
