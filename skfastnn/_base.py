@@ -841,7 +841,8 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             )
         if incremental or history.converged or history.interrupted:
             return
-        if history.n_epochs_begun == self.max_iter and recipe.epochs != self.max_iter:
+        used_up = history.n_epochs_begun == self.max_iter and recipe.epochs != self.max_iter
+        if used_up or self.solver_ == "lbfgs":  # or max_fun is used up
             warn(
                 f"Maximum iterations ({self.max_iter}) reached and the optimization hasn't converged yet.",
                 ConvergenceWarning,
