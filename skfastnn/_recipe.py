@@ -31,7 +31,7 @@ MAX_ASKED = 20_000
 # Share of the time of a forest of 500 trees that may be spent in closed form.
 SHARE_OF_FOREST = 0.5
 # Rows from which half as many neurons are taken: the kernel costs their number times that of the pairs of rows, and
-# what they add is less than its noise (classification of 18 sets: 21.8 and 21.3 % wrong, log-loss .536 and .539).
+# what they add is less than its noise (seven classification sets: 21.8 and 21.3 % wrong, log-loss .536 and .539).
 MANY_ROWS, WIDTH_OF_MANY_ROWS = 1_000, 2_048
 # A smaller step: on few and noisy rows, of which features are better not learned.
 GENTLE = 0.25
