@@ -251,7 +251,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         if anew:
             self._choose_start(problem, recipe)
         network, X = self._make_network(X, held_out, target, sample_weight, loss, recipe.widths, anew, incremental)
-        self.search_ = self._search_for(first_stage(self.solver_), X, network, incremental)
+        self.search_ = self._search_for(first_stage(self.solver_), X, network, incremental, recipe)
         with np.errstate(over="ignore"):
             target = ((target - network.target_shift) / network.target_scale).astype(X.dtype, copy=False)
         if not np.isfinite(target).all():
@@ -592,7 +592,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             known = {"solver": self.solver_, "numbers": numbers, "unit": network.target_scale}
             self._start = {**self._start, "rate": known}
         stage = first_stage(self.solver_)
-        batch_weight = sample_weight.mean() * self._batch_size(stage, X.shape[0])
+        batch_weight = sample_weight.mean() * self._batch_size(stage, X.shape[0], recipe)
         numbers = known["numbers"]
         if self.solver_ == "sgd":  # output weights are larger in a smaller unit of the target, and so is the kernel
             growth = max(1.0, float(np.max(known["unit"] / network.target_scale))) ** 2
@@ -615,8 +615,8 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         goes_on = stage == "adam" and not anew and (n_steps == 0 or (problem.incremental and self._start["fitted"]))
         return unit * (loss.share_left(network.raw_output(rows), target[index], weight) if goes_on else 1.0)
 
-    def _search_for(self, stage, X, network, incremental):
-        batch_size = self._batch_size(stage, X.shape[0])
+    def _search_for(self, stage, X, network, incremental, recipe):
+        batch_size = self._batch_size(stage, X.shape[0], recipe)
         return choose_search(
             self.search, stage, X, network, batch_size, self.max_iter, incremental, effective_n_threads()
         )
@@ -638,8 +638,8 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             solver.measure()
         return solver
 
-    def _batch_size(self, stage, n_samples):
-        return batch_size_of(stage, self.solver_, self.batch_size, n_samples)
+    def _batch_size(self, stage, n_samples, recipe):
+        return batch_size_of(stage, self.solver_, self.batch_size, n_samples, falls=recipe.epochs is not None)
 
     def _penalty(self, stage):
         # alpha is the ridge of the Gauss-Newton that follows; Adam's epochs, in partial_fit too, have no penalty
@@ -654,7 +654,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         names = ("power_t", "shuffle", "tol", "n_iter_no_change", "verbose", "max_fun")
         return Schedule(
             unit=unit,
-            learning_rate_init=unit * self.learning_rate_init_, batch_size=self._batch_size(stage, n_samples),
+            learning_rate_init=unit * self.learning_rate_init_, batch_size=self._batch_size(stage, n_samples, recipe),
             alpha=self._penalty(stage), learning_rate=learning_rate,
             **{name: getattr(self, name) for name in names},
         )  # fmt: skip
@@ -698,7 +698,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             return Trainer
 
         def make_second(network):
-            engine = make_engine(self._search_for("gauss_newton", X, network, False), network)
+            engine = make_engine(self._search_for("gauss_newton", X, network, False, recipe), network)
             solver = self._make_solver("gauss_newton", network)
             schedule = self._schedule("gauss_newton", X.shape[0], 1.0, recipe)
             return GaussNewtonTrainer(network, solver, engine, loss, schedule, random_state)
@@ -735,7 +735,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             )  # fmt: skip
             n_samples = X.shape[0]
             order = random_state.permutation(n_samples) if self.shuffle else np.arange(n_samples)
-            batch_size = batch_size_of("adam", "adam", self.batch_size, n_samples)
+            batch_size = batch_size_of("adam", "adam", self.batch_size, n_samples, falls=False)
             settings |= {"rate": self.learning_rate_init_, "order": order, "batch_size": batch_size}
             before = None if first_call else self._solver_state
             coefs, intercepts, history, state = take_epoch(X, target, sample_weight, loss, weights, before, settings)

@@ -7,8 +7,25 @@ from scipy import sparse
 from skfastnn import FastReLUClassifier
 from skfastnn import _recipe as recipe_module
 from skfastnn._data import Data
-from skfastnn._plan import FEATURES_OF_STEP, MANY_FEATURES, SPARSE_STEP, SPARSE_WIDTH, STEP, Problem, falling_step
-from skfastnn._recipe import EPOCHS_TO_TRY, LEAST_EPOCHS, Recipe, affordable_epochs, choose, products_per_epoch
+from skfastnn._plan import (
+    FEATURES_OF_STEP,
+    MANY_FEATURES,
+    SPARSE_STEP,
+    SPARSE_WIDTH,
+    STEP,
+    Problem,
+    batch_size_of,
+    falling_step,
+)
+from skfastnn._recipe import (
+    ASKED_TWICE,
+    EPOCHS_TO_TRY,
+    LEAST_EPOCHS,
+    Recipe,
+    affordable_epochs,
+    choose,
+    products_per_epoch,
+)
 
 
 def problem(n_features, n_samples=150, seed=0):
@@ -25,9 +42,9 @@ def test_products_are_those_of_the_numbers_that_are_stored():
 
 @pytest.mark.parametrize(
     ("budget", "expected"),
-    # of 150 rows 120 are trained on to choose: 35 epochs cost 35 + 0.8 (2 x 12 + 35), 100 cost 100 + 0.8 x 159
+    # of 150 rows twice 120 are trained on to choose: 35 epochs cost 35 + 1.6 (2 x 12 + 35), 100 cost 100 + 1.6 x 159
     [
-        (228, EPOCHS_TO_TRY), (227, EPOCHS_TO_TRY[:2]), (83, EPOCHS_TO_TRY[:2]), (82, EPOCHS_TO_TRY[:1]),
+        (355, EPOCHS_TO_TRY), (354, EPOCHS_TO_TRY[:2]), (130, EPOCHS_TO_TRY[:2]), (129, EPOCHS_TO_TRY[:1]),
         (9, (9,)), (0.1, (LEAST_EPOCHS,)),
     ],
 )  # fmt: skip
@@ -50,10 +67,45 @@ def test_what_leaves_no_choice_is_not_tried(monkeypatch):
 @pytest.mark.parametrize(("n_features", "tried"), [(3, True), (MANY_FEATURES + 1, False)])
 def test_codes_of_very_many_features_are_not_tried(n_features, tried, monkeypatch):
     X, y = problem(n_features)
+    y[::7] = 1 - y[::7]  # or else the first network that is tried is good enough
     monkeypatch.setattr("skfastnn._plan.SMALL_DATA", 0)
     model = FastReLUClassifier(random_state=0).fit(X, y)
     assert model.solver_ == "adam"
     assert ("piecewise_linear" in {row["encoding"] for row in model.selection_}) == tried
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "falls", "expected"),
+    [
+        (20, True, 20),
+        (99, True, 99),
+        (100, True, 32),
+        (500, True, 32),
+        (3_200, True, 100),
+        (10_000, True, 200),
+        (500, False, 200),
+        (20, False, 20),
+    ],
+)
+def test_few_rows_are_taken_in_small_batches_where_the_step_falls(n_samples, falls, expected):
+    assert batch_size_of("adam", "adam", "auto", n_samples, falls) == expected
+    assert batch_size_of("adam", "adam", 50, n_samples, falls) == min(50, n_samples)
+
+
+@pytest.mark.parametrize(("n_samples", "n_parts"), [(200, 2), (ASKED_TWICE + 1, 1)])
+def test_few_rows_are_asked_twice_and_the_losses_averaged(n_samples, n_parts):
+    X, y = problem(3, n_samples)
+    data = Data(X, y, y[:, None], np.ones(y.size))
+    parts, losses = [], iter(np.arange(100.0))
+
+    def train(recipe, part):
+        parts.append(part.X.shape[0])
+
+    _, table = choose(
+        [Recipe([8])], data, train, lambda trained, part: next(losses), lambda y, n: y, np.random.RandomState(0), 0.0
+    )
+    assert parts == [n_samples - n_samples // 5] * len(parts)
+    assert [row["error"] for row in table] == [np.mean(np.arange(n_parts) + n_parts * i) for i in range(len(table))]
 
 
 def test_sparse_rows_get_few_plain_neurons(monkeypatch):
