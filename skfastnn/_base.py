@@ -240,6 +240,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
                 self._keep_insights(recipe, kind if all_are_there else None)
             else:
                 recipe = Recipe(widths, encoder=self.encoder_, scales=self._scales)
+                self._posterior = None  # of the network before
             self._train(recipe, problem, data, held_out, loss, random_state, first_call)
 
     def _train(self, recipe, problem, data, held_out, loss, random_state, first_call):
@@ -298,7 +299,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             raw = raw_output(recipe.rows(part.X), trial.coefs_, trial.intercepts_)
             shift, scale = trial._target_units()
             losses, _ = loss.value_and_gradient((raw - shift) / scale, (part.target - shift) / scale)
-            return float(np.average(losses, weights=part.weight))
+            return float(np.average(losses, weights=part.weight)), part.target - raw
 
         return choose(recipes, data, train, evaluate, self._strata, random_state, loss.negligible)
 
@@ -748,7 +749,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         self.solver_, self.search_, self.threshold_ = "adam" if incremental else "lbfgs", "dense", 0.0
         self.alpha_, self.search_counters_, self.firing_recall_ = float(settings["alpha"]), {}, 1.0
         history.n_epochs_begun = len(history.loss_curve)
-        self.encoder_, self._scales, self.selection_ = None, None, []
+        self.encoder_, self._scales, self._posterior, self.selection_ = None, None, None, []
         self._keep_output(loss, target.shape[1])
         self._keep_history(history, first_call)
         self._warn_unconverged(history, Recipe([]), incremental)
@@ -759,8 +760,10 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
         """Set what the choice in closed form says about features and about samples that are left out."""
         for name in ("feature_importances_", *self._left_out_names):
             self.__dict__.pop(name, None)
+        self._posterior = None if recipe.unit_of_errors is None else {"unit": recipe.unit_of_errors}
         if recipe.insights is None:
             return
+        self._posterior = recipe.insights.posterior
         self.feature_importances_ = recipe.insights.importances
         if kind is not None and recipe.insights.loo_prediction is not None:
             self._keep_left_out(recipe.insights.loo_prediction[kind])

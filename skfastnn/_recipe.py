@@ -13,10 +13,12 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.model_selection import train_test_split
 
+from skfastnn._sparse_input import distinct
 from skfastnn.preprocessing import PiecewiseLinearEncoder
 from skfastnn.selection import forest_operations, select
 from skfastnn.selection._inputs import MARGIN_OF_RANGE
 from skfastnn.selection._kernel import CONSTANT
+from skfastnn.selection._spread import unit_of
 
 # Epochs that are tried. Of fewer rows than these nobody is asked: one batch holds them all, and epochs are between the
 # last two, that at least this many rows are seen (35 epochs of ten rows leave a rate that is far from its mean where it
@@ -53,10 +55,13 @@ class Insights:
         Of sum one.
     loo_prediction : ndarray of shape (n_samples, n_outputs) or None
         Of the target, for samples that are left out; None where there are too many.
+    posterior : dict
+        What `skfastnn.selection.standard_deviation` takes, in units of the target.
     """
 
     importances: np.ndarray
     loo_prediction: np.ndarray | None
+    posterior: dict
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,8 @@ class Recipe:
     share_of_step : float
         Of the usual one that falls to zero.
     insights : Insights or None
+    unit_of_errors : ndarray of shape (n_outputs,) or None
+        Standard deviation of the target, given the prediction, by rows that were held out.
     """
 
     widths: list
@@ -92,6 +99,7 @@ class Recipe:
     spread: float = 0.0
     share_of_step: float = 1.0
     insights: object = None
+    unit_of_errors: np.ndarray | None = None
 
     def rows(self, X):
         """Return the rows that the network takes, before its coordinates."""
@@ -136,7 +144,8 @@ def choose_in_closed_form(widths, data, loss, n_threads):
         n_threads=n_threads,
     )  # fmt: skip
     left_out = None if chosen.loo_prediction is None else shift + scale * chosen.loo_prediction
-    inputs, insights = chosen.inputs, Insights(chosen.importances, left_out)
+    posterior = chosen.posterior | {"unit": chosen.posterior["unit"] * scale}
+    inputs, insights = chosen.inputs, Insights(chosen.importances, left_out, posterior)
     plain = inputs.scales is None and inputs.encoding != "standardize"
     # the ridge is found anew on the kernel of the network, which is finite, for a loss that may not be a square
     recipe = Recipe(
@@ -196,7 +205,7 @@ def choose(recipes, data, train, evaluate, strata, random_state, enough):
     train : callable
         Takes a recipe and data, returns a trained network.
     evaluate : callable
-        Takes what `train` returned and data, returns the mean loss.
+        Takes what `train` returned and data, returns the mean loss and the errors, (n_samples, n_outputs).
     strata : callable
         Takes the target and the number of rows that are held out, returns labels or None.
     random_state : numpy.random.RandomState
@@ -206,7 +215,8 @@ def choose(recipes, data, train, evaluate, strata, random_state, enough):
     n = data.target.shape[0]
     if n < LEAST_ROWS_TO_ASK:
         _, least, most = EPOCHS_TO_TRY
-        return replace(recipes[0], epochs=int(np.clip(LEAST_ROWS_SEEN / n, least, most))), []
+        differ = distinct(data.X, data.y)[0].size  # so that a weight of k is the same as k copies
+        return replace(recipes[0], epochs=int(np.clip(LEAST_ROWS_SEEN / differ, least, most))), []
     affordable = affordable_epochs(recipes[0], data.X)
     if len(affordable) == len(recipes) == 1:
         return replace(recipes[0], epochs=affordable[0]), []
@@ -217,11 +227,12 @@ def choose(recipes, data, train, evaluate, strata, random_state, enough):
             np.arange(n), test_size=n_held_out, random_state=random_state, stratify=strata(data.y, n_held_out)
         )
         splits.append((data.take(np.sort(inside[:MAX_ASKED])), data.take(np.sort(outside))))
-    table = []
+    table, errors = [], {}
 
     def loss_of(recipe):
         began = perf_counter()
-        loss = float(np.mean([evaluate(train(recipe, part), rest) for part, rest in splits]))
+        losses, errors[id(recipe)] = zip(*(evaluate(train(recipe, part), rest) for part, rest in splits), strict=True)
+        loss = float(np.mean(losses))
         table.append(recipe.describe() | {"error": loss, "seconds": perf_counter() - began})
         return loss if np.isfinite(loss) else np.inf
 
@@ -234,7 +245,8 @@ def choose(recipes, data, train, evaluate, strata, random_state, enough):
         longer, _ = best, least = _better(best, least, replace(best, epochs=epochs), loss_of, enough, 0.0)
         if longer.epochs != epochs:
             break
-    return best, table
+    weight = np.concatenate([rest.weight for _, rest in splits])
+    return replace(best, unit_of_errors=unit_of(np.concatenate(errors[id(best)]), weight)), table
 
 
 def _better(best, least, other, loss_of, enough, worth):

@@ -5,10 +5,12 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 
 from skfastnn._base import POSITIVE, BaseFastReLU, Real
 from skfastnn._losses import activate, regression_loss
+from skfastnn._threads import effective_n_threads
+from skfastnn.selection import standard_deviation
 
 
 class FastReLURegressor(RegressorMixin, BaseFastReLU):
@@ -131,18 +133,59 @@ learning_rate_init_, alpha_, search_counters_, n_iter_, t_, n_layers_, n_feature
         """
         return self._partial_fit(X, y, sample_weight)
 
-    def predict(self, X):
+    def predict(self, X, return_std=False):
         """Return the predicted targets.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        return_std : bool, default=False
+            Whether the standard deviation of the target around the prediction is returned, too. Nine tenths of all
+            targets are meant to lie within 1.645 of them. Where the network was chosen by leave-one-out error, up to
+            2,000 samples, it is that of a Gaussian process, and grows away from the samples that were trained on; the
+            rows that were trained on are kept for it, and the first call takes about as long as a tenth of the fit.
+            Beyond, and with hidden layers of a given width, it is the same for all samples, from errors on rows that
+            were held out.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        std : ndarray of the same shape, float64
+            Only if `return_std`.
+
+        Raises
+        ------
+        ValueError
+            If `return_std` and nothing is known about errors: unless "adam" with steps that fall by themselves, or
+            "gauss_newton" with a network that is chosen, was fitted to 100 samples or more; for loss="poisson", and
+            after `partial_fit`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skfastnn import FastReLURegressor
+        >>> rng = np.random.default_rng(0)
+        >>> X = rng.uniform(-2, 2, size=(150, 1))
+        >>> y = np.sin(X).ravel() + rng.normal(scale=0.1, size=150)
+        >>> y_pred, y_std = FastReLURegressor(random_state=0).fit(X, y).predict([[0.5], [4.0]], return_std=True)
+        >>> bool(0.08 < y_std[0] < 0.13 and y_std[1] > y_std[0])
+        True
         """
         check_is_fitted(self)
         # by what was fitted, whatever the parameters say now
-        prediction = activate(self._raw_output(X), self.out_activation_)
-        return prediction.ravel() if self.n_outputs_ == 1 else prediction
+        raw = self._raw_output(X)
+        prediction = activate(raw, self.out_activation_)
+        if not return_std:
+            return prediction.ravel() if self.n_outputs_ == 1 else prediction
+        std = self._standard_deviation(X)
+        return (prediction.ravel(), std.ravel()) if self.n_outputs_ == 1 else (prediction, std)
+
+    def _standard_deviation(self, X):
+        """Return the standard deviation of the target around the prediction, (n_samples, n_outputs)."""
+        if self._posterior is None or self.out_activation_ != "identity":
+            raise ValueError(
+                "return_std=True needs errors on samples that were left out, and this fit has none: it takes fit with "
+                "the parameters' defaults, and a loss other than 'poisson'."
+            )
+        X = check_array(X, dtype=np.float64, accept_sparse="csr", ensure_all_finite="allow-nan")
+        return standard_deviation(self._posterior, self.encoder_, X, effective_n_threads())

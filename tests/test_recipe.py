@@ -101,9 +101,10 @@ def test_few_rows_are_asked_twice_and_the_losses_averaged(n_samples, n_parts):
     def train(recipe, part):
         parts.append(part.X.shape[0])
 
-    _, table = choose(
-        [Recipe([8])], data, train, lambda trained, part: next(losses), lambda y, n: y, np.random.RandomState(0), 0.0
-    )
+    def evaluate(trained, part):
+        return next(losses), part.target
+
+    _, table = choose([Recipe([8])], data, train, evaluate, lambda y, n: y, np.random.RandomState(0), 0.0)
     assert parts == [n_samples - n_samples // 5] * len(parts)
     assert [row["error"] for row in table] == [np.mean(np.arange(n_parts) + n_parts * i) for i in range(len(table))]
 

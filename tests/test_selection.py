@@ -183,7 +183,7 @@ class Table:
         return 0.0
 
     def try_inputs(self, inputs, start):
-        fit = RidgeFit(self.errors[inputs.encoding], None, None, start)
+        fit = RidgeFit(self.errors[inputs.encoding], None, None, start, 1.0, None)
         return Trial(Candidate(inputs.encoding), inputs, None, fit, fit.error)
 
     def learn_scales(self, trial):

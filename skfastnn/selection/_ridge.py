@@ -33,6 +33,9 @@ class RidgeFit:
         The fitted function is ``kernel @ dual``.
     log_ridge : float
         Logarithm to base 10 of the ridge, in units of the kernel's mean diagonal.
+    ridge : float
+    deviation : ndarray of shape (n_rows,)
+        Standard deviations of the residuals, up to a factor, if the ridge is the variance of noise.
     n_factors : int
         Factors that were computed on the way.
     """
@@ -41,6 +44,8 @@ class RidgeFit:
     residual: np.ndarray
     dual: np.ndarray
     log_ridge: float
+    ridge: float
+    deviation: np.ndarray
     n_factors: int = 1
 
 
@@ -73,14 +78,14 @@ def fit_ridge(kernel, weight, target, log_ridge, n_threads=1, copies=1.0):
     ridge = 10.0**log_ridge * mean_diagonal(kernel, weight)
     A.flat[:: A.shape[0] + 1] += ridge
     if cholesky(A, n_threads):
-        return RidgeFit(np.inf, np.zeros_like(target), np.zeros_like(target), log_ridge)
+        return RidgeFit(np.inf, np.zeros_like(target), np.zeros_like(target), log_ridge, ridge, np.ones_like(weight))
     factor = np.empty_like(A)
     inverse_of_lower(A, factor, n_threads)
     solution = factor.T @ (factor @ (root[:, None] * target))
     left = np.einsum("ij,ij->j", factor, factor) / copies + (1 - 1 / copies) / ridge
     residual = solution / (left * root)[:, None]
     error = float(weight @ np.einsum("ij,ij->i", residual, residual) / weight.sum())
-    return RidgeFit(error, residual, solution * root[:, None], log_ridge)
+    return RidgeFit(error, residual, solution * root[:, None], log_ridge, ridge, 1 / (root * np.sqrt(left)))
 
 
 def mean_diagonal(kernel, weight):

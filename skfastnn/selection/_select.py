@@ -12,6 +12,7 @@ from skfastnn.selection._inputs import Inputs, candidate_inputs
 from skfastnn.selection._kernel import mean_squared_gradient, network_rows, tangent_kernel
 from skfastnn.selection._ridge import START, RidgeFit, best_ridge
 from skfastnn.selection._scales import MAX_POINTS, N_FOLDS, ROUNDS, held_out_gains, next_scales
+from skfastnn.selection._spread import posterior
 
 # Rows that candidates are compared on; the ridge of the winner is then found on all, up to so many.
 CHOICE_ROWS, MAX_ROWS = 1_000, 5_000
@@ -59,6 +60,8 @@ class Selection:
     loo_prediction : ndarray of shape (n_rows, n_outputs) or None
         What the winner predicts for each row when that is left out; None where there are too many rows. Learned scales
         have seen the row.
+    posterior : dict or None
+        What `standard_deviation` takes.
     operations : float
         What was spent of the budget.
     importances : ndarray of shape (n_features,) or None
@@ -71,6 +74,7 @@ class Selection:
     error: float
     table: list
     loo_prediction: np.ndarray | None = None
+    posterior: dict | None = None
     operations: float = 0.0
     importances: np.ndarray | None = None
 
@@ -196,9 +200,12 @@ def select(X, target, sample_weight, *, encoder_factory=None, budget, n_threads=
             few_best, best = best, whole.try_inputs(best.inputs, best.fit.log_ridge)
             best.error *= few_best.error / max(few_best.fit.error, np.finfo(float).tiny)
     loo_prediction = target - best.fit.residual if len(best.fit.residual) == n else None
+    last = whole if aside > 0 else chooser
+    optimism = max(best.error / max(best.fit.error, np.finfo(float).tiny), 1.0)
     return Selection(
-        best.candidate, best.inputs, best.alpha, best.error, chooser.table, loo_prediction, budget.given - budget.left,
-        importances(best, X.shape[1], (whole if aside > 0 else chooser).share),
+        best.candidate, best.inputs, best.alpha, best.error, chooser.table, loo_prediction,
+        posterior(best.inputs, last.X, last.weight, best.fit, optimism), budget.given - budget.left,
+        importances(best, X.shape[1], last.share),
     )  # fmt: skip
 
 
