@@ -76,7 +76,7 @@ def _prediction(model, n=100_000):
 
 def _ball_share(points, normals, offset, leaf=16):
     """Return the share of points that stand in balls, instead of boxes, that reach over the hyperplane."""
-    from skfastnn.passes._boxes import spatial_order
+    from skfastnn.passes.shared._boxes import spatial_order
 
     blocks = points[spatial_order(points, points.shape[1])].reshape(-1, leaf, points.shape[1])
     centres = (blocks.min(axis=1) + blocks.max(axis=1)) / 2
@@ -130,8 +130,8 @@ def _queries():
 
 def _queried(points, normals, offset):
     """Return microseconds and points scanned of a query, without what Python adds."""
-    from skfastnn.passes._boxes import BoxTree, spatial_order
-    from skfastnn.search._halfspace_query import N_SPARE, points_above
+    from skfastnn.passes.shared._boxes import BoxTree, spatial_order
+    from skfastnn.search.halfspace._halfspace_query import N_SPARE, points_above
 
     tree = BoxTree(*points.shape, points.dtype)
     tree.fill(points, spatial_order(points, points.shape[1]), 1)

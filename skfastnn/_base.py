@@ -21,14 +21,11 @@ from sklearn.utils.validation import _check_sample_weight, _num_samples, validat
 from skfastnn._coordinates import LOW_DENSITY, Statistics, density, follow, recent_rows
 from skfastnn._data import Data
 from skfastnn._deep_fitting import DeepTrainer
-from skfastnn._deep_network import CALIBRATION_ROWS, DeepNetwork
 from skfastnn._fitting import History, Schedule, Trainer
 from skfastnn._lbfgs_fitting import LbfgsTrainer, NoSteps
 from skfastnn._linear import fit_linear, take_epoch
 from skfastnn._losses import scale_of
 from skfastnn._messages import quiet, warn
-from skfastnn._network import Network, check_firing, resolve_thresholds
-from skfastnn._panel_network import PanelNetwork
 from skfastnn._plan import (
     FIRST_ORDER_WIDTH,
     LBFGS_ALPHA,
@@ -54,14 +51,17 @@ from skfastnn._plan import (
 from skfastnn._prediction import checked_weights, neuron_order, raw_output
 from skfastnn._recipe import EPOCHS_TO_TRY, Recipe, choose, choose_in_closed_form, make_encoder
 from skfastnn._refined_fitting import RefiningTrainer
-from skfastnn._row_space import MIN_RATIO, RowSpaceNetwork, row_space
 from skfastnn._second_order_fitting import GaussNewtonTrainer
 from skfastnn._sparse_input import canonical, check_indices, distinct
 from skfastnn._threads import effective_n_threads, one_blas_thread
-from skfastnn._varying_features import VaryingFeaturesNetwork, varying_features
+from skfastnn.networks._deep_network import CALIBRATION_ROWS, DeepNetwork
+from skfastnn.networks._network import Network, check_firing, resolve_thresholds
+from skfastnn.networks._panel_network import PanelNetwork
+from skfastnn.networks._row_space import MIN_RATIO, RowSpaceNetwork, row_space
+from skfastnn.networks._training_rows import training_rows
+from skfastnn.networks._varying_features import VaryingFeaturesNetwork, varying_features
 from skfastnn.search import make_engine
-from skfastnn.search._contract import training_rows
-from skfastnn.search._heavy_pairs import warn_if_missed
+from skfastnn.search.heavy._heavy_search import warn_if_missed
 from skfastnn.solvers import make_solver
 from skfastnn.solvers._step_size import MAX_PROBE
 

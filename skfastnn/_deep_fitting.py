@@ -4,10 +4,10 @@ import numpy as np
 
 from skfastnn._fitting import Trainer, verify
 from skfastnn._layer_passes import LayerPasses, as_rows
-from skfastnn.passes._pairs import PairLists
+from skfastnn.networks._training_rows import Batch, by_feature
+from skfastnn.passes.shared._pairs import PairLists
 from skfastnn.search import make_engine
-from skfastnn.search._contract import Batch, by_feature
-from skfastnn.solvers._contract import NothingPending
+from skfastnn.solvers._solver import NothingPending
 
 # Outputs over which the tangent kernel is averaged.
 PROBED_OUTPUTS = 3
@@ -51,7 +51,7 @@ class Probe:
     ----------
     rows : ndarray of shape (n_rows, ld) or CSR array of shape (n_rows, n_features)
         Normalised rows.
-    network : skfastnn._deep_network.DeepNetwork
+    network : skfastnn.networks._deep_network.DeepNetwork
     n_threads : int
     """
 

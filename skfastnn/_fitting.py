@@ -6,11 +6,11 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from skfastnn._messages import warn
-from skfastnn._network import aligned_zeros
 from skfastnn._threads import effective_n_threads
-from skfastnn.passes._forward import forward, output_of_fired
-from skfastnn.passes._pairs import PairLists
-from skfastnn.search._contract import Batch, training_rows
+from skfastnn.networks._network import aligned_zeros
+from skfastnn.networks._training_rows import Batch, training_rows
+from skfastnn.passes.dense._forward import forward, output_of_fired
+from skfastnn.passes.shared._pairs import PairLists
 
 
 @dataclass
@@ -65,9 +65,9 @@ class Trainer:
 
     Parameters
     ----------
-    network : skfastnn._network.Network
+    network : skfastnn.networks._network.Network
     solver : skfastnn.solvers.FirstOrder
-    engine : skfastnn.search._contract.SearchEngine
+    engine : skfastnn.search._engine.SearchEngine
     loss : object of skfastnn._losses
     schedule : Schedule
     random_state : numpy.random.RandomState
@@ -273,14 +273,14 @@ def verify(engine, candidates, batch, fired, network, solver, buffers, n_threads
 
     Parameters
     ----------
-    engine : skfastnn.search._contract.SearchEngine
+    engine : skfastnn.search._engine.SearchEngine
         Whose candidates they are; those of some are verified.
     candidates : PairLists
     batch : Batch
     fired : PairLists
         Overwritten, unless the candidates are verified.
-    network : skfastnn._network.Network
-    solver : skfastnn.solvers._contract.Solver
+    network : skfastnn.networks._network.Network
+    solver : skfastnn.solvers._solver.Solver
     buffers : ndarray of shape (n_blocks, n_rows, ld_out)
     n_threads : int
     """

@@ -7,11 +7,11 @@ order.
 
 import numpy as np
 
-from skfastnn.passes._by_feature import FeatureLists
-from skfastnn.passes._forward import output_of_fired
-from skfastnn.passes._panel_backward import panel_backward
-from skfastnn.search._contract import Batch
-from skfastnn.search._panels import PanelSearch
+from skfastnn.networks._training_rows import Batch
+from skfastnn.passes.dense._forward import output_of_fired
+from skfastnn.passes.panels._panel_backward import panel_backward
+from skfastnn.passes.shared._by_feature import FeatureLists
+from skfastnn.search._dense_panels import PanelSearch
 
 
 class LayerPasses:
@@ -19,7 +19,7 @@ class LayerPasses:
 
     Parameters
     ----------
-    network : skfastnn._deep_network.DeepNetwork
+    network : skfastnn.networks._deep_network.DeepNetwork
     n_threads : int
 
     Attributes

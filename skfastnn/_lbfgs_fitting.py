@@ -11,7 +11,7 @@ from scipy.sparse import issparse
 from skfastnn._dense_objective import DenseObjective
 from skfastnn._fitting import Trainer
 from skfastnn._messages import warn
-from skfastnn.solvers._contract import NothingPending
+from skfastnn.solvers._solver import NothingPending
 
 
 class NoSteps(NothingPending):

@@ -9,9 +9,9 @@ from numbers import Integral
 import numpy as np
 
 from skfastnn._deep_fitting import Probe
-from skfastnn._row_space import MIN_RATIO
-from skfastnn.search._choice import choose_engine
-from skfastnn.search._contract import training_rows
+from skfastnn.networks._row_space import MIN_RATIO
+from skfastnn.networks._training_rows import training_rows
+from skfastnn.search._cost_model import choose_engine
 from skfastnn.solvers._step_size import adam_step_size, kernel_scale, sgd_step_size, tangent_kernel
 
 # Rows up to which solver="auto" is Gauss-Newton. Beyond, first order learns features from what there is, at a tenth of

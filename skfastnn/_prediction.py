@@ -13,11 +13,11 @@ from sklearn.utils import gen_batches
 from sklearn.utils._chunking import get_chunk_n_rows
 
 from skfastnn._threads import effective_n_threads, one_blas_thread
-from skfastnn.passes._boxes import LEAF_SIZE, BoxTree, spatial_order
-from skfastnn.passes._by_feature import entries_by_feature
-from skfastnn.passes._dense_output import dense_output
-from skfastnn.passes._reported_output import reported_output
-from skfastnn.passes._sparse_layer import sparse_layer
+from skfastnn.passes.prediction._dense_output import dense_output
+from skfastnn.passes.prediction._reported_output import reported_output
+from skfastnn.passes.prediction._sparse_layer import sparse_layer
+from skfastnn.passes.shared._boxes import LEAF_SIZE, BoxTree, spatial_order
+from skfastnn.passes.shared._by_feature import entries_by_feature
 
 # Rows from which prediction is shared out to threads by ourselves, instead of by the BLAS; and from which a tree pays,
 # whose boxes cost as much as some hundred rows.

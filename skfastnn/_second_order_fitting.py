@@ -3,7 +3,7 @@
 import numpy as np
 
 from skfastnn._fitting import Trainer
-from skfastnn.passes._pairs import PairLists
+from skfastnn.passes.shared._pairs import PairLists
 from skfastnn.solvers._gauss_newton import MAX_TRIALS
 
 # Training ends when an iteration gains, or what is left of the loss is, less than this times `tol` of the loss at the

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 import joblib
 from threadpoolctl import ThreadpoolController
 
-from skfastnn.passes._pairs import openmp_max_threads
+from skfastnn.passes.shared._pairs import openmp_max_threads
 
 
 def effective_n_threads():

@@ -13,7 +13,7 @@ if not any((CHECKOUT / "skfastnn").glob("_cyutility.*")):
     sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != CHECKOUT]
     os.environ["PYTHONSAFEPATH"] = "1"
 
-from skfastnn.passes._worth import set_worth_a_thread  # noqa: E402 only now it is known where from
+from skfastnn.passes.shared._worth import set_worth_a_thread  # noqa: E402 only now it is known where from
 
 
 @pytest.fixture(autouse=True)

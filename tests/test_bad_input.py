@@ -10,8 +10,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import InvalidParameterError
 
 from skfastnn import FastReLUClassifier, FastReLURegressor
-from skfastnn._network import Network
-from skfastnn.search._correlation_tree import CorrelationTreeSearch
+from skfastnn.networks._network import Network
+from skfastnn.search.correlation_tree._tree_search import CorrelationTreeSearch
 
 BOTH = pytest.mark.parametrize("Estimator", [FastReLUClassifier, FastReLURegressor])
 SMALL = {"hidden_layer_sizes": (128,), "threshold": 1.0, "random_state": 0, "max_iter": 3}

@@ -17,13 +17,13 @@ from helpers import BOTH, assert_same_fit, data_for, fill_with_positive
 from skfastnn import FastReLUClassifier
 from skfastnn._coordinates import Coordinates
 from skfastnn._deep_fitting import Probe
-from skfastnn._deep_network import SPREAD, DeepNetwork, activations
 from skfastnn._layer_passes import LayerPasses
-from skfastnn._network import Network
-from skfastnn._panel_network import PanelNetwork
-from skfastnn.passes._pairs import PairLists
-from skfastnn.passes._panel_backward import panel_backward
-from skfastnn.search._contract import by_feature
+from skfastnn.networks._deep_network import SPREAD, DeepNetwork, activations
+from skfastnn.networks._network import Network
+from skfastnn.networks._panel_network import PanelNetwork
+from skfastnn.networks._training_rows import by_feature
+from skfastnn.passes.panels._panel_backward import panel_backward
+from skfastnn.passes.shared._pairs import PairLists
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 SOLVERS = {

@@ -10,12 +10,13 @@ from sklearn.datasets import load_digits
 from skfastnn import FastReLUClassifier
 from skfastnn._coordinates import Coordinates
 from skfastnn._fitting import Trainer, verify
-from skfastnn._network import Network
-from skfastnn.passes._pairs import PairLists
-from skfastnn.search._contract import Batch, SearchEngine, TrainingRows
-from skfastnn.search._correlation_tree import CorrelationTreeSearch
+from skfastnn.networks._network import Network
+from skfastnn.networks._training_rows import Batch, TrainingRows
+from skfastnn.passes.shared._pairs import PairLists
 from skfastnn.search._dense import DenseSearch
-from skfastnn.search._quantized import QuantizedSearch
+from skfastnn.search._engine import SearchEngine
+from skfastnn.search.correlation_tree._tree_search import CorrelationTreeSearch
+from skfastnn.search.quantized._quantized import QuantizedSearch
 from skfastnn.solvers._first_order import Adam, MomentumSGD
 
 N_ROWS, N_NEURONS = 120, 150

@@ -15,7 +15,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from helpers import BOTH, FIRST_ORDER, SMALL, SOLVERS, assert_same_fit, data_for
 from skfastnn import FastReLUClassifier, FastReLURegressor
-from skfastnn._network import Network
+from skfastnn.networks._network import Network
 
 FULL_BATCH = {"batch_size": 10_000}
 

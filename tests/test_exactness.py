@@ -8,7 +8,7 @@ from scipy.stats import norm
 from sklearn.datasets import load_digits, make_classification
 
 from skfastnn import FastReLUClassifier, FastReLURegressor
-from skfastnn._network import resolve_threshold
+from skfastnn.networks._network import resolve_threshold
 
 SOLVERS = {
     "plain": {"solver": "sgd", "momentum": 0.0},

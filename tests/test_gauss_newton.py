@@ -15,11 +15,11 @@ from sklearn.neural_network import MLPClassifier
 from helpers import BOTH, assert_same_fit, data_for, fill_with_positive, unit_coordinates
 from skfastnn import FastReLUClassifier, FastReLURegressor, _plan
 from skfastnn._losses import BinaryLogLoss, Huber, Poisson, SoftmaxLogLoss, SquaredError
-from skfastnn._network import Network, aligned_zeros
 from skfastnn._second_order_fitting import GaussNewtonTrainer
-from skfastnn.passes._gram import gram, gram_rows, sample_major
-from skfastnn.passes._pairs import PairLists
-from skfastnn.passes._tangent import gram_product, jacobian_product, jacobian_transpose_product
+from skfastnn.networks._network import Network, aligned_zeros
+from skfastnn.passes.dense._tangent import gram_product, jacobian_product, jacobian_transpose_product
+from skfastnn.passes.shared._gram import gram, gram_rows, sample_major
+from skfastnn.passes.shared._pairs import PairLists
 from skfastnn.solvers import _gauss_newton, _tiled_gram
 from skfastnn.solvers._gauss_newton import GaussNewton
 from skfastnn.solvers._leave_one_out import leave_one_out_errors

@@ -11,11 +11,12 @@ from scipy import sparse
 from sklearn import config_context
 
 from skfastnn import FastReLUClassifier, FastReLURegressor, _prediction
-from skfastnn.passes._boxes import LEAF_SIZE, BoxTree, spatial_order
-from skfastnn.passes._pairs import PairLists
-from skfastnn.passes._reported_output import reported_output
-from skfastnn.search import HalfspaceTree, _halfspace
-from skfastnn.search._halfspace_query import N_SPARE, neurons_above, points_above, rows_above
+from skfastnn.passes.prediction._reported_output import reported_output
+from skfastnn.passes.shared._boxes import LEAF_SIZE, BoxTree, spatial_order
+from skfastnn.passes.shared._pairs import PairLists
+from skfastnn.search import HalfspaceTree
+from skfastnn.search.halfspace import _halfspace
+from skfastnn.search.halfspace._halfspace_query import N_SPARE, neurons_above, points_above, rows_above
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 EDGES = [1, 15, 16, 17, 255, 256, 257, 4095, 4097]
@@ -378,17 +379,17 @@ def chosen(X, **settings):
 @pytest.fixture
 def slow_products(monkeypatch):
     """What is chosen does not depend on the processor that runs the tests."""
-    monkeypatch.setattr("skfastnn.search._choice.DENSE", 0.6)
-    monkeypatch.setattr("skfastnn.search._choice.MULTIPLICATION", 0.028)
-    monkeypatch.setattr("skfastnn.search._choice.byte_products", lambda: False)
+    monkeypatch.setattr("skfastnn.search._cost_model.DENSE", 0.6)
+    monkeypatch.setattr("skfastnn.search._cost_model.MULTIPLICATION", 0.028)
+    monkeypatch.setattr("skfastnn.search._cost_model.byte_products", lambda: False)
 
 
 @pytest.mark.usefixtures("slow_products")
 def test_faster_products_make_dense_search_pay(monkeypatch):
     X = np.random.default_rng(0).standard_normal((1500, 3))
     assert chosen(X) == "halfspace"
-    monkeypatch.setattr("skfastnn.search._choice.DENSE", 0.3)
-    monkeypatch.setattr("skfastnn.search._choice.MULTIPLICATION", 0.011)
+    monkeypatch.setattr("skfastnn.search._cost_model.DENSE", 0.3)
+    monkeypatch.setattr("skfastnn.search._cost_model.MULTIPLICATION", 0.011)
     assert chosen(X) == "dense"
 
 

@@ -16,8 +16,8 @@ from sklearn import config_context
 
 from skfastnn import heavy_pairs
 from skfastnn.heavy._background import Background, symmetric_polynomial
+from skfastnn.heavy._group_plan import cheapest_groups, choose_plan
 from skfastnn.heavy._groups import Groups, cell_tiles, monomial_blocks
-from skfastnn.heavy._plan import cheapest_groups, choose_plan
 from skfastnn.heavy._signs import SignRows
 
 # heavy pairs are 16 standard deviations away

@@ -11,12 +11,13 @@ from sklearn.model_selection import train_test_split
 
 from helpers import BOTH, SOLVERS, assert_same_fit, data_for, unit_coordinates
 from skfastnn import FastReLUClassifier, FastReLURegressor
-from skfastnn._network import Network
-from skfastnn.search import _heavy_pairs, _heavy_signs, make_engine
-from skfastnn.search._contract import Batch, TrainingRows
-from skfastnn.search._heavy_pairs import HeavyPairsSearch
-from skfastnn.search._heavy_signs import HeavySigns
-from skfastnn.search._sign_projections import SignProjections
+from skfastnn.networks._network import Network
+from skfastnn.networks._training_rows import Batch, TrainingRows
+from skfastnn.search import make_engine
+from skfastnn.search.heavy import _heavy_search, _heavy_signs
+from skfastnn.search.heavy._heavy_search import HeavyPairsSearch
+from skfastnn.search.heavy._heavy_signs import HeavySigns
+from skfastnn.search.heavy._sign_projections import SignProjections
 from skfastnn.solvers import make_solver
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -119,7 +120,7 @@ def test_what_fires_is_found_and_little_else():
 
 
 def test_groups_are_used_where_there_is_a_gap(monkeypatch):
-    monkeypatch.setattr(_heavy_pairs, "N_BITS", 4096)
+    monkeypatch.setattr(_heavy_search, "N_BITS", 4096)
     situation = Situation(45.0)
     mask, fires = situation.candidates(), situation.Z > 0
     assert situation.engine.heavy.plan is not None
@@ -129,7 +130,7 @@ def test_groups_are_used_where_there_is_a_gap(monkeypatch):
 
 
 def test_groups_that_do_not_keep_their_promise_are_given_up(monkeypatch):
-    monkeypatch.setattr(_heavy_pairs, "N_BITS", 4096)
+    monkeypatch.setattr(_heavy_search, "N_BITS", 4096)
     monkeypatch.setattr(_heavy_signs.Search, "miss_probability", lambda self, plan: 1.0)
     situation = Situation(45.0)
     assert np.mean(situation.candidates()[situation.Z > 0]) > 0.975
@@ -138,7 +139,7 @@ def test_groups_that_do_not_keep_their_promise_are_given_up(monkeypatch):
 
 
 def test_a_lower_threshold_is_planned_anew(monkeypatch):
-    monkeypatch.setattr(_heavy_pairs, "N_BITS", 4096)
+    monkeypatch.setattr(_heavy_search, "N_BITS", 4096)
     situation = Situation(45.0)
     situation.candidates()
     assert situation.engine.heavy.plan is not None
@@ -207,7 +208,7 @@ def test_digits_are_learnt_as_well_as_densely(solver, digits):
 
 def test_recall_is_that_of_all_pairs(digits, monkeypatch):
     """The sample says what a count of all pairs says, neurons that move and momentum included."""
-    monkeypatch.setattr(_heavy_pairs, "MARGIN", 0.0)
+    monkeypatch.setattr(_heavy_search, "MARGIN", 0.0)
     total = np.zeros(2)
 
     def count(self, batch, solver):
@@ -228,8 +229,8 @@ def test_recall_is_that_of_all_pairs(digits, monkeypatch):
 
 @BOTH
 def test_few_bits_and_no_margin_are_reported(Estimator, monkeypatch):
-    monkeypatch.setattr(_heavy_pairs, "N_BITS", 32)
-    monkeypatch.setattr(_heavy_pairs, "MARGIN", 0.0)
+    monkeypatch.setattr(_heavy_search, "N_BITS", 32)
+    monkeypatch.setattr(_heavy_search, "MARGIN", 0.0)
     X, y = data_for(Estimator, 300)
     advice = r"missed \d+\.\d% of the firing pairs.*Lower threshold.*or set search='auto'"
     with pytest.warns(RuntimeWarning, match=advice) as record:

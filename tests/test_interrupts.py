@@ -11,11 +11,11 @@ from scipy import sparse
 import skfastnn
 from helpers import unit_coordinates
 from skfastnn._coordinates import Coordinates
-from skfastnn._network import Network
-from skfastnn._panel_network import PanelNetwork
-from skfastnn.passes._pairs import PairLists
+from skfastnn.networks._network import Network
+from skfastnn.networks._panel_network import PanelNetwork
+from skfastnn.networks._training_rows import Batch, TrainingRows, by_feature
+from skfastnn.passes.shared._pairs import PairLists
 from skfastnn.search import make_engine
-from skfastnn.search._contract import Batch, TrainingRows, by_feature
 from skfastnn.solvers import Adam, MomentumSGD
 from skfastnn.solvers._sparse_first_order import PanelAdam, PanelSGD
 

@@ -12,8 +12,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.utils._testing import create_memmap_backed_data
 
-from skfastnn import lowrank
 from skfastnn.lowrank import LazyLowRankMatrix
+from skfastnn.published import _low_rank_matrix
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 LIMITS = pytest.mark.parametrize("rank_limit", [None, "auto", 1, 3, 1000])
@@ -309,6 +309,6 @@ def test_bad_arguments_raise_and_change_nothing(error, method, arguments, messag
 
 
 def test_examples():
-    result = doctest.testmod(lowrank)
+    result = doctest.testmod(_low_rank_matrix)
     assert result.attempted > 5
     assert result.failed == 0

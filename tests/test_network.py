@@ -8,10 +8,10 @@ from scipy.stats import norm as normal
 
 from helpers import fill_with_positive, unit_coordinates
 from skfastnn._coordinates import Coordinates
-from skfastnn._network import Network, aligned_zeros, expected_square, padded_length, resolve_threshold
-from skfastnn.passes._forward import forward
-from skfastnn.passes._pairs import PairLists
-from skfastnn.search._contract import TrainingRows
+from skfastnn.networks._network import Network, aligned_zeros, expected_square, padded_length, resolve_threshold
+from skfastnn.networks._training_rows import TrainingRows
+from skfastnn.passes.dense._forward import forward
+from skfastnn.passes.shared._pairs import PairLists
 from skfastnn.solvers._step_size import SGD_SHARE, adam_step_size, kernel_scale, sgd_step_size, tangent_kernel
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])

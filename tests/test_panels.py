@@ -14,18 +14,18 @@ from test_sparse import estimator, words
 from helpers import BOTH
 from skfastnn import FastReLUClassifier
 from skfastnn._coordinates import Coordinates
-from skfastnn._network import Network
-from skfastnn._panel_network import PANEL, PanelNetwork
-from skfastnn.passes._by_feature import FeatureLists, rows_by_feature
-from skfastnn.passes._gram import gram, gram_rows
-from skfastnn.passes._pairs import PairLists
-from skfastnn.passes._panel_tangent import (
+from skfastnn.networks._network import Network
+from skfastnn.networks._panel_network import PANEL, PanelNetwork
+from skfastnn.networks._training_rows import by_feature, entries
+from skfastnn.passes.panels._panel_layer import PANEL_SIZE, change_basis, panel_adam_step, panel_forward, panel_sgd_step
+from skfastnn.passes.panels._panel_tangent import (
     panel_gram_product,
     panel_jacobian_product,
     panel_jacobian_transpose_product,
 )
-from skfastnn.passes._panels import PANEL_SIZE, change_basis, panel_adam_step, panel_forward, panel_sgd_step
-from skfastnn.search._contract import by_feature, entries
+from skfastnn.passes.shared._by_feature import FeatureLists, rows_by_feature
+from skfastnn.passes.shared._gram import gram, gram_rows
+from skfastnn.passes.shared._pairs import PairLists
 from skfastnn.solvers._tiled_gram import tiled_gram
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])

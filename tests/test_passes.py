@@ -10,18 +10,18 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.utils._testing import create_memmap_backed_data
 
 from helpers import fill_with_positive, unit_coordinates
-from skfastnn._network import Network, aligned_zeros, padded_length
 from skfastnn._threads import one_blas_thread
-from skfastnn.passes import _products
-from skfastnn.passes._blas import matmul_nt
-from skfastnn.passes._catch_up import catch_up
-from skfastnn.passes._dense_forward import dense_forward
-from skfastnn.passes._forward import forward, output_of_fired
-from skfastnn.passes._pairs import PairLists
-from skfastnn.passes._products import multiply_groups, wide_products
-from skfastnn.passes._rows import gather_rows
-from skfastnn.passes._updates import adam_step, momentum_step
-from skfastnn.search._contract import runs_of
+from skfastnn.networks._network import Network, aligned_zeros, padded_length
+from skfastnn.networks._training_rows import runs_of
+from skfastnn.passes.dense._catch_up import catch_up
+from skfastnn.passes.dense._dense_forward import dense_forward
+from skfastnn.passes.dense._forward import forward, output_of_fired
+from skfastnn.passes.dense._updates import adam_step, momentum_step
+from skfastnn.passes.shared import _products
+from skfastnn.passes.shared._blas import matmul_nt
+from skfastnn.passes.shared._pairs import PairLists
+from skfastnn.passes.shared._products import multiply_groups, wide_products
+from skfastnn.passes.shared._rows import gather_rows
 from skfastnn.solvers import Adam, MomentumSGD
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -10,9 +10,9 @@ from sklearn import config_context
 from helpers import BOTH, SMALL, data_for
 from skfastnn import FastReLUClassifier, FastReLURegressor, _prediction
 from skfastnn._threads import one_blas_thread
-from skfastnn.passes._by_feature import entries_by_feature
-from skfastnn.passes._dense_output import dense_output
-from skfastnn.passes._sparse_layer import sparse_layer
+from skfastnn.passes.prediction._dense_output import dense_output
+from skfastnn.passes.prediction._sparse_layer import sparse_layer
+from skfastnn.passes.shared._by_feature import entries_by_feature
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 

@@ -15,9 +15,9 @@ from helpers import BOTH, assert_same_fit, data_for
 from skfastnn import FastReLUClassifier, FastReLURegressor
 from skfastnn._coordinates import Coordinates
 from skfastnn._fitting import Trainer
-from skfastnn._network import Network
-from skfastnn._panel_network import PanelNetwork
 from skfastnn._second_order_fitting import GaussNewtonTrainer
+from skfastnn.networks._network import Network
+from skfastnn.networks._panel_network import PanelNetwork
 
 SETTINGS = {"hidden_layer_sizes": (128,), "threshold": 0.5, "max_iter": 8, "random_state": 0, "batch_size": 20,
             "learning_rate_init": 0.004}  # fmt: skip

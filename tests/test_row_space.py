@@ -11,8 +11,8 @@ from test_sparse import estimator, words
 from helpers import BOTH, assert_same_fit
 from skfastnn import FastReLUClassifier, _base
 from skfastnn._coordinates import Coordinates
-from skfastnn._network import Network
-from skfastnn._row_space import RowSpaceNetwork, row_space
+from skfastnn.networks._network import Network
+from skfastnn.networks._row_space import RowSpaceNetwork, row_space
 
 
 def genes(n_samples=20, n_features=120, rank=None, dtype=np.float64, seed=0):

@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from skfastnn._coordinates import Coordinates
-from skfastnn._network import Network, aligned_zeros, resolve_threshold
-from skfastnn.passes._forward import forward, output_of_fired
-from skfastnn.passes._pairs import PairLists
-from skfastnn.search import _correlation_tree, make_engine
-from skfastnn.search._contract import Batch, TrainingRows
-from skfastnn.search._lazy_tree import GROUP_SIZE, STEP, query
-from skfastnn.search._leaves import write_leaves
+from skfastnn.networks._network import Network, aligned_zeros, resolve_threshold
+from skfastnn.networks._training_rows import Batch, TrainingRows
+from skfastnn.passes.dense._forward import forward, output_of_fired
+from skfastnn.passes.shared._pairs import PairLists
+from skfastnn.search import make_engine
+from skfastnn.search.correlation_tree import _tree_search
+from skfastnn.search.correlation_tree._lazy_tree import GROUP_SIZE, STEP, query
+from skfastnn.search.correlation_tree._leaves import write_leaves
 from skfastnn.solvers import make_solver
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -62,7 +63,7 @@ def constants(**values):
     """Other values for the constants of the engine: when it refreshes, projects, and cuts tiles."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in values.items():
-            patch.setattr(_correlation_tree, name, value)
+            patch.setattr(_tree_search, name, value)
         yield
 
 
@@ -363,7 +364,7 @@ def room(standing, drift, norms):
     """How much further than needed the bounds reach: with a single batch, lists are made to last for some steps."""
     if not standing:
         return 0.0
-    skin, growth = _correlation_tree.STANDING_SKIN, _correlation_tree.STANDING_GROWTH
+    skin, growth = _tree_search.STANDING_SKIN, _tree_search.STANDING_GROWTH
     return skin + np.outer(skin + (growth - 1) * drift, norms)
 
 
@@ -402,7 +403,7 @@ def test_candidates_after_small_steps(standing, solver, dtype):
     _, candidates = training.candidates(batch)
     correlation = network.reference(np.arange(200)).astype(np.float64) @ batch.rows.T
     reach = np.outer(drift, batch.norms) + STEP + 2e-3 + room(standing, drift, batch.norms)
-    open_leaf = correlation > network.threshold - _correlation_tree.DEPTH + 254 * STEP
+    open_leaf = correlation > network.threshold - _tree_search.DEPTH + 254 * STEP
     assert np.all((correlation + network.c_state[:, :1] + reach > 0) | open_leaf | ~candidates)
 
 
@@ -425,7 +426,7 @@ def test_projections_tighten(dtype):
         shares[projection_drift] = np.mean(candidates & (Z <= 0))
         if projection_drift == 0.15:
             # correlations below the foot of the leaves count as if they were there; remainders are rounded up
-            foot = training.network.threshold - _correlation_tree.DEPTH
+            foot = training.network.threshold - _tree_search.DEPTH
             correlation = training.network.reference(np.arange(200)) @ batch.rows.T
             open_leaf = correlation > foot + 254 * STEP
             reach = STEP + 2e-3 + 1e-3 * np.outer(training.solver.movement().drift, batch.norms)
@@ -545,7 +546,7 @@ def test_without_memory(monkeypatch):
     def refuse(shape, dtype):
         raise MemoryError
 
-    monkeypatch.setattr(_correlation_tree, "aligned_zeros", refuse)
+    monkeypatch.setattr(_tree_search, "aligned_zeros", refuse)
     # leaves come in whole groups of neurons, and one more to spread the rows over the caches
     with pytest.raises(MemoryError, match=f"{50 * 3 * GROUP_SIZE:,} bytes"):
         Training(np.ones((50, 3)), n_neurons=GROUP_SIZE + 1)

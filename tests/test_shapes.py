@@ -5,14 +5,14 @@ import pytest
 from test_panels import Example
 from test_passes import ADAM_RULE, N_NEURONS, N_ROWS, NOTHING_PENDING, RULE, Layer, lists_of, pending_matrices
 
-from skfastnn.passes._boxes import MAX_POINTS, BoxTree, spatial_order
-from skfastnn.passes._catch_up import catch_up, movement_bounds, rebase
-from skfastnn.passes._dense_forward import dense_forward
-from skfastnn.passes._forward import forward
-from skfastnn.passes._neuron_points import neuron_points
-from skfastnn.passes._pairs import PairLists
-from skfastnn.passes._panels import panel_adam_step, panel_forward, panel_sgd_step
-from skfastnn.passes._updates import adam_step, momentum_step
+from skfastnn.passes.dense._catch_up import catch_up, movement_bounds, rebase
+from skfastnn.passes.dense._dense_forward import dense_forward
+from skfastnn.passes.dense._forward import forward
+from skfastnn.passes.dense._updates import adam_step, momentum_step
+from skfastnn.passes.panels._panel_layer import panel_adam_step, panel_forward, panel_sgd_step
+from skfastnn.passes.shared._boxes import MAX_POINTS, BoxTree, spatial_order
+from skfastnn.passes.shared._pairs import PairLists
+from skfastnn.search.halfspace._neuron_points import neuron_points
 
 WEIGHTS = ("displacement", "start", "anchor", "anchored", "c_state")
 # what is passed on as it is

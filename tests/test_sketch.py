@@ -15,7 +15,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils._testing import create_memmap_backed_data
 
-from skfastnn import sketch
+from skfastnn.published import _tensor_sketches
 from skfastnn.sketch import (
     GramOperator,
     TensorSketch,
@@ -99,7 +99,7 @@ def test_srht_samples_products_of_hadamard_transforms():
 def test_fast_hadamard_transform(log_width):
     X = np.random.default_rng(0).normal(size=(3, 2**log_width))
     expected = X @ hadamard(2**log_width)
-    assert_allclose(sketch._hadamard_transform(X), expected, atol=1e-12)
+    assert_allclose(_tensor_sketches._hadamard_transform(X), expected, atol=1e-12)
 
 
 @BOTH
@@ -377,6 +377,6 @@ def test_bad_systems_raise():
 
 
 def test_examples():
-    result = doctest.testmod(sketch)
+    result = doctest.testmod(_tensor_sketches)
     assert result.attempted > 20
     assert result.failed == 0

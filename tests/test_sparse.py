@@ -8,8 +8,8 @@ from scipy import sparse
 from helpers import BOTH, assert_same_fit
 from skfastnn import FastReLUClassifier, FastReLURegressor
 from skfastnn._coordinates import LOW_DENSITY, Coordinates, density
-from skfastnn._network import Network
-from skfastnn.search._contract import TrainingRows
+from skfastnn.networks._network import Network
+from skfastnn.networks._training_rows import TrainingRows
 
 SOLVERS = ["sgd", "adam", "gauss_newton", "adam_gauss_newton"]
 DENSITIES = [0.02, 0.3]

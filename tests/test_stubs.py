@@ -11,11 +11,11 @@ import skfastnn
 
 SOURCES = Path(__file__).parent.parent / "skfastnn"
 REQUIRED = "required"
-STUBS = sorted(path.relative_to(SOURCES) for path in SOURCES.glob("*/*.pyi"))
+STUBS = sorted(path.relative_to(SOURCES) for path in SOURCES.glob("**/*.pyi"))
 
 
 def test_every_compiled_module_has_a_stub():
-    compiled = {path.relative_to(SOURCES).with_suffix(".pyi") for path in SOURCES.glob("*/*.pyx")}
+    compiled = {path.relative_to(SOURCES).with_suffix(".pyi") for path in SOURCES.glob("**/*.pyx")}
     assert compiled == set(STUBS)
 
 

@@ -17,8 +17,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from helpers import assert_same_fit
 from skfastnn import FastReLUClassifier, FastReLURegressor
 from skfastnn._threads import _Limit, effective_n_threads, one_blas_thread
-from skfastnn.passes._lower import add_lower_products, cholesky, inverse_of_lower
-from skfastnn.passes._worth import set_worth_a_thread
+from skfastnn.passes.shared._lower import add_lower_products, cholesky, inverse_of_lower
+from skfastnn.passes.shared._worth import set_worth_a_thread
 from skfastnn.solvers import _gauss_newton
 from skfastnn.solvers._preconditioner import NystromPreconditioner
 
@@ -252,7 +252,7 @@ def test_a_forked_child_fits_and_predicts(solver, tmp_path):
         import numpy as np
         from skfastnn import FastReLUClassifier
         from skfastnn._threads import effective_n_threads
-        from skfastnn.passes._worth import set_worth_a_thread
+        from skfastnn.passes.shared._worth import set_worth_a_thread
 
         warnings.simplefilter("ignore")
         set_worth_a_thread(1e-3)

@@ -10,8 +10,8 @@ from scipy import sparse
 from helpers import BOTH, assert_same_fit
 from skfastnn import FastReLUClassifier, _base, _refined_fitting
 from skfastnn._coordinates import Coordinates, constant_columns
-from skfastnn._network import Network
-from skfastnn._varying_features import VaryingFeaturesNetwork, varying_features
+from skfastnn.networks._network import Network
+from skfastnn.networks._varying_features import VaryingFeaturesNetwork, varying_features
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 # of 40 features, those with the same number in every row

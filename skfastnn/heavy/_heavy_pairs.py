@@ -10,8 +10,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from skfastnn.heavy._background import Background
+from skfastnn.heavy._group_plan import choose_plan, plain_product
 from skfastnn.heavy._groups import Groups, cell_tiles
-from skfastnn.heavy._plan import choose_plan, plain_product
 from skfastnn.heavy._signs import SignRows, verified
 
 

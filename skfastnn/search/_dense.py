@@ -1,8 +1,8 @@
 """Dense search: compute everything. The yardstick, and the best choice for small or busy networks."""
 
-from skfastnn.passes._dense_forward import dense_forward
-from skfastnn.passes._pairs import PairLists
-from skfastnn.search._contract import SearchEngine
+from skfastnn.passes.dense._dense_forward import dense_forward
+from skfastnn.passes.shared._pairs import PairLists
+from skfastnn.search._engine import SearchEngine
 
 
 class DenseSearch(SearchEngine):

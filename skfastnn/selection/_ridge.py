@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skfastnn.passes._lower import cholesky, inverse_of_lower
+from skfastnn.passes.shared._lower import cholesky, inverse_of_lower
 
 # Logarithms to base 10 of the ridges, in units of the mean diagonal, between which the least error is looked for.
 LEAST, LARGEST = -6.0, 2.0

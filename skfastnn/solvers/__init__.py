@@ -1,9 +1,9 @@
 """Solvers: one iteration each."""
 
-from skfastnn.solvers._contract import Movement
 from skfastnn.solvers._first_order import Adam, MomentumSGD
 from skfastnn.solvers._gauss_newton import GaussNewton
 from skfastnn.solvers._layers import LayeredSolver
+from skfastnn.solvers._solver import Movement
 from skfastnn.solvers._sparse_first_order import PanelAdam, PanelSGD
 from skfastnn.solvers._sparse_gauss_newton import PanelGaussNewton
 
@@ -19,7 +19,7 @@ def make_solver(name, network, settings, n_threads):
     Parameters
     ----------
     name : {"adam", "gauss_newton", "sgd"}
-    network : skfastnn._network.Network or skfastnn._deep_network.DeepNetwork
+    network : skfastnn.networks._network.Network or skfastnn.networks._deep_network.DeepNetwork
     settings : dict
         momentum, nesterovs_momentum, beta_1, beta_2, epsilon, train_output.
     n_threads : int

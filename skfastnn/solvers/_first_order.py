@@ -8,10 +8,10 @@ moments and the weights of a silent neuron stand still.
 
 import numpy as np
 
-from skfastnn._network import aligned_zeros
-from skfastnn.passes._catch_up import catch_up, movement_bounds
-from skfastnn.passes._updates import adam_step, momentum_step
-from skfastnn.solvers._contract import Movement, NothingPending, Solver
+from skfastnn.networks._network import aligned_zeros
+from skfastnn.passes.dense._catch_up import catch_up, movement_bounds
+from skfastnn.passes.dense._updates import adam_step, momentum_step
+from skfastnn.solvers._solver import Movement, NothingPending, Solver
 
 # Silent neurons are brought up to date after this many steps at the latest.
 MAX_DELAY = 64
@@ -84,7 +84,7 @@ class MomentumSGD(FirstOrder):
 
     Parameters
     ----------
-    network : skfastnn._network.Network
+    network : skfastnn.networks._network.Network
     settings : dict
         `momentum`, `nesterovs_momentum`, `train_output`.
     n_threads : int
@@ -192,7 +192,7 @@ class Adam(FirstOrder, NothingPending):
 
     Parameters
     ----------
-    network : skfastnn._network.Network
+    network : skfastnn.networks._network.Network
     settings : dict
         `beta_1`, `beta_2`, `epsilon`, `train_output`.
     n_threads : int

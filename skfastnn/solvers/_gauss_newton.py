@@ -18,12 +18,12 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator, cg
 
 from skfastnn._data import copies_of
-from skfastnn._network import aligned_zeros
-from skfastnn.passes._gram import gram, gram_rows
-from skfastnn.passes._tangent import gram_product, jacobian_product, jacobian_transpose_product
-from skfastnn.solvers._contract import NothingPending, Solver
+from skfastnn.networks._network import aligned_zeros
+from skfastnn.passes.dense._tangent import gram_product, jacobian_product, jacobian_transpose_product
+from skfastnn.passes.shared._gram import gram, gram_rows
 from skfastnn.solvers._leave_one_out import best_ridge
 from skfastnn.solvers._preconditioner import CholeskyPreconditioner, NystromPreconditioner
+from skfastnn.solvers._solver import NothingPending, Solver
 from skfastnn.solvers._tiled_gram import tiled_gram, tiles_pay
 
 # Conjugate gradients stop at this residual, relative to the right-hand side, or after so many iterations: what is
@@ -79,7 +79,7 @@ class GaussNewton(NothingPending, Solver):
 
     Parameters
     ----------
-    network : skfastnn._network.Network
+    network : skfastnn.networks._network.Network
     settings : dict
         `train_output`.
     n_threads : int

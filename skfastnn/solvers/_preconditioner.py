@@ -8,7 +8,7 @@ allows there is a Nystroem approximation from some of the rows.
 import numpy as np
 from scipy.linalg.lapack import get_lapack_funcs
 
-from skfastnn.passes._lower import add_lower_products, cholesky
+from skfastnn.passes.shared._lower import add_lower_products, cholesky
 
 # Where rounding makes a matrix indefinite, its diagonal is raised by a growing share of its mean.
 FIRST_SHARE, SHARE_GROWTH = 1e-7, 30.0

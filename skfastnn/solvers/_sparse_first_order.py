@@ -8,10 +8,10 @@ changes y. Nothing is pending for any weight, whenever it is looked at.
 
 import numpy as np
 
-from skfastnn._network import aligned_zeros
-from skfastnn.passes._panels import change_basis, panel_adam_step, panel_sgd_step
-from skfastnn.solvers._contract import NothingPending
+from skfastnn.networks._network import aligned_zeros
+from skfastnn.passes.panels._panel_layer import change_basis, panel_adam_step, panel_sgd_step
 from skfastnn.solvers._first_order import FirstOrder
+from skfastnn.solvers._solver import NothingPending
 
 # y is expressed anew when its columns in T, scaled to one, are nearly parallel, or when one has all but vanished.
 WORST_CONDITION, LEAST_COLUMN = 1e3, 1e-12
@@ -22,7 +22,7 @@ class PanelSGD(NothingPending, FirstOrder):
 
     Parameters
     ----------
-    network : skfastnn._panel_network.PanelNetwork
+    network : skfastnn.networks._panel_network.PanelNetwork
     settings : dict
         `momentum`, `nesterovs_momentum`, `train_output`.
     n_threads : int
@@ -115,7 +115,7 @@ class PanelAdam(NothingPending, FirstOrder):
 
     Parameters
     ----------
-    network : skfastnn._panel_network.PanelNetwork
+    network : skfastnn.networks._panel_network.PanelNetwork
     settings : dict
         `beta_1`, `beta_2`, `epsilon`, `train_output`.
     n_threads : int

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skfastnn.passes._panel_tangent import (
+from skfastnn.passes.panels._panel_tangent import (
     panel_gram_product,
     panel_jacobian_product,
     panel_jacobian_transpose_product,
@@ -15,7 +15,7 @@ class PanelGaussNewton(GaussNewton):
 
     Parameters
     ----------
-    network : skfastnn._panel_network.PanelNetwork
+    network : skfastnn.networks._panel_network.PanelNetwork
     settings : dict
         `train_output`.
     n_threads : int

@@ -5,7 +5,7 @@ from scipy.linalg import eigh
 from scipy.sparse import issparse
 from scipy.stats import norm as normal
 
-from skfastnn.passes._blas import matmul_nt
+from skfastnn.passes.shared._blas import matmul_nt
 
 # Rows of the probe: enough for the leading eigenvalue, little work.
 MAX_PROBE = 300
@@ -24,7 +24,7 @@ def tangent_kernel(rows, network, n_threads=1):
     ----------
     rows : ndarray of shape (n_rows, ld) or CSR array of shape (n_rows, n_features)
         Normalised rows.
-    network : skfastnn._network.Network
+    network : skfastnn.networks._network.Network
     n_threads : int
 
     Returns
@@ -108,7 +108,7 @@ def adam_step_size(rows, sample_weight, network, first_change):
     rows : ndarray of shape (n_rows, ld) or CSR array of shape (n_rows, n_features)
         Normalised rows.
     sample_weight : ndarray of shape (n_rows,)
-    network : skfastnn._network.Network
+    network : skfastnn.networks._network.Network
     first_change : float
 
     Returns

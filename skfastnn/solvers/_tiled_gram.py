@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.sparse import csc_matrix
 
-from skfastnn.passes._lower import add_lower_products
+from skfastnn.passes.shared._lower import add_lower_products
 
 # Neurons of a tile.
 TILE_NEURONS = 512
@@ -25,7 +25,7 @@ def tiles_pay(counts, n_rows, dtype):
 
 
 def tiled_gram(pairs, X, weight, square_scale, with_output, K, n_threads):
-    """Compute what `skfastnn.passes._gram.gram` computes; the activations of 512 neurons at a time are dense.
+    """Compute what `skfastnn.passes.shared._gram.gram` computes; the activations of 512 neurons at a time are dense.
 
     X may be empty: K then holds the inner products of the rows. Call it while BLAS is limited to one thread.
     """

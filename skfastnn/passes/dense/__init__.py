@@ -1,0 +1,1 @@
+"""Passes over weights that are laid out neuron by neuron."""

@@ -1,0 +1,49 @@
+from libc.stdint cimport int32_t, uint8_t
+
+from skfastnn.passes.shared._pairs cimport PairLists
+
+
+cdef extern from "step_kernels.h":
+    ctypedef struct update_rule:
+        double rate
+        double momentum
+        double beta_2
+        double epsilon
+        double penalty
+        int nesterov
+        int sparse
+
+cdef extern from "vector_kernels.h":
+    ctypedef struct upcoming_rows:
+        const void* row[4]
+        int32_t n
+
+cdef update_rule rule_of(dict parameters) except *
+
+
+# Pointers are to floats or doubles, as the pairs hold; `kept` has the arrays they point to.
+cdef class NeuronStep:
+    cdef readonly bint taken
+    cdef PairLists pairs
+    cdef tuple kept
+    cdef update_rule rule
+    cdef Py_ssize_t n_rows, ld, ld_out
+    cdef const char* X
+    cdef const char* error
+    cdef const char* anchor
+    cdef const uint8_t* anchored
+    cdef char* c_state
+    cdef char* V
+    cdef char* first_V
+    cdef const char* start_V
+    cdef double* norms
+    # arrays of (n_neurons, ld) that the step moves, displacements first
+    cdef char* moving[3]
+    cdef int n_moving
+
+    cdef begin(self, PairLists next_pairs)
+    cdef double work(self) noexcept nogil
+    cdef Py_ssize_t scratch_size(self) noexcept nogil
+    cdef int take_block(self, Py_ssize_t block) noexcept nogil
+    cdef void list_upcoming(self, Py_ssize_t r, Py_ssize_t last, upcoming_rows* rows) noexcept nogil
+    cdef void take(self, Py_ssize_t r, void* scratch, bint whole, const upcoming_rows* upcoming) noexcept nogil

@@ -1,0 +1,429 @@
+# Backward pass and update, neuron by neuron, for the pairs that fired.
+#
+# Problem     For neuron r with fired rows i: signal_i = <v_r, error_i>, gradients sum_i signal_i x_i (weights),
+#             sum_i signal_i (intercept), sum_i h_i error_i (output weights); then one step of momentum or Adam on
+#             that neuron, while its arrays are in cache. The weights of a neuron that did not fire are not touched:
+#             - momentum: what they would have done meanwhile (velocity and penalty move them) is a product of 2 x 2
+#               matrices, which the neuron's next update takes along, and the forward pass on the fly; _catch_up.pyx
+#               carries it out by itself. Intercepts and output weights are few and take every step.
+#             - Adam: lazy, as torch.optim.SparseAdam: moments and weights of a silent neuron stand still; on sparse
+#               rows, so do those of the features that none of its rows has.
+# Layout      displacement, velocity, ... (n_neurons, ld) with rows padded to 64 bytes; V (n_neurons, ld_out);
+#             c_state (n_neurons, 3): intercept, velocity or first moment, second moment.
+# Invariants  norms[r, :2] are the Euclidean norms of displacement and velocity as of the last touch; norms[r, 2]
+#             sums the norms of all changes of the displacement, the length of the neuron's path.
+# Cost        2 d + 3 n_outputs multiplications a fired pair; a few passes over d numbers a touched neuron.
+# Threads     A neuron belongs to one thread; nothing is reduced across neurons.
+# Taken when  A step is an object: all neurons take it at once, or each by itself, when a pass over the neurons comes to
+#             it for the next batch. Its weights then come from memory once for both, while the pass computes. A search
+#             that has to say before where neurons will be asks for a bound (`MomentumStep.add_reach`).
+# Reference   Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and momentum in deep
+#             learning", 2013; Kingma, Ba, "Adam", 2015.
+
+from cython cimport floating
+from cython.parallel cimport prange
+from libc.math cimport fabs, sqrt
+from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdlib cimport free, malloc
+
+import numpy as np
+
+from skfastnn.passes.dense._catch_up cimport catch_up_one, earliest_touch, latest_touch, note
+from skfastnn.passes.shared._pairs cimport PairLists
+from skfastnn.passes.shared._shapes cimport require, require_outputs, require_vectors
+from skfastnn.passes.shared._worth cimport threads_for
+
+cdef extern from "vector_kernels.h":
+    int SPARE
+    void prefetch_upcoming(const upcoming_rows*, int32_t, Py_ssize_t) noexcept nogil
+
+cdef extern from "step_kernels.h":
+    ctypedef struct touch_f32:
+        float displacement, velocity, change
+    ctypedef struct touch_f64:
+        double displacement, velocity, change
+    void sgd_neuron_f32(
+        float*, float*, const float*, float*, float*, float*, const float*, const float*, Py_ssize_t, Py_ssize_t,
+        const int32_t*, const float*, int32_t, const float*, Py_ssize_t, const update_rule*, const double*, float*,
+        const upcoming_rows*, touch_f32*) noexcept nogil
+    void sgd_neuron_f64(
+        double*, double*, const double*, double*, double*, double*, const double*, const double*, Py_ssize_t,
+        Py_ssize_t, const int32_t*, const double*, int32_t, const double*, Py_ssize_t, const update_rule*,
+        const double*, double*, const upcoming_rows*, touch_f64*) noexcept nogil
+    void sgd_small_f32(
+        float*, float*, float*, const float*, Py_ssize_t, float, const float*, const update_rule*) noexcept nogil
+    void sgd_small_f64(
+        double*, double*, double*, const double*, Py_ssize_t, double, const double*,
+        const update_rule*) noexcept nogil
+    void adam_neuron_f32(
+        float*, float*, float*, const float*, float*, float*, float*, float*, const float*, const float*, Py_ssize_t,
+        Py_ssize_t, const int32_t*, const float*, int32_t, const float*, Py_ssize_t, const update_rule*,
+        float*, const upcoming_rows*, touch_f32*) noexcept nogil
+    void adam_neuron_f64(
+        double*, double*, double*, const double*, double*, double*, double*, double*, const double*, const double*,
+        Py_ssize_t, Py_ssize_t, const int32_t*, const double*, int32_t, const double*, Py_ssize_t,
+        const update_rule*, double*, const upcoming_rows*, touch_f64*) noexcept nogil
+
+
+cdef update_rule rule_of(dict parameters) except *:
+    cdef update_rule rule
+    rule.rate = parameters["rate"]
+    rule.momentum = parameters["momentum"]
+    rule.beta_2 = parameters.get("beta_2", 0.0)
+    rule.epsilon = parameters.get("epsilon", 0.0)
+    rule.penalty = parameters["penalty"]
+    rule.nesterov = parameters.get("nesterov", False)
+    rule.sparse = parameters.get("sparse", False)
+    return rule
+
+
+cdef class NeuronStep:
+    """A step of a solver, which neurons take one by one.
+
+    Attributes
+    ----------
+    taken : bool
+        Whether the neurons have taken it, or are about to.
+    """
+
+    def take_all(self, int n_threads):
+        """Take the step with every neuron, unless that has been done; silent neurons' weights stay behind."""
+        cdef Py_ssize_t b
+        cdef int status = 0
+        if self.taken:
+            return
+        self.taken = True
+        for b in prange(self.pairs.n_blocks, nogil=True, num_threads=threads_for(self.work(), n_threads),
+                        schedule="dynamic", chunksize=1):
+            status += self.take_block(b)
+        if status:
+            raise MemoryError("no memory for the scratch of the update")
+
+    cdef begin(self, PairLists next_pairs):
+        """Mark the step as taken, by a pass that lists what fires next."""
+        if self.taken or next_pairs is self.pairs or next_pairs.n_neurons != self.pairs.n_neurons:
+            raise ValueError("a step is taken once, while lists of the same neurons are made elsewhere")
+        if next_pairs.itemsize != self.pairs.itemsize:
+            raise ValueError("a step and the lists that are made must be of the same dtype")
+        self.taken = True
+
+    cdef double work(self) noexcept nogil:
+        """Return about how many nanoseconds the step takes."""
+        cdef double n_fired = self.pairs.n_before(self.pairs.n_blocks)
+        # gradients, and the arrays of the neurons, which come from memory
+        return .1 * n_fired * (self.ld + 3 * self.ld_out) + .2 * self.pairs.n_neurons * (self.ld + self.ld_out)
+
+    cdef Py_ssize_t scratch_size(self) noexcept nogil:
+        return (self.ld + self.ld_out + self.n_rows + SPARE) * self.pairs.itemsize
+
+    cdef int take_block(self, Py_ssize_t block) noexcept nogil:
+        cdef Py_ssize_t r
+        cdef Py_ssize_t last = min((block + 1) * self.pairs.block_size, self.pairs.n_neurons)
+        cdef upcoming_rows upcoming
+        cdef void* scratch = malloc(self.scratch_size())
+        if scratch == NULL:
+            return -1
+        for r in range(block * self.pairs.block_size, last):
+            upcoming.n = 0
+            self.list_upcoming(r + 1, last, &upcoming)
+            self.take(r, scratch, False, &upcoming)
+        free(scratch)
+        return 0
+
+    cdef void list_upcoming(self, Py_ssize_t r, Py_ssize_t last, upcoming_rows* rows) noexcept nogil:
+        """Append what neuron r moves if it fired, and if it comes before the last."""
+        cdef int k
+        if r < last and self.pairs.count[r]:
+            for k in range(self.n_moving):
+                rows.row[rows.n] = self.moving[k] + r * self.ld * self.pairs.itemsize
+                rows.n += 1
+
+    cdef void take(self, Py_ssize_t r, void* scratch, bint whole, const upcoming_rows* upcoming) noexcept nogil:
+        """Take the step with one neuron; with `whole`, silent ones are brought up to date.
+
+        Upcoming rows, if they are not NULL, are asked for on the way.
+        """
+
+
+cdef void _set_up(
+    NeuronStep step, PairLists pairs, const floating[:, ::1] X, const floating[:, ::1] error,
+    floating[:, ::1] displacement, const floating[:, ::1] anchor, const uint8_t[::1] anchored,
+    floating[:, ::1] c_state, floating[:, ::1] V, floating[:, ::1] first_V, const floating[:, ::1] start_V,
+    double[:, ::1] norms,
+) except *:
+    """Set what steps of all solvers have, if lists and arrays fit each other."""
+    cdef Py_ssize_t n = pairs.n_neurons, ld = X.shape[1], ld_out = V.shape[1]
+    cdef Py_ssize_t n_errors = X.shape[0] if ld_out else pairs.n_before(pairs.n_blocks)
+    if pairs.itemsize != sizeof(floating):
+        raise ValueError("lists must hold activations of the dtype of the weights")
+    require_vectors(ld, sizeof(floating))
+    require("displacement", displacement.shape[0], displacement.shape[1], n, ld)
+    require("anchor", anchor.shape[0], anchor.shape[1], n, ld)
+    require("c_state", c_state.shape[0], c_state.shape[1], n, 3)
+    require("norms", norms.shape[0], norms.shape[1], n, 3)
+    require_outputs("V", V.shape[0], ld_out, n, sizeof(floating))
+    require("start_V", start_V.shape[0], start_V.shape[1], n, ld_out)
+    if first_V.shape[0]:
+        require("the state of V", first_V.shape[0], first_V.shape[1], n, ld_out)
+    if anchored.shape[0] != n or error.shape[0] < n_errors or error.shape[1] != max(ld_out, 1):
+        raise ValueError("anchored must have an entry per neuron, error a row per row, or per entry of the lists")
+    step.pairs, step.taken = pairs, False
+    step.n_rows, step.ld, step.ld_out = X.shape[0], ld, ld_out
+    step.X = <const char*> &X[0, 0] if X.shape[0] else NULL
+    step.error = <const char*> &error[0, 0] if error.shape[0] else NULL
+    step.anchor, step.anchored = <const char*> &anchor[0, 0], &anchored[0]
+    step.c_state, step.norms = <char*> &c_state[0, 0], &norms[0, 0]
+    step.V = step.first_V = NULL
+    step.start_V = NULL
+    # a layer without outputs has none of these
+    if ld_out:
+        step.V, step.start_V = <char*> &V[0, 0], <const char*> &start_V[0, 0]
+        step.first_V = <char*> &first_V[0, 0] if first_V.shape[0] else NULL
+    step.moving[0] = <char*> &displacement[0, 0]
+
+
+cdef class MomentumStep(NeuronStep):
+    """One step of stochastic gradient descent with momentum."""
+
+    cdef int64_t* touched
+    cdef int64_t step
+    cdef const double* pending
+    cdef const double* after
+
+    cdef void take(self, Py_ssize_t r, void* scratch, bint whole, const upcoming_rows* upcoming) noexcept nogil:
+        if self.pairs.itemsize == 4:
+            _momentum_neuron(self, r, <float*> scratch, whole, upcoming)
+        else:
+            _momentum_neuron(self, r, <double*> scratch, whole, upcoming)
+
+    def add_reach(self, double[::1] drift, double[::1] pending, double[::1] intercepts, int n_threads):
+        """Add to bounds on the neurons' movement and on their intercepts what the step will add at most.
+
+        Of the weights, that is what the gradient will; what they would do without one is among the silent steps. A
+        signal is at most the length of the error times that of the output weights, and a gradient at most as long as
+        its signals times the norms of their rows: loose, but what a step adds to the movement so far is little.
+
+        Parameters
+        ----------
+        drift, pending, intercepts : ndarray of shape (n_neurons,), float64
+        """
+        if not self.pairs.n_neurons == drift.shape[0] == pending.shape[0] == intercepts.shape[0]:
+            raise ValueError("bounds must have an entry per neuron")
+        X, error = (np.asarray(self.kept[k]) for k in (0, 1))
+        lengths = _lengths(error[:X.shape[0]])
+        # of the weights and of the intercept, for each row
+        cdef const double[:, ::1] parts = np.column_stack([lengths * _lengths(X), lengths])
+        cdef Py_ssize_t b
+        cdef int n_worth = threads_for(1. * self.pairs.n_before(self.pairs.n_blocks), n_threads)
+        for b in prange(self.pairs.n_blocks, nogil=True, num_threads=n_worth, schedule="static"):
+            self.add_reach_of_block(b, &parts[0, 0], &drift[0], &pending[0], &intercepts[0])
+
+    cdef void add_reach_of_block(
+        self, Py_ssize_t block, const double* parts, double* drift, double* pending, double* intercepts,
+    ) noexcept nogil:
+        cdef Py_ssize_t r
+        cdef int32_t i, count
+        cdef double weights, more_weights, intercept, more_intercept, length, velocity
+        cdef const int32_t* row
+        cdef double mu = self.rule.momentum
+        cdef double along = mu if self.rule.nesterov else 1
+        # momentum takes the gradient along, and Nesterov's looks ahead
+        cdef double factor = self.rule.rate * (1 + mu if self.rule.nesterov else 1) * (1 + 1e-5)
+        for r in range(block * self.pairs.block_size, min((block + 1) * self.pairs.block_size, self.pairs.n_neurons)):
+            row = self.pairs.blocks[block].rows + self.pairs.start[r]
+            count = self.pairs.count[r]
+            # an addition waits for the one before it
+            weights = more_weights = intercept = more_intercept = 0
+            for i in range(0, count - 1, 2):
+                weights += parts[2 * row[i]]
+                intercept += parts[2 * row[i] + 1]
+                more_weights += parts[2 * row[i + 1]]
+                more_intercept += parts[2 * row[i + 1] + 1]
+            if count % 2:
+                weights += parts[2 * row[count - 1]]
+                intercept += parts[2 * row[count - 1] + 1]
+            if self.pairs.itemsize == 4:
+                length = factor * _length(<const float*> self.V + r * self.ld_out, self.ld_out)
+                velocity = (<const float*> self.c_state)[3 * r + 1]
+            else:
+                length = factor * _length(<const double*> self.V + r * self.ld_out, self.ld_out)
+                velocity = (<const double*> self.c_state)[3 * r + 1]
+            drift[r] += length * (weights + more_weights)
+            pending[r] += length * (weights + more_weights)
+            intercepts[r] += along * mu * velocity + length * (intercept + more_intercept)
+
+
+cdef double _length(const floating* v, Py_ssize_t n) noexcept nogil:
+    """Return the norm of a row of output weights, which is padded to fours where there is more than one."""
+    cdef double a = 0, b = 0, c = 0, d = 0  # an addition waits for the one before it
+    cdef Py_ssize_t j
+    if n % 4:
+        return fabs(v[0])
+    for j in range(0, n, 4):
+        a += <double> v[j] * v[j]
+        b += <double> v[j + 1] * v[j + 1]
+        c += <double> v[j + 2] * v[j + 2]
+        d += <double> v[j + 3] * v[j + 3]
+    return sqrt(a + b + (c + d))
+
+
+def _lengths(rows):
+    """Return the norms of some rows."""
+    return np.sqrt(np.einsum("ij,ij->i", rows, rows)).astype(np.float64)
+
+
+cdef class AdamStep(NeuronStep):
+    """One step of lazy Adam."""
+
+    cdef char* second_V
+
+    cdef void take(self, Py_ssize_t r, void* scratch, bint whole, const upcoming_rows* upcoming) noexcept nogil:
+        if self.pairs.itemsize == 4:
+            _adam_neuron(self, r, <float*> scratch, upcoming)
+        else:
+            _adam_neuron(self, r, <double*> scratch, upcoming)
+
+
+def momentum_step(
+    PairLists pairs,                        # IN    fired pairs and their activations
+    const floating[:, ::1] X,               # IN    (n_rows, ld)
+    const floating[:, ::1] error,           # IN    (n_rows, ld_out); without outputs (n_entries, 1), signals
+    floating[:, ::1] displacement,          # INOUT (n_neurons, ld)
+    floating[:, ::1] velocity,              # INOUT (n_neurons, ld)
+    const floating[:, ::1] anchor,          # IN    (n_neurons, ld)
+    const uint8_t[::1] anchored,            # IN    (n_neurons,) rows of anchor that are not zero
+    floating[:, ::1] c_state,               # INOUT (n_neurons, 3)
+    floating[:, ::1] V,                     # INOUT (n_neurons, ld_out)
+    floating[:, ::1] velocity_V,            # INOUT (n_neurons, ld_out), or (0, 0): V is frozen
+    const floating[:, ::1] start_V,         # IN    (n_neurons, ld_out)
+    double[:, ::1] norms,                   # INOUT (n_neurons, 3) displacement, velocity, length of the path
+    int64_t[::1] touched,                   # INOUT (n_neurons,) step of the last touch
+    int64_t step,                           # steps before this one
+    const double[:, ::1] pending,           # IN    (n_delays, 4) 2 x 2 matrices of that many silent steps
+    const double[:, ::1] after,             # IN    (n_delays, 4) the same when this step is among them
+    dict parameters,                        # rate, momentum, nesterov, penalty
+):
+    """Return a step of stochastic gradient descent with momentum, a `NeuronStep` on these arrays."""
+    cdef MomentumStep of = MomentumStep()
+    require("velocity", velocity.shape[0], velocity.shape[1], displacement.shape[0], displacement.shape[1])
+    require("pending", pending.shape[0], pending.shape[1], pending.shape[0], 4)
+    require("after", after.shape[0], after.shape[1], after.shape[0], 4)
+    if (touched.shape[0] != pairs.n_neurons or latest_touch(touched) > step
+            or step + 1 - earliest_touch(touched) >= min(pending.shape[0] + 1, after.shape[0])):
+        raise ValueError("touched, pending and after must cover the neurons and their delays")
+    _set_up(of, pairs, X, error, displacement, anchor, anchored, c_state, V, velocity_V, start_V, norms)
+    of.moving[1], of.n_moving = <char*> &velocity[0, 0], 2
+    of.touched, of.step, of.pending, of.after = &touched[0], step, &pending[0, 0], &after[0, 0]
+    of.rule = rule_of(parameters)
+    of.kept = (
+        X, error, displacement, velocity, anchor, anchored, c_state, V, velocity_V, start_V, norms, touched, pending,
+        after,
+    )
+    return of
+
+
+def adam_step(
+    PairLists pairs,                        # IN    fired pairs and their activations
+    const floating[:, ::1] X,               # IN    (n_rows, ld)
+    const floating[:, ::1] error,           # IN    (n_rows, ld_out); without outputs (n_entries, 1), signals
+    floating[:, ::1] displacement,          # INOUT (n_neurons, ld)
+    floating[:, ::1] mean,                  # INOUT (n_neurons, ld)
+    floating[:, ::1] square,                # INOUT (n_neurons, ld)
+    const floating[:, ::1] anchor,          # IN    (n_neurons, ld)
+    const uint8_t[::1] anchored,            # IN    (n_neurons,)
+    floating[:, ::1] c_state,               # INOUT (n_neurons, 3)
+    floating[:, ::1] V,                     # INOUT (n_neurons, ld_out)
+    floating[:, ::1] mean_V,                # INOUT (n_neurons, ld_out), or (0, 0): V is frozen
+    floating[:, ::1] square_V,              # INOUT (n_neurons, ld_out), or (0, 0)
+    const floating[:, ::1] start_V,         # IN    (n_neurons, ld_out)
+    double[:, ::1] norms,                   # INOUT (n_neurons, 3) displacement, 0, length of the path
+    dict parameters,                        # rate, momentum (beta_1), beta_2, epsilon, penalty, sparse
+):
+    """Return a step of lazy Adam, a `NeuronStep` on these arrays."""
+    cdef AdamStep of = AdamStep()
+    require("mean", mean.shape[0], mean.shape[1], displacement.shape[0], displacement.shape[1])
+    require("square", square.shape[0], square.shape[1], displacement.shape[0], displacement.shape[1])
+    require("square_V", square_V.shape[0], square_V.shape[1], mean_V.shape[0], mean_V.shape[1])
+    _set_up(of, pairs, X, error, displacement, anchor, anchored, c_state, V, mean_V, start_V, norms)
+    of.moving[1], of.moving[2], of.n_moving = <char*> &mean[0, 0], <char*> &square[0, 0], 3
+    of.second_V = <char*> &square_V[0, 0] if of.first_V != NULL else NULL
+    of.rule = rule_of(parameters)
+    of.kept = (X, error, displacement, mean, square, anchor, anchored, c_state, V, mean_V, square_V, start_V, norms)
+    return of
+
+
+cdef const floating* _error_of(NeuronStep step, Py_ssize_t r, floating* same) noexcept nogil:
+    """Return the errors of the rows; without outputs, the signals of the neuron. `same` says of which type."""
+    cdef const floating* error = <const floating*> step.error
+    if step.ld_out == 0:
+        error += step.pairs.n_before(r // step.pairs.block_size) + step.pairs.start[r]
+    return error
+
+
+cdef void _momentum_neuron(
+    MomentumStep of, Py_ssize_t r, floating* scratch, bint whole, const upcoming_rows* upcoming,
+) noexcept nogil:
+    cdef Py_ssize_t ld = of.ld, ld_out = of.ld_out
+    cdef Py_ssize_t block = r // of.pairs.block_size
+    cdef floating* displacement = <floating*> of.moving[0] + r * ld
+    cdef floating* velocity = <floating*> of.moving[1] + r * ld
+    cdef const floating* anchor = <const floating*> of.anchor + r * ld if of.anchored[r] else NULL
+    cdef floating* c = <floating*> of.c_state + 3 * r
+    cdef floating* v = <floating*> of.V + r * ld_out
+    cdef floating* velocity_v = <floating*> of.first_V + r * ld_out if of.first_V != NULL else NULL
+    cdef const floating* start_v = <const floating*> of.start_V + r * ld_out
+    cdef const int32_t* row = of.pairs.blocks[block].rows + of.pairs.start[r]
+    cdef const floating* value = <const floating*> of.pairs.blocks[block].values + of.pairs.start[r]
+    cdef int32_t count = of.pairs.count[r]
+    cdef int64_t delay = of.step - of.touched[r]
+    cdef const double* silent = of.pending + 4 * delay if delay else NULL
+    cdef touch_f32 touch32
+    cdef touch_f64 touch64
+    if count == 0:
+        prefetch_upcoming(upcoming, 0, ld * sizeof(floating))
+        if floating is float:
+            sgd_small_f32(c, v, velocity_v, start_v, ld_out, 0, NULL, &of.rule)
+        else:
+            sgd_small_f64(c, v, velocity_v, start_v, ld_out, 0, NULL, &of.rule)
+        if not whole:
+            return
+        catch_up_one(displacement, velocity, anchor, ld, of.after + 4 * (delay + 1), of.norms + 3 * r)
+    elif floating is float:
+        sgd_neuron_f32(displacement, velocity, anchor, c, v, velocity_v, start_v, <const float*> of.X, ld, ld, row,
+                       value, count, _error_of(of, r, scratch), ld_out, &of.rule, silent, scratch, upcoming, &touch32)
+        note(of.norms + 3 * r, touch32.displacement, touch32.velocity, touch32.change)
+    else:
+        sgd_neuron_f64(displacement, velocity, anchor, c, v, velocity_v, start_v, <const double*> of.X, ld, ld, row,
+                       value, count, _error_of(of, r, scratch), ld_out, &of.rule, silent, scratch, upcoming, &touch64)
+        note(of.norms + 3 * r, touch64.displacement, touch64.velocity, touch64.change)
+    of.touched[r] = of.step + 1
+
+
+cdef void _adam_neuron(AdamStep of, Py_ssize_t r, floating* scratch, const upcoming_rows* upcoming) noexcept nogil:
+    cdef Py_ssize_t ld = of.ld, ld_out = of.ld_out
+    cdef Py_ssize_t block = r // of.pairs.block_size
+    cdef floating* displacement = <floating*> of.moving[0] + r * ld
+    cdef floating* mean = <floating*> of.moving[1] + r * ld
+    cdef floating* square = <floating*> of.moving[2] + r * ld
+    cdef const floating* anchor = <const floating*> of.anchor + r * ld if of.anchored[r] else NULL
+    cdef floating* c = <floating*> of.c_state + 3 * r
+    cdef floating* v = <floating*> of.V + r * ld_out
+    cdef floating* mean_v = <floating*> of.first_V + r * ld_out if of.first_V != NULL else NULL
+    cdef floating* square_v = <floating*> of.second_V + r * ld_out if of.first_V != NULL else NULL
+    cdef const floating* start_v = <const floating*> of.start_V + r * ld_out
+    cdef const int32_t* row = of.pairs.blocks[block].rows + of.pairs.start[r]
+    cdef const floating* value = <const floating*> of.pairs.blocks[block].values + of.pairs.start[r]
+    cdef int32_t count = of.pairs.count[r]
+    cdef touch_f32 touch32
+    cdef touch_f64 touch64
+    if count == 0:
+        prefetch_upcoming(upcoming, 0, ld * sizeof(floating))
+        return
+    if floating is float:
+        adam_neuron_f32(displacement, mean, square, anchor, c, v, mean_v, square_v, start_v, <const float*> of.X, ld,
+                        ld, row, value, count, _error_of(of, r, scratch), ld_out, &of.rule, scratch, upcoming, &touch32)
+        note(of.norms + 3 * r, touch32.displacement, touch32.velocity, touch32.change)
+    else:
+        adam_neuron_f64(displacement, mean, square, anchor, c, v, mean_v, square_v, start_v, <const double*> of.X, ld,
+                        ld, row, value, count, _error_of(of, r, scratch), ld_out, &of.rule, scratch, upcoming, &touch64)
+        note(of.norms + 3 * r, touch64.displacement, touch64.velocity, touch64.change)

@@ -1,0 +1,1 @@
+"""Passes over weights that are laid out feature by feature, 64 neurons at a time, for rows of few entries."""

@@ -1,0 +1,31 @@
+from cython cimport floating
+from libc.stdint cimport int32_t, uint8_t
+
+from skfastnn.passes.shared._by_feature cimport FeatureLists, feature_entries
+from skfastnn.passes.shared._pairs cimport PairLists
+
+cdef extern from "panel_kernels.h":
+    int PANEL
+    int TILE_LD
+    int SPARE
+
+# what the passes share: the rows, the panels, and how columns and neurons go together
+cdef struct Layout:
+    feature_entries X
+    Py_ssize_t n_features
+    int n_start
+    double work                   # nanoseconds to go through all panels once
+    const int32_t* order
+
+cdef Layout layout_of(
+    PairLists pairs, FeatureLists X, n_numbers, n_panels, n_features, n_start, const int32_t[::1] order,
+) except *
+
+cdef int require_panels(name, const floating[:, :, ::1] array, const floating[:, :, ::1] first) except -1
+
+cdef int require_panel_start(name, const floating[:, :, ::1] start, const floating[:, :, ::1] first) except -1
+
+cdef floating spread_signals(
+    PairLists pairs, Py_ssize_t block, Py_ssize_t r, Py_ssize_t column, const floating* error, const floating* v,
+    Py_ssize_t ld_out, Py_ssize_t n_rows, floating* scratch, uint8_t* used, floating* grad_v,
+) noexcept nogil

@@ -1,0 +1,1 @@
+"""Passes over fitted weights, for prediction."""

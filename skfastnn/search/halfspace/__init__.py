@@ -1,0 +1,1 @@
+"""The engine "halfspace": points in few dimensions, in boxes."""

@@ -1,0 +1,1 @@
+"""The engine "heavy_pairs": candidates from signs, approximate."""

@@ -1,0 +1,1 @@
+"""The engine "quantized": bounds from products of bytes."""

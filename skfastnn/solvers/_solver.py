@@ -1,0 +1,91 @@
+"""What the search engines and the forward pass ask of a solver."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+
+@dataclass
+class Movement:
+    """Certified bounds on how far neurons are from their references.
+
+    Attributes
+    ----------
+    drift : ndarray of shape (n_neurons,), float64
+        Bound on the norm of the displacement of the weights, pending movement included.
+    pending : ndarray of shape (n_neurons,), float64
+        Bound on the norm of the movement that is not carried out yet.
+    intercepts : ndarray of shape (n_neurons,), float64
+        Upper bounds on the intercepts.
+    """
+
+    drift: np.ndarray
+    pending: np.ndarray
+    intercepts: np.ndarray
+
+
+class Solver:
+    """What all solvers share: the network, the number of steps, and how far neurons have moved.
+
+    Parameters
+    ----------
+    network : skfastnn.networks._network.Network
+    n_threads : int
+
+    Attributes
+    ----------
+    norms : ndarray of shape (n_neurons, 3)
+        Norms of the displacement and of the velocity, and the length of the path so far.
+    may_defer : bool
+        Whether it can leave the hidden layer's part of a step to the pass over the next batch.
+    foresees : bool
+        Whether its bounds on the movement then cover that step.
+    defers : bool
+        Whether it does leave it.
+    """
+
+    may_defer = foresees = defers = False
+
+    def __init__(self, network, n_threads):
+        self.network, self.n_threads = network, n_threads
+        self.n_steps = 0
+        self.norms = np.zeros((network.n_neurons, 3))
+
+    def path(self, neurons):
+        """Return how long the path of some neurons is so far, without what is pending."""
+        return self.norms[neurons, 2]
+
+    def rebased(self, neurons):
+        """Take note that some neurons have a new reference, from which their displacement is zero."""
+        self.norms[neurons, 0] = 0
+
+
+class NothingPending:
+    """The answers of a solver that carries out every movement at once."""
+
+    @cached_property
+    def velocity(self):
+        """No velocities, ndarray of shape (0, 0)."""
+        return np.zeros((0, 0), dtype=self.network.dtype)
+
+    @cached_property
+    def delay(self):
+        """Silent steps of each neuron that are not carried out yet, int64 of shape (n_neurons,)."""
+        return np.zeros(self.network.n_neurons, dtype=np.int64)
+
+    @cached_property
+    def pending(self):
+        """Matrices of no silent steps, ndarray of shape (1, 4)."""
+        return np.array([[1.0, 0.0, 0.0, 1.0]])
+
+    def movement(self):
+        """Return certified bounds on the movement since the references, as a `Movement`."""
+        intercepts = self.network.c_state[:, 0].astype(np.float64)
+        return Movement(self.norms[:, 0].copy(), np.zeros(self.network.n_neurons), intercepts)
+
+    def hand_over(self):
+        """Return None: nothing is left to the engine."""
+
+    def catch_up(self, neurons=None):
+        """Nothing is ever pending."""
