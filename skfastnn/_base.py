@@ -18,9 +18,11 @@ from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, _num_samples, validate_data
 
+from skfastnn._activations import ActivationsMixin
 from skfastnn._coordinates import LOW_DENSITY, Statistics, density, follow, recent_rows
 from skfastnn._data import Data
 from skfastnn._deep_fitting import DeepTrainer
+from skfastnn._export import ExportMixin
 from skfastnn._fitting import History, Schedule, Trainer
 from skfastnn._lbfgs_fitting import LbfgsTrainer, NoSteps
 from skfastnn._linear import fit_linear, take_epoch
@@ -77,7 +79,7 @@ NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
 BELOW_ONE = Interval(Real, 0, 1, closed="left")
 
 
-class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
+class BaseFastReLU(ActivationsMixin, ExportMixin, BaseEstimator, metaclass=ABCMeta):
     """Base of the classifier and the regressor."""
 
     _parameter_constraints: dict = {
@@ -871,14 +873,7 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
 
     def _raw_output(self, X):
         """Return the output before its activation, ndarray of shape (n_samples, n_outputs)."""
-        check_indices(X)
-        finite = self.encoder_ is None or "allow-nan"
-        X = validate_data(
-            self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False, ensure_all_finite=finite
-        )  # fmt: skip
-        if self.encoder_ is not None:
-            X = self.encoder_._encode(X)
-        weights = checked_weights(self.coefs_, self.intercepts_, X.shape[1], self.n_outputs_)
+        X, *weights = self._rows_and_weights(X)
         tree = () if self._start is None else (self._start["rows"]["mean"], self._neurons["order"])
         with np.errstate(over="ignore", invalid="ignore"):
             raw = raw_output(X, *weights, *tree)
@@ -886,3 +881,14 @@ class BaseFastReLU(BaseEstimator, metaclass=ABCMeta):
             n_bad = int((~np.isfinite(raw)).any(axis=1).sum())
             raise ValueError(f"The output for {n_bad} of the rows is too large for {raw.dtype}: scale the data.")
         return raw
+
+    def _rows_and_weights(self, X):
+        """Return rows as the network takes them, checked and encoded, and its weights, checked."""
+        check_indices(X)
+        finite = self.encoder_ is None or "allow-nan"
+        X = validate_data(
+            self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False, ensure_all_finite=finite
+        )  # fmt: skip
+        if self.encoder_ is not None:
+            X = self.encoder_._encode(X)
+        return X, *checked_weights(self.coefs_, self.intercepts_, X.shape[1], self.n_outputs_)

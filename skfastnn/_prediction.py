@@ -133,12 +133,12 @@ def _deep_output(X, coefs, intercepts):
     for part in gen_batches(X.shape[0], n_rows):
         H = X[part]
         for W, c in zip(coefs[:-1], intercepts[:-1], strict=True):
-            H = _layer(H, W, c)
+            H = hidden_layer(H, W, c)
         out[part] = H @ coefs[-1] + intercepts[-1]
     return out
 
 
-def _layer(H, W, c):
+def hidden_layer(H, W, c):
     """Return the activations of a layer for what comes from below: data, or activations of which few are not zero."""
     few = isinstance(H, np.ndarray) and H.dtype == W.dtype and W.size >= MIN_WEIGHTS_FOR_SPARSE
     if few and np.count_nonzero(H) <= MAX_SHARE_FOR_SPARSE * H.size:

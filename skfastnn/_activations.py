@@ -1,0 +1,79 @@
+"""What the last hidden layer makes of rows, as features for other models."""
+
+import numpy as np
+from scipy.sparse import csr_array, csr_matrix, vstack
+from sklearn import get_config
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import gen_batches
+from sklearn.utils._chunking import get_chunk_n_rows
+from sklearn.utils._set_output import _get_output_config
+from sklearn.utils.validation import check_is_fitted
+
+from skfastnn._prediction import hidden_layer
+
+
+class ActivationsMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
+    """Makes a fitted network a transformer: one feature for each neuron of the last hidden layer."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    @property
+    def _n_features_out(self):
+        return self.coefs_[-1].shape[0]
+
+    def transform(self, X):
+        """Return the activations of the last hidden layer, zero where a neuron does not fire.
+
+        ``transform(X) @ coefs_[-1] + intercepts_[-1]`` is the output of the network. Without a hidden layer, what the
+        network sees is returned.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        activations : CSR matrix of shape (n_samples, n_neurons), float32 or float64
+            A CSR array where scikit-learn's "sparse_interface" is "sparray", and dense where `set_output` asks for data
+            frames, which cannot be sparse.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skfastnn import FastReLUClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> network = FastReLUClassifier(hidden_layer_sizes=256, threshold=1.0, random_state=0).fit(X, y)
+        >>> network.transform(X).shape
+        (150, 256)
+        >>> network.get_feature_names_out()[:2]
+        array(['fastreluclassifier0', 'fastreluclassifier1'], dtype=object)
+        """
+        check_is_fitted(self)
+        rows, coefs, intercepts = self._rows_and_weights(X)
+        activations = hidden_activations(rows, coefs, intercepts)
+        return activations.toarray() if _get_output_config("transform", self)["dense"] != "default" else activations
+
+
+def hidden_activations(X, coefs, intercepts):
+    """Return the activations of the last hidden layer as CSR; so many rows at a time as fit into `working_memory`.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n_samples, n_inputs)
+    coefs, intercepts : list of ndarray
+        As the estimators have them.
+    """
+    widest = max(W.shape[0] for W in coefs)
+    dtype = np.result_type(X.dtype, coefs[0].dtype)
+    parts = []
+    for part in gen_batches(X.shape[0], get_chunk_n_rows(row_bytes=3 * widest * dtype.itemsize, max_n_rows=X.shape[0])):
+        H = X[part]
+        for W, c in zip(coefs[:-1], intercepts[:-1], strict=True):
+            H = hidden_layer(H, W, c)
+        parts.append(csr_array(H, dtype=dtype))
+    whole = vstack(parts, format="csr") if len(parts) > 1 else parts[0]
+    # before 1.9 scikit-learn knew matrices alone
+    return whole if get_config().get("sparse_interface") == "sparray" else csr_matrix(whole)
