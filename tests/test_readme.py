@@ -4,6 +4,7 @@ import doctest
 import inspect
 import re
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pandas as pd
@@ -41,6 +42,13 @@ def _anchors(path):
 @pytest.mark.parametrize("Estimator", [FastReLUClassifier, FastReLURegressor])
 def test_docstring_of_estimator(Estimator):
     result = doctest.testmod(sys.modules[Estimator.__module__])
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+@pytest.mark.parametrize("name", ["_activations", "_export", "persistence"])
+def test_docstrings_of_module(name):
+    result = doctest.testmod(import_module(f"skfastnn.{name}"))
     assert result.attempted > 0
     assert result.failed == 0
 
