@@ -52,9 +52,11 @@ class ActivationsMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         array(['fastreluclassifier0', 'fastreluclassifier1'], dtype=object)
         """
         check_is_fitted(self)
-        rows, coefs, intercepts = self._rows_and_weights(X)
-        activations = hidden_activations(rows, coefs, intercepts)
+        activations = self._activations(X)
         return activations.toarray() if _get_output_config("transform", self)["dense"] != "default" else activations
+
+    def _activations(self, X):
+        return hidden_activations(*self._rows_and_weights(X))
 
 
 def hidden_activations(X, coefs, intercepts):

@@ -22,6 +22,7 @@ from skfastnn._activations import ActivationsMixin
 from skfastnn._coordinates import LOW_DENSITY, Statistics, density, follow, recent_rows
 from skfastnn._data import Data
 from skfastnn._deep_fitting import DeepTrainer
+from skfastnn._documentation import DocumentedMixin
 from skfastnn._export import ExportMixin
 from skfastnn._fitting import History, Schedule, Trainer
 from skfastnn._lbfgs_fitting import LbfgsTrainer, NoSteps
@@ -79,7 +80,7 @@ NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
 BELOW_ONE = Interval(Real, 0, 1, closed="left")
 
 
-class BaseFastReLU(ActivationsMixin, ExportMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseFastReLU(ActivationsMixin, ExportMixin, DocumentedMixin, BaseEstimator, metaclass=ABCMeta):
     """Base of the classifier and the regressor."""
 
     _parameter_constraints: dict = {

@@ -16,6 +16,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval, Options
 from sklearn.utils.validation import _check_feature_names_in, _check_sample_weight, check_is_fitted, validate_data
 
+from skfastnn._documentation import DocumentedMixin
 from skfastnn._sparse_input import canonical, check_indices
 
 CHUNK = 1 << 15  # numbers that are encoded at a time: they stay in the cache of a core
@@ -27,7 +28,7 @@ TIE = 1e-12  # relative rounding of sums of weights
 ORIGIN, SLOPE, LOW, HIGH, SHIFT, MISSING = range(6)  # rows of the table of coordinates
 
 
-class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):
+class PiecewiseLinearEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
     """Encode numerical features piecewise linearly, beside the standardised features themselves.
 
     For each feature, edges t_0 < ... < t_k are placed at quantiles of the training data. Coordinate i of the code is

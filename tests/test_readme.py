@@ -46,7 +46,9 @@ def test_docstring_of_estimator(Estimator):
     assert result.failed == 0
 
 
-@pytest.mark.parametrize("name", ["_activations", "_export", "persistence"])
+@pytest.mark.parametrize(
+    "name", ["_activations", "_export", "inspection._training", "inspection._search", "persistence"]
+)
 def test_docstrings_of_module(name):
     result = doctest.testmod(import_module(f"skfastnn.{name}"))
     assert result.attempted > 0
