@@ -1,6 +1,10 @@
-"""A fitted network as a torch module, for what torch has and we have not: a GPU, further training, DeepExplainer.
+"""
+A fitted network as a torch module
+==================================
 
-Run with ``python examples/to_torch.py``; needs torch. `to_torch` is meant to be copied.
+For what torch has and we have not: a GPU, other training, tools that ask for gradients. `to_torch` is to be copied.
+
+Run with ``python examples/to_torch.py``; needs torch.
 """
 
 import numpy as np
