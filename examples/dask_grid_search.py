@@ -23,8 +23,8 @@ from skfastnn import FastReLUClassifier
 def main():
     X, y = load_digits(return_X_y=True)
     settings = {"learning_rate_init": 0.001, "max_iter": 50, "tol": 0.01, "n_iter_no_change": 2}
-    network = FastReLUClassifier(hidden_layer_sizes=(512,), **settings, random_state=0)
-    search = GridSearchCV(network, {"threshold": [0.0, 1.0], "alpha": [0.0, 0.01]}, cv=3)
+    network = FastReLUClassifier(**settings, random_state=0)
+    search = GridSearchCV(network, {"hidden_layer_sizes": [32, 512], "threshold": [0.0, 1.0]}, cv=3)
     with (
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
         Client(cluster),
