@@ -8,7 +8,6 @@ import copy
 import inspect
 
 import numpy as np
-from sklearn.pipeline import make_pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skfastnn._prediction import checked_weights
@@ -47,6 +46,8 @@ class ExportMixin:
         >>> bool((mlp.predict(X) == network.predict(X)).all())
         True
         """
+        from sklearn.pipeline import make_pipeline
+
         check_is_fitted(self)
         network, names = _as_mlp(self), getattr(self, "feature_names_in_", None)
         if self.encoder_ is None:
