@@ -23,7 +23,7 @@ from skfastnn.selection._spread import unit_of
 # Epochs that are tried. Of fewer rows than these nobody is asked: one batch holds them all, and epochs are between the
 # last two, that at least this many rows are seen (35 epochs of ten rows leave a rate that is far from its mean where it
 # was; 22 sets of fewer than 200 rows, 100 neurons: log-loss .72 at 35 epochs, .92 at 100).
-EPOCHS_TO_TRY, LEAST_ROWS_TO_ASK, LEAST_ROWS_SEEN = (12, 35, 100), 100, 1_000
+EPOCHS_TO_TRY, FEW_ROWS, LEAST_ROWS_SEEN = (12, 35, 100), 100, 1_000
 # Multiplications, forward alone, that training may take, what is tried included: about those of MLPClassifier((512,))
 # on MNIST. Where not even the fewest epochs are affordable, as many as are, but not fewer than these.
 MAX_PRODUCTS, LEAST_EPOCHS = 7e11, 6
@@ -213,7 +213,7 @@ def choose(recipes, data, train, evaluate, strata, random_state, enough):
         Loss from which on nothing else is tried.
     """
     n = data.target.shape[0]
-    if n < LEAST_ROWS_TO_ASK:
+    if n < FEW_ROWS:
         _, least, most = EPOCHS_TO_TRY
         differ = distinct(data.X, data.y)[0].size  # so that a weight of k is the same as k copies
         return replace(recipes[0], epochs=int(np.clip(LEAST_ROWS_SEEN / differ, least, most))), []
