@@ -80,7 +80,7 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         iteration gains, or the loss has left, less than ``10 * tol`` of the loss at the start; "lbfgs" when no
         component of the gradient is larger.
     verbose : bool, default=False
-        Print a line per epoch.
+        Print a line on each stage of the plan, and one per epoch.
     warm_start : bool, default=False
         Go on from the weights of the last fit, with the same inputs; momentum and moments go on with them.
     momentum : float in [0, 1], default=0.9
@@ -151,6 +151,11 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         classes) of an infinitely wide network at the ridge "alpha"; with "adam" it is the mean loss on held-out samples
         after "epochs" with "share_of_step" of the usual step, and "hidden_layer_sizes" and "threshold" (None: as
         `threshold` says) belong to it.
+    plan_ : list of dict
+        What was trained in the last call, one record for each stage, in words and numbers: one stage, or two with
+        "adam_gauss_newton". What "auto" stood for is resolved: "hidden_layer_sizes", "threshold" (of each layer),
+        "encoding", "learned_scales", "solver", "search", "batch_size", "max_iter", "alpha", "learning_rate" and
+        "learning_rate_init" (None where they mean nothing).
     feature_importances_ : ndarray of shape (n_features_in_,)
         Share of each feature in the gradient of what the chosen inputs predict; their sum is one. There only if the
         inputs were chosen for "gauss_newton".

@@ -13,28 +13,48 @@ from sklearn.utils.sparsefuncs import mean_variance_axis
 from skfastnn._dense_objective import DenseObjective
 from skfastnn._fitting import History
 from skfastnn._losses import scale_of
+from skfastnn._plan import linear_plan
+from skfastnn._prediction import checked_weights
+from skfastnn._task import Trained
 
 
-def fit_linear(X, target, sample_weight, loss, settings):
+def train_linear(task):
+    """Return the linear model that a task asks for, `Trained`."""
+    data, before, params = task.data, task.before, task.params
+    plan = linear_plan(params, task.problem)
+    stage, state = plan.stages[0], None
+    if task.problem.incremental:
+        weights, n = None, data.X.shape[0]
+        if before is not None:
+            weights = checked_weights(before.coefs, before.intercepts, data.X.shape[1], data.target.shape[1])
+            state = before.solver_state
+        order = task.random_state.permutation(n) if params.shuffle else np.arange(n)
+        coefs, intercepts, history, state = take_epoch(data, task.loss, weights, state, stage, order)
+    else:
+        coefs, intercepts, history = fit_linear(data, task.loss, stage)
+    history.n_samples_seen += 0 if before is None else before.n_samples_seen
+    history.n_epochs_begun = len(history.loss_curve)
+    coefs, intercepts = ([a.astype(data.X.dtype) for a in arrays] for arrays in (coefs, intercepts))
+    return Trained(plan, [stage], coefs, intercepts, history, None, state, {})
+
+
+def fit_linear(data, loss, stage):
     """Return the coefficients, the intercepts and the history of a linear model.
 
     Parameters
     ----------
-    X : ndarray or CSR matrix of shape (n_samples, n_features)
-    target : ndarray of shape (n_samples, n_outputs)
-    sample_weight : ndarray of shape (n_samples,)
+    data : Data
     loss : object of `skfastnn._losses`
-    settings : dict
-        alpha, max_iter, max_fun, tol.
+    stage : Stage
     """
-    weight = sample_weight.astype(np.float64)
+    X, target, weight = data.X, data.target, data.weight.astype(np.float64)
     mean, scale = _spread(X, weight)
     shift, unit = loss.standardisation(target, weight)
     y = (target - shift) / unit
     start = loss.initial_output(y, weight)
     objective = DenseObjective(
         X.multiply(1 / scale).tocsr() if issparse(X) else (X - mean) / scale, y, weight / weight.sum(), loss,
-        settings["alpha"] / weight.sum(), [np.zeros((X.shape[1], y.shape[1]))], [start],
+        stage.alpha / weight.sum(), [np.zeros((X.shape[1], y.shape[1]))], [start],
     )  # fmt: skip
     history = History()
 
@@ -44,7 +64,7 @@ def fit_linear(X, target, sample_weight, loss, settings):
 
     result = minimize(
         objective, objective.start, jac=True, method="L-BFGS-B", callback=note,
-        options={"maxiter": settings["max_iter"], "maxfun": settings["max_fun"], "gtol": settings["tol"]},
+        options={"maxiter": stage.epochs, "maxfun": stage.limits["max_fun"], "gtol": stage.limits["tol"]},
     )  # fmt: skip
     history.converged = bool(result.success)
     history.best_loss = min(history.loss_curve, default=np.inf)
@@ -53,38 +73,39 @@ def fit_linear(X, target, sample_weight, loss, settings):
     return [W], [v * unit + shift - (0 if issparse(X) else mean @ W)], history
 
 
-def take_epoch(X, target, sample_weight, loss, weights, state, settings):
+def take_epoch(data, loss, weights, state, stage, order):
     """Return the parameters, the history and the state of Adam after one epoch over the rows.
 
     Parameters
     ----------
-    X, target, sample_weight, loss
+    data, loss
         As of `fit_linear`.
     weights : (list of ndarray, list of ndarray) or None
         Where to go on; None: at the start.
     state : dict or None
         Moments and number of steps of the call before.
-    settings : dict
-        alpha, beta_1, beta_2, epsilon, rate, order (of the samples), batch_size.
+    stage : Stage
+    order : ndarray of shape (n_samples,)
+        Of the samples.
     """
-    weight = sample_weight.astype(np.float64)
+    X, target, weight = data.X, data.target, data.weight.astype(np.float64)
     if weights is None:
         weights = [np.zeros((X.shape[1], target.shape[1]))], [loss.initial_output(target, weight)]
     objective = DenseObjective(X, target, weight / weight.sum(), loss, 0.0, *weights)
     theta = objective.start
     state = state or {"mean": np.zeros_like(theta), "square": np.zeros_like(theta), "n_steps": 0}
     m, s, k = state["mean"], state["square"], state["n_steps"]
-    b1, b2 = settings["beta_1"], settings["beta_2"]
-    total, order = 0.0, settings["order"]
-    for part in gen_batches(order.size, settings["batch_size"]):
+    b1, b2 = stage.settings["beta_1"], stage.settings["beta_2"]
+    total = 0.0
+    for part in gen_batches(order.size, stage.batch_size):
         index = order[part]
         value, gradient = objective.loss_and_gradient(theta, index)
-        gradient = gradient + settings["alpha"] / weight[index].sum() * np.where(objective.is_weight, theta, 0.0)
+        gradient = gradient + stage.alpha / weight[index].sum() * np.where(objective.is_weight, theta, 0.0)
         total += value * weight[index].sum() / weight.sum()
         k += 1
         m, s = b1 * m + (1 - b1) * gradient, b2 * s + (1 - b2) * gradient**2
-        rate = settings["rate"] * np.sqrt(1 - b2**k) / (1 - b1**k)
-        theta = theta - rate * m / (np.sqrt(s) + settings["epsilon"])
+        rate = stage.learning_rate_init * np.sqrt(1 - b2**k) / (1 - b1**k)
+        theta = theta - rate * m / (np.sqrt(s) + stage.settings["epsilon"])
     history = History(loss_curve=[total], best_loss=total, n_samples_seen=X.shape[0])
     return *objective.unpack(theta), history, {"mean": m, "square": s, "n_steps": k}
 

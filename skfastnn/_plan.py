@@ -1,18 +1,20 @@
-"""What "auto" stands for: solver, search, batch size, the limit of the threshold, step size.
+"""What every "auto" stands for, settled once, in a plan of stages.
 
-A solver trains in stages: "adam_gauss_newton" in two, "adam" and "gauss_newton", every other in one of its own name.
+Step sizes are found in `_rates.py`, and what is chosen by trying in `_trials.py`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 
 import numpy as np
 
-from skfastnn._deep_fitting import Probe
+from skfastnn._recipe import Recipe
+from skfastnn._stages import Plan, Stage
+from skfastnn._threads import effective_n_threads
+from skfastnn.networks._network import resolve_thresholds
 from skfastnn.networks._row_space import MIN_RATIO
 from skfastnn.networks._training_rows import training_rows
 from skfastnn.search._cost_model import choose_engine
-from skfastnn.solvers._step_size import adam_step_size, kernel_scale, sgd_step_size, tangent_kernel
 
 # Rows up to which solver="auto" is Gauss-Newton. Beyond, first order learns features from what there is, at a tenth of
 # the cost (held-out parts of 3,000 to 3,750 rows: nRMSE of pol .126, not .256; nursery 99.6, not 97.4 %; magic 85.7,
@@ -63,17 +65,6 @@ SPARSE_WIDTH = 128
 # Features beyond which they are taken as they are: of many pixels none is worth bins of its own (10,000 rows of MNIST,
 # 512 neurons, 6 epochs, rows held out: 96.9 % in 0.8 s as they are, 96.1 % in 4.3 s of 2,639 codes).
 MANY_FEATURES = 256
-# Steps of Adam that fall to zero, in normalised coordinates (held-out rows of the training parts of six sets, 512
-# neurons, 30 epochs: 0.06 and 0.25 are at most as good on each). A step that is large moves features; it may, since it
-# falls. That for widths of MLP was the best of about eight settings on the 22 sets by which they were compared.
-STEP, STEP_OF_MLP_WIDTHS = 0.16, 0.06
-# Adam moves every weight alike, and a pre-activation by the sum over the features of a row, which of norm one is the
-# root of their number at most. Beyond this number steps are smaller by as much (MNIST, 10,000 of the training rows held
-# out, 512 neurons, 12 epochs: 98.37 % and log-loss .087 at 0.05, 98.30 % and .134 at 0.16; 1,024: 98.5 % at 0.06 and at
-# 0.03, .092 and .072; digits, four times 30 % held out, 1,024 neurons: .124 at 0.16, .086 at 0.08, .071 at 0.04).
-FEATURES_OF_STEP = 32
-# Of sparse rows (R8 as above, log-loss: .109 at 0.05, .102 at 0.03, .100 at 0.02, .102 at 0.014).
-SPARSE_STEP = 0.02
 # Penalty of "lbfgs", which trains to the end: MLPClassifier's.
 LBFGS_ALPHA = 1e-4
 # Pairs of a batch up to which all are computed: to ask what would be faster takes longer.
@@ -83,6 +74,10 @@ EXPECTED_EPOCHS, FEW_STEPS = 20, 6
 # Candidates of the correlation tree for each pair that fires at the start, over ten epochs of MNIST: weights move, and
 # more of them fire. A step of Gauss-Newton leaves no bound on the movement.
 DRIFTED = {"sgd": 2.0, "adam": 3.0, "gauss_newton": np.inf}
+# Rate of Adam where it does not fall, and its beta_2: MLPClassifier's; and beta_2 where the rate falls.
+CONSTANT_RATE, LONG_MEMORY, SHORT_MEMORY = 1e-3, 0.999, 0.95
+# Iterations of Gauss-Newton after Adam at most; it stops by itself before.
+MAX_REFINEMENTS = 10
 
 
 @dataclass(frozen=True)
@@ -186,9 +181,120 @@ def choose_solver(solver, alpha, problem):
     return solver
 
 
-def first_stage(solver):
-    """Return the name of the solver that training starts with."""
-    return "adam" if solver == "adam_gauss_newton" else solver
+def make_plan(params, problem, solver, recipe, start, n_samples):
+    """Return the plan for a network.
+
+    Parameters
+    ----------
+    params : namespace
+        Parameters of the estimator.
+    problem : Problem
+    solver : str
+        Of `choose_solver`.
+    recipe : Recipe
+    start : Start
+        With the sizes of the network, see `sized`.
+    n_samples : int
+        Number of rows to train on.
+    """
+    n_epochs = 1 if problem.incremental else min(params.max_iter, recipe.epochs or params.max_iter)
+    stages = []
+    for number, name in enumerate(stages_of(solver)):
+        learning_rate = params.learning_rate
+        if learning_rate == "auto":
+            learning_rate = "constant" if recipe.epochs is None or name != "adam" else "linear"
+        stages.append(Stage(
+            name, solver_settings(params), params.search,
+            batch_size=batch_size_of(name, solver, params.batch_size, n_samples, falls=recipe.epochs is not None),
+            epochs=n_epochs if number == 0 else MAX_REFINEMENTS,
+            expected_passes=expected_passes(name, params.max_iter, problem.incremental),
+            alpha=_penalty(params, name, start, recipe.widths[0]), learning_rate=learning_rate,
+            learning_rate_init=params.learning_rate_init, limits=limits_of(params),
+        ))  # fmt: skip
+    return Plan(solver, recipe, tuple(stages), problem, rate_falls(params, solver, problem))
+
+
+def linear_plan(params, problem):
+    """Return the plan for a network without hidden layers: L-BFGS, or an epoch of Adam of a stream."""
+    name, n_samples = ("adam" if problem.incremental else "lbfgs"), problem.n_samples
+    settings = solver_settings(params)
+    if params.beta_2 == "auto":
+        settings["beta_2"] = LONG_MEMORY
+    stage = Stage(
+        name, settings, "dense", batch_size=batch_size_of(name, name, params.batch_size, n_samples, falls=False),
+        epochs=1 if problem.incremental else params.max_iter, expected_passes=1,
+        alpha=LBFGS_ALPHA if isinstance(params.alpha, str) else params.alpha, learning_rate="constant",
+        learning_rate_init=CONSTANT_RATE if params.learning_rate_init == "auto" else params.learning_rate_init,
+        limits=limits_of(params),
+    )  # fmt: skip
+    return Plan(name, Recipe([]), (stage,), problem, False)
+
+
+def limits_of(params):
+    """Return what ends a stage, and what else the fit loop is told, a dict."""
+    names = ("power_t", "shuffle", "tol", "n_iter_no_change", "verbose", "max_fun")
+    return {name: getattr(params, name) for name in names}
+
+
+def solver_settings(params):
+    """Return the settings of solvers, a dict."""
+    names = ("momentum", "nesterovs_momentum", "beta_1", "beta_2", "epsilon", "train_output")
+    settings = {name: getattr(params, name) for name in names}
+    if settings["beta_2"] == "auto":
+        by_us = isinstance(params.learning_rate_init, str) and params.learning_rate == "auto"
+        settings["beta_2"] = SHORT_MEMORY if by_us else LONG_MEMORY
+    return settings
+
+
+def stages_of(solver):
+    """Return the names of the stages of a solver, in their order."""
+    return ("adam", "gauss_newton") if solver == "adam_gauss_newton" else (solver,)
+
+
+def rate_falls(params, solver, problem):
+    """Return whether the step size falls to zero over a number of epochs that is ours to choose."""
+    by_default = params.learning_rate == "auto" and isinstance(params.learning_rate_init, str)
+    return by_default and solver == "adam" and not problem.incremental and not params.warm_start
+
+
+def sized(start, params, problem, solver, recipe):
+    """Return the start of a network with the sizes that are chosen when it is drawn."""
+    limit = threshold_limit(solver, problem) if recipe.threshold is None else recipe.threshold
+    first_order = stages_of(solver)[0] in ("adam", "lbfgs")
+    return replace(
+        start,
+        thresholds=resolve_thresholds(params.threshold, recipe.widths, limit),
+        antisymmetric=params.init == "antisymmetric",
+        output_size=OUTPUT_SIZE if solver == "gauss_newton" and params.train_output else 1.0,
+        spread=recipe.spread,
+        as_in_mlp=first_order and acts_as_mlp(problem, params.learning_rate_init),
+        given={name: repr(getattr(params, name)) for name in ("threshold", "init")},
+        activations=None,
+        rate=None,
+    )
+
+
+def acts_as_mlp(problem, learning_rate_init):
+    """Return whether output and steps are sized as in MLPClassifier: for its widths, its rates, and streams."""
+    return problem.narrow or problem.incremental or not isinstance(learning_rate_init, str)
+
+
+def mlp_unit(n_features, n_neurons):
+    """Return the step in normalised coordinates that corresponds to a rate of one.
+
+    Rates are given as for MLPClassifier on standardised features: there the weights of m neurons start with a standard
+    deviation of sqrt(2 / (d + m)), here with one, so that the same share of it is sqrt((d + m) / 2) as long.
+    """
+    return float(np.sqrt((n_features + n_neurons) / 2))
+
+
+def _penalty(params, stage, start, width):
+    """Return alpha of a stage in the units of the network."""
+    # alpha is the ridge of the Gauss-Newton that follows; Adam's epochs, in partial_fit too, have no penalty
+    refined_later = params.solver == "adam_gauss_newton" and stage == "adam"
+    alpha = 0.0 if refined_later else penalty_of(params.alpha, stage)
+    in_units_of_mlp = stage == "adam" and start.as_in_mlp
+    return alpha / mlp_unit(start.rows.mean.size, width) ** 2 if in_units_of_mlp else alpha
 
 
 def penalty_of(alpha, stage):
@@ -201,17 +307,17 @@ def penalty_of(alpha, stage):
     return LBFGS_ALPHA if stage == "lbfgs" else 0.0
 
 
-def choose_search(search, stage, X, network, batch_size, max_iter, incremental, n_threads):
+def choose_search(stage, X, network):
     """Resolve search="auto" for a stage; X are the rows that the network takes."""
-    if stage == "lbfgs":  # which computes all neurons
+    if stage.solver == "lbfgs":  # which computes all neurons
         return "dense"
-    if search != "auto":
-        return search
+    if stage.search != "auto":
+        return stage.search
     first = network.layers[0]
-    if network.by_panels or min(batch_size, X.shape[0]) * first.n_neurons <= FEW_PAIRS:
+    if network.by_panels or min(stage.batch_size, X.shape[0]) * first.n_neurons <= FEW_PAIRS:
         return "dense"
-    rows = training_rows(X, first, n_threads)
-    return choose_engine(rows, first, batch_size, expected_passes(stage, max_iter, incremental), DRIFTED[stage])
+    rows = training_rows(X, first, effective_n_threads())
+    return choose_engine(rows, first, stage.batch_size, stage.expected_passes, DRIFTED[stage.solver])
 
 
 def expected_passes(stage, max_iter, incremental):
@@ -256,75 +362,3 @@ def threshold_limit(solver, problem):
         (problem.deep, LARGEST_DEEP_THRESHOLD),
     ]
     return min((limit for applies, limit in limits if applies), default=np.inf)
-
-
-def output_size(solver, train_output):
-    """Return the size of the output weights at the start."""
-    return OUTPUT_SIZE if solver == "gauss_newton" and train_output else 1.0
-
-
-def rate_unit(solver, network):
-    """Return the step in normalised coordinates that corresponds to a rate of one.
-
-    Rates are given as for MLPClassifier on standardised features: there the weights of m neurons start with a standard
-    deviation of sqrt(2 / (d + m)), here with one, so that the same share of it is sqrt((d + m) / 2) as long. A step
-    along the gradient, which is longer by as much again, is the square of that.
-    """
-    first = network.layers[0]
-    ratio = float(np.sqrt((first.n_given_features + first.n_neurons) / 2))
-    return {"adam": ratio, "sgd": ratio**2}.get(first_stage(solver), 1.0)
-
-
-def acts_as_mlp(problem, learning_rate_init):
-    """Return whether output and steps are sized as in MLPClassifier: for its widths, its rates, and streams."""
-    return problem.narrow or problem.incremental or not isinstance(learning_rate_init, str)
-
-
-def falling_step(problem, natural):
-    """Return the step of Adam that falls to zero.
-
-    Parameters
-    ----------
-    problem : Problem
-    natural : float
-        That of `natural_step`.
-    """
-    if problem.deep and not problem.narrow:
-        return natural
-    if problem.sparse:
-        return SPARSE_STEP
-    if problem.narrow:
-        return STEP_OF_MLP_WIDTHS
-    return STEP / float(np.sqrt(max(problem.n_features / FEATURES_OF_STEP, 1.0)))
-
-
-def natural_step(solver, network, rows, weight, loss, curvature, n_threads):
-    """Return the numbers from which `step_size` makes the step of learning_rate_init="auto", a tuple.
-
-    Parameters
-    ----------
-    solver : str
-    network : Network or DeepNetwork
-    rows, weight
-        Some normalised rows and their weights.
-    loss : object of `skfastnn._losses`
-    curvature : float or None
-        Of the loss; needed for sgd.
-    n_threads : int
-    """
-    if solver in ("gauss_newton", "lbfgs"):
-        return (1.0,)
-    deep = len(network.layers) > 1
-    if solver == "sgd":
-        kernel = Probe(rows, network, n_threads).tangent_kernel() if deep else tangent_kernel(rows, network, n_threads)
-        return (*kernel_scale(kernel, weight), curvature)
-    if deep:
-        return (loss.first_change / max(Probe(rows, network, n_threads).first_change(weight), 1e-3),)
-    return (adam_step_size(rows, weight, network, loss.first_change),)
-
-
-def step_size(solver, numbers, batch_weight, alpha, momentum):
-    """Return the step for batches of this weight, from the numbers of `natural_step`."""
-    if solver != "sgd":
-        return numbers[0]
-    return sgd_step_size(*numbers, batch_weight, alpha, momentum)

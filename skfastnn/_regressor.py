@@ -36,7 +36,7 @@ beta_1, beta_2, epsilon, n_iter_no_change, max_fun, encoding, threshold, search,
 
     Attributes
     ----------
-    coefs_, intercepts_, encoder_, selection_, feature_importances_, loss_, loss_curve_, best_loss_, \
+    coefs_, intercepts_, encoder_, selection_, plan_, feature_importances_, loss_, loss_curve_, best_loss_, \
 validation_scores_, best_validation_score_, firing_rate_, firing_curve_, firing_recall_, threshold_, solver_, search_, \
 learning_rate_init_, alpha_, search_counters_, n_iter_, t_, n_layers_, n_features_in_, feature_names_in_
         As in :class:`FastReLUClassifier`. The loss is that of the scaled target for all losses but "poisson"; the

@@ -2,9 +2,10 @@
 
 import json
 
-import golden
 import pytest
 from numpy.testing import assert_allclose
+
+import golden
 
 RECORDED = json.loads(golden.FILE.read_text())
 # Processors round differently, and steps multiply it: bits are compared on one machine, by `golden.py checksums`.

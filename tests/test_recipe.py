@@ -3,20 +3,18 @@
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn.datasets import make_classification
 
 from skfastnn import FastReLUClassifier
 from skfastnn import _recipe as recipe_module
 from skfastnn._data import Data
 from skfastnn._plan import (
-    FEATURES_OF_STEP,
     MANY_FEATURES,
-    SPARSE_STEP,
     SPARSE_WIDTH,
-    STEP,
     Problem,
     batch_size_of,
-    falling_step,
 )
+from skfastnn._rates import FEATURES_OF_STEP, SPARSE_STEP, STEP, falling_step
 from skfastnn._recipe import (
     ASKED_TWICE,
     EPOCHS_TO_TRY,
@@ -126,3 +124,28 @@ def test_steps_are_smaller_for_many_features():
     assert step(2) == step(FEATURES_OF_STEP) == STEP
     assert step(4 * FEATURES_OF_STEP) == pytest.approx(STEP / 2)
     assert step(2, sparse=True) == step(10_000, sparse=True) == SPARSE_STEP
+
+
+def test_the_plan_says_what_auto_stands_for(capsys):
+    X, y = make_classification(120, 5, random_state=0)
+    model = FastReLUClassifier(solver="adam_gauss_newton", max_iter=3, random_state=0, verbose=True).fit(X, y)
+    adam, gauss_newton = model.plan_
+    assert [adam["solver"], gauss_newton["solver"]] == ["adam", "gauss_newton"]
+    assert adam["hidden_layer_sizes"] == (model.coefs_[0].shape[1],)
+    assert adam["threshold"] == (model.threshold_,)
+    assert adam["search"] == model.search_
+    assert adam["batch_size"] == 120
+    assert adam["max_iter"] == 3
+    assert adam["learning_rate_init"] == model.learning_rate_init_
+    assert gauss_newton["learning_rate_init"] is None
+    assert gauss_newton["alpha"] == model.alpha_
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Stage")]
+    assert [line[:12] for line in lines] == ["Stage 1 of 2", "Stage 2 of 2"]
+    assert "batch_size=120" in lines[0]
+
+
+def test_nothing_in_the_plan_is_auto_but_what_training_finds():
+    X, y = make_classification(120, 5, random_state=0)
+    for settings in ({}, {"solver": "adam"}, {"solver": "sgd", "max_iter": 2}, {"hidden_layer_sizes": ()}):
+        (stage,) = FastReLUClassifier(random_state=0, **settings).fit(X, y).plan_
+        assert "auto" not in stage.values()

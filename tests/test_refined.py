@@ -33,7 +33,7 @@ def solved_to_the_end(monkeypatch):
 @pytest.fixture
 def own_units(monkeypatch):
     """The output starts in the network's own units, not in those of MLPClassifier."""
-    monkeypatch.setattr("skfastnn._base.acts_as_mlp", lambda *_: False)
+    monkeypatch.setattr("skfastnn._plan.acts_as_mlp", lambda *_: False)
 
 
 def refined(Estimator, **settings):
@@ -75,7 +75,7 @@ def test_the_penalty_holds_what_adam_has_learned(Estimator):
 @pytest.mark.usefixtures("solved_to_the_end", "own_units")
 def test_a_step_is_the_ridge_regression_on_the_jacobian_of_what_adam_learned(monkeypatch):
     """One iteration against numpy.linalg.solve in the coordinates of the network."""
-    monkeypatch.setattr("skfastnn._refined_fitting.MAX_REFINEMENTS", 1)
+    monkeypatch.setattr("skfastnn._plan.MAX_REFINEMENTS", 1)
     rng = np.random.default_rng(0)
     X = rng.standard_normal((60, 4))
     X -= X.mean(axis=0)

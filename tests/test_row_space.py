@@ -9,7 +9,7 @@ from scipy import sparse
 from test_sparse import estimator, words
 
 from helpers import BOTH, assert_same_fit
-from skfastnn import FastReLUClassifier, _base
+from skfastnn import FastReLUClassifier, _building
 from skfastnn._coordinates import Coordinates
 from skfastnn.networks._network import Network
 from skfastnn.networks._row_space import RowSpaceNetwork, row_space
@@ -29,7 +29,7 @@ def in_all_features(monkeypatch):
 
     def fit(est, *args):
         with monkeypatch.context() as patch:
-            patch.setattr(_base, "MIN_RATIO", np.inf)
+            patch.setattr(_building, "MIN_RATIO", np.inf)
             return est.fit(*args)
 
     return fit
@@ -114,7 +114,7 @@ def test_where_the_rotation_does_not_suit(case, settings, monkeypatch):
     def refuse(*args):
         raise AssertionError(case)
 
-    monkeypatch.setattr(_base, "row_space", refuse)
+    monkeypatch.setattr(_building, "row_space", refuse)
     X, y = genes()
     clf = estimator(FastReLUClassifier, **settings).fit(X, y)
     assert clf.coefs_[0].shape[0] == 120
@@ -122,7 +122,7 @@ def test_where_the_rotation_does_not_suit(case, settings, monkeypatch):
 
 def test_the_rotation_is_chosen_by_itself(monkeypatch):
     seen = []
-    monkeypatch.setattr(_base, "row_space", lambda *args: seen.append(args) or row_space(*args))
+    monkeypatch.setattr(_building, "row_space", lambda *args: seen.append(args) or row_space(*args))
     estimator(FastReLUClassifier, "gauss_newton").fit(*genes())
     assert len(seen) == 1
 

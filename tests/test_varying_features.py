@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from helpers import BOTH, assert_same_fit
-from skfastnn import FastReLUClassifier, _base, _refined_fitting
+from skfastnn import FastReLUClassifier, _building, _plan
 from skfastnn._coordinates import Coordinates, constant_columns
 from skfastnn.networks._network import Network
 from skfastnn.networks._varying_features import VaryingFeaturesNetwork, varying_features
@@ -39,7 +39,7 @@ def in_all_features(monkeypatch):
 
     def fit(est, *args):
         with monkeypatch.context() as patch:
-            patch.setattr(_base, "varying_features", lambda *_: None)
+            patch.setattr(_building, "varying_features", lambda *_: None)
             return est.fit(*args)
 
     return fit
@@ -109,7 +109,7 @@ def test_the_start_is_that_in_all_features(antisymmetric, n_neurons):
 @pytest.mark.parametrize("search", ["correlation_tree", "dense", "halfspace", "quantized"])
 def test_predictions_are_those_of_training_in_all_features(Estimator, solver, search, in_all_features, monkeypatch):
     # later on rounding decides how many steps conjugate gradients take
-    monkeypatch.setattr(_refined_fitting, "MAX_REFINEMENTS", 2)
+    monkeypatch.setattr(_plan, "MAX_REFINEMENTS", 2)
     monkeypatch.setattr("skfastnn.solvers._gauss_newton.CG_TOLERANCE", 1e-13)
     monkeypatch.setattr("skfastnn.solvers._gauss_newton.MAX_CG", 1000)
     X, y = margins()

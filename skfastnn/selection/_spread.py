@@ -10,7 +10,7 @@ so that the unit is that of the intervals people ask for.
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from skfastnn.passes._lower import cholesky
+from skfastnn.passes.shared._lower import cholesky
 from skfastnn.selection._kernel import CONSTANT, rms_norm, tangent_kernel
 
 # Share of the errors that lies within so many standard deviations of a normal distribution.

@@ -1,0 +1,114 @@
+"""What a fit leaves behind: fitted attributes, what another call goes on with, and warnings."""
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from skfastnn._messages import warn
+from skfastnn._start import Start
+from skfastnn._task import Before
+from skfastnn.search.heavy._heavy_search import warn_if_missed
+
+
+def keep(estimator, task, trained):
+    """Set the fitted attributes from what was trained.
+
+    Parameters
+    ----------
+    estimator : FastReLUClassifier or FastReLURegressor
+    task : Task
+    trained : Trained
+    """
+    first, thresholds = trained.stages[0], trained.thresholds
+    recipe, alpha = trained.plan.recipe, trained.stages[-1].alpha
+    estimator.coefs_, estimator.intercepts_ = trained.coefs, trained.intercepts
+    estimator.encoder_ = recipe.encoder
+    estimator.plan_ = [trained.plan.describe(stage, thresholds) for stage in trained.stages]
+    estimator.solver_, estimator.search_ = trained.plan.solver, first.search
+    estimator.threshold_ = thresholds if len(thresholds) > 1 else float(sum(thresholds))
+    estimator.learning_rate_init_ = first.learning_rate_init
+    # interrupted before a ridge was found: so far there was no penalty
+    estimator.alpha_ = 0.0 if isinstance(alpha, str) else float(alpha)
+    estimator.search_counters_, estimator.firing_recall_ = trained.counters, trained.recall
+    estimator.n_layers_ = len(trained.coefs) + 1
+    estimator.n_outputs_ = trained.intercepts[-1].size
+    estimator.out_activation_ = task.loss.out_activation
+    keep_history(estimator, trained.history, task.before is None)
+    estimator._start = None if trained.start is None else trained.start.state()
+    estimator._scales, estimator._neurons = recipe.scales, trained.neurons
+    estimator._solver_state = trained.solver_state
+    estimator._random_state = task.random_state.get_state(legacy=False)
+
+
+def keep_history(estimator, history, first_call):
+    """Set what the fit says about itself; curves go on in `partial_fit` and with `warm_start`."""
+    estimator.loss_curve_ = ([] if first_call else estimator.loss_curve_) + history.loss_curve
+    estimator.firing_curve_ = ([] if first_call else estimator.firing_curve_) + history.firing_curve
+    nothing = [0.0] * (len(estimator.coefs_) - 1)
+    curve = estimator.firing_curve_
+    estimator.firing_rate_ = np.atleast_1d(curve[-1]).tolist() if curve else nothing
+    estimator.loss_ = estimator.loss_curve_[-1] if estimator.loss_curve_ else np.inf
+    estimator.n_iter_ = max(1, len(history.loss_curve))
+    estimator.t_ = history.n_samples_seen
+    if estimator.early_stopping:
+        earlier = [] if first_call else estimator.validation_scores_ or []
+        estimator.best_loss_ = None
+        estimator.validation_scores_ = earlier + history.validation_scores
+        estimator.best_validation_score_ = history.best_score
+    else:
+        earlier = None if first_call else estimator.best_loss_
+        estimator.best_loss_ = min(history.best_loss, np.inf if earlier is None else earlier)
+        estimator.validation_scores_ = estimator.best_validation_score_ = None
+
+
+def keep_insights(estimator, recipe, kind):
+    """Set what the choice of a recipe says about features, about samples that are left out, and about errors.
+
+    Parameters
+    ----------
+    estimator : FastReLUClassifier or FastReLURegressor
+    recipe : Recipe
+    kind : ndarray of shape (n_samples,) or None
+        Which of the samples that differ each sample is; None if not all of them were compared.
+    """
+    for name in ("feature_importances_", *estimator._left_out_names):
+        vars(estimator).pop(name, None)
+    estimator._posterior = None if recipe.unit_of_errors is None else {"unit": recipe.unit_of_errors}
+    insights = recipe.insights
+    if insights is None:
+        return
+    estimator._posterior = insights.posterior
+    estimator.feature_importances_ = insights.importances
+    if kind is not None and insights.loo_prediction is not None:
+        estimator._keep_left_out(insights.loo_prediction[kind])
+
+
+def what_was_kept(estimator, same_held_out):
+    """Return what another call goes on with, `Before`.
+
+    Parameters
+    ----------
+    estimator : FastReLUClassifier or FastReLURegressor
+        Fitted.
+    same_held_out : bool
+        Whether the samples that are held out are those of the call before.
+    """
+    return Before(
+        estimator.coefs_, estimator.intercepts_, Start.from_state(estimator._start), estimator._solver_state,
+        estimator._neurons, estimator.t_, estimator.best_validation_score_ if same_held_out else None,
+    )  # fmt: skip
+
+
+def warn_of(trained, max_iter, incremental):
+    """Warn if training has silenced the network, has not converged, or if a search has missed much."""
+    history = trained.history
+    if history.firing_curve and np.min(history.firing_curve[-1]) == 0 and not incremental:
+        warn(
+            "No neuron fired in the last epoch: training has silenced the network. Lower learning_rate_init "
+            f"(it was {trained.stages[0].learning_rate_init:.3g}) or scale the data.",
+            ConvergenceWarning,
+        )
+    used_up = history.n_epochs_begun == max_iter and trained.plan.recipe.epochs != max_iter
+    used_up = used_up or trained.plan.solver == "lbfgs"  # or max_fun is used up
+    if used_up and not (incremental or history.converged or history.interrupted):
+        warn(f"Maximum iterations ({max_iter}) reached and the optimization hasn't converged yet.", ConvergenceWarning)
+    warn_if_missed(trained.counters)

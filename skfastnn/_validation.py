@@ -1,0 +1,165 @@
+"""What comes in: rows, target and weights are checked, samples that do not count are left out, some are held out."""
+
+import zlib
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.model_selection import train_test_split
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+from skfastnn._data import Data
+from skfastnn._messages import warn
+from skfastnn._plan import choose_widths
+from skfastnn._sparse_input import canonical, check_indices, distinct
+
+
+def validate_rows(estimator, X, y, dtype, allow_missing, reset):
+    """Return X and y as scikit-learn checks them; with `reset` the features are those that are to be seen from now on.
+
+    Raises
+    ------
+    ValueError
+        If X is not finite, empty, or of another length than y.
+    """
+    check_indices(X)
+    X, y = validate_data(
+        estimator, X, y, order="C", accept_sparse="csr", reset=reset, multi_output=True, dtype=dtype,
+        ensure_all_finite="allow-nan" if allow_missing else True,
+    )  # fmt: skip
+    return canonical(X), y
+
+
+def weigh(X, y, sample_weight, weigh_classes, penalised):
+    """Return rows, target and weights of the samples that count; the weights sum up to their number.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+    y : ndarray of shape (n_samples, ...)
+    sample_weight : array-like of shape (n_samples,) or None
+    weigh_classes : callable
+        Takes y and the weights, multiplies in those of classes.
+    penalised : bool
+        Whether the weights sum up to the number of samples that differ.
+    """
+    sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    sample_weight = weigh_classes(y, sample_weight)
+    # a weight of zero, or lost in rounding, is the same as leaving the sample out, draws included
+    used = sample_weight > np.finfo(X.dtype).eps ** 2 * sample_weight.max()
+    if not used.any():
+        raise ValueError("All sample weights are zero: at least one weight must be positive.")
+    if not used.all():
+        X, y, sample_weight = X[used], y[used], sample_weight[used]
+    # only ratios count, and k copies are the same as a weight of k: so penalties are shared out over what differs
+    total = distinct(X, y)[0].size if penalised else y.shape[0]
+    sample_weight = sample_weight / sample_weight.max()
+    return X, y, (sample_weight * (total / sample_weight.sum())).astype(X.dtype)
+
+
+def is_penalised(params):
+    """Return whether training may have a penalty."""
+    none = params.alpha == 0 or (params.alpha == "auto" and params.solver == "adam")
+    return not none or params.solver == "sgd"
+
+
+def check_activation(params, mlp):
+    """Raise ValueError for an activation that MLP has and this network has not."""
+    if params.activation != "relu":
+        raise ValueError(
+            f"activation={params.activation!r} is not offered: the neurons are ReLU, activation='relu'. "
+            f"sklearn.neural_network.{mlp} has 'identity', 'logistic' and 'tanh'."
+        )
+
+
+def check_missing(data, encodes):
+    """Raise ValueError if numbers are missing and nothing is to encode them."""
+    if not encodes and data.has_missing():
+        raise ValueError(
+            "Input X contains NaN, which is taken for a missing value only where features are encoded: pass "
+            "encoding='piecewise_linear', or impute."
+        )
+
+
+def hold_out(data, params, random_state, split, strata):
+    """Return the data to train on, those that are held out, and what is known of the split.
+
+    Parameters
+    ----------
+    data : Data
+    params : namespace
+        Parameters of the estimator.
+    random_state : numpy.random.RandomState
+    split : dict or None
+        That of the call before. With the same samples, those that were held out before are held out again.
+    strata : callable
+        Takes the target and the number of rows that are held out, returns labels or None.
+
+    Returns
+    -------
+    inside, outside : Data
+    split : dict
+        Among others "as_before", whether the same samples are held out as before.
+    """
+    n_samples = data.target.shape[0]
+    n_held_out = int(np.ceil(params.validation_fraction * n_samples))
+    if n_held_out < 2 or n_held_out >= n_samples:
+        raise ValueError(
+            f"The validation set is too small or leaves nothing to train on: validation_fraction="
+            f"{params.validation_fraction} of {n_samples} samples. Change validation_fraction, or set "
+            "early_stopping=False."
+        )
+    if split is None:
+        split = {"state": random_state.get_state(legacy=False), "held_out": None}
+    else:
+        random_state = np.random.RandomState()
+        random_state.set_state(split["state"])
+    parts = train_test_split(
+        data.X, data.y, data.target, data.weight, test_size=n_held_out, random_state=random_state,
+        stratify=strata(data.y, n_held_out),
+    )  # fmt: skip
+    inside, outside = (Data(*(a if issparse(a) else np.ascontiguousarray(a) for a in parts[k::2])) for k in (0, 1))
+    checksum = zlib.crc32(outside.X.data if issparse(outside.X) else outside.X)
+    return inside, outside, {**split, "held_out": checksum, "as_before": checksum == split["held_out"]}
+
+
+def check_goes_on(params, loss, before, out_activation):
+    """Check that the parameters are those of the network to go on with; warn of those that have no effect.
+
+    Parameters
+    ----------
+    params : namespace
+        Parameters of the estimator.
+    loss : object of `skfastnn._losses`
+    before : Before
+    out_activation : str
+        Of the network to go on with.
+    """
+    if loss.out_activation != out_activation:
+        raise ValueError(
+            f"The network to go on with has the output {out_activation!r}, this loss needs "
+            f"{loss.out_activation!r}. Set warm_start=False to start anew."
+        )
+    given = before.start.given if before.start else {}
+    ignored = [name for name, value in given.items() if repr(getattr(params, name)) != value]
+    if ignored:
+        warn(f"{' and '.join(ignored)} determine how a network starts: on one that goes on they have no effect.")
+
+
+def checked_widths(params, n_features, before):
+    """Return the widths of the hidden layers, and whether the user gave them.
+
+    Raises
+    ------
+    ValueError
+        If the network to go on with has others.
+    """
+    widths, given = choose_widths(params.hidden_layer_sizes, n_features)
+    if before is None:
+        return widths, given
+    sizes = [W.shape[1] for W in before.coefs[:-1]]
+    if given and widths != sizes:
+        raise ValueError(
+            f"hidden_layer_sizes={params.hidden_layer_sizes!r}, but the network to go on with has "
+            f"{' + '.join(map(str, sizes))} neurons. Set warm_start=False to start anew."
+        )
+    return sizes, given
