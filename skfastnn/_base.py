@@ -220,7 +220,8 @@ class BaseFastReLU(ActivationsMixin, ExportMixin, DocumentedMixin, BaseEstimator
         """Return what a task leads to, `Trained`; a network that is drawn anew is chosen before."""
         if task.before is None:
             self.selection_ = []
-            keep_insights(self, None, None)
+            keep_insights(self, Recipe([]), None)
+        self._posterior = None  # of the network before
         if not widths:
             with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is found in the weights
                 return train_linear(task)
@@ -230,7 +231,6 @@ class BaseFastReLU(ActivationsMixin, ExportMixin, DocumentedMixin, BaseEstimator
                 keep_insights(self, recipe, kind)
             else:
                 recipe = Recipe(widths, encoder=self.encoder_, scales=self._scales)
-                self._posterior = None  # of the network before
             return train(task, recipe)
 
     def _takes_missing(self):

@@ -61,19 +61,19 @@ def keep_history(estimator, history, first_call):
 
 
 def keep_insights(estimator, recipe, kind):
-    """Set what the choice of a recipe says about features, about errors, and about samples that are left out.
+    """Set what the choice of a recipe says about features, about samples that are left out, and about errors.
 
     Parameters
     ----------
     estimator : FastReLUClassifier or FastReLURegressor
-    recipe : Recipe or None
+    recipe : Recipe
     kind : ndarray of shape (n_samples,) or None
         Which of the samples that differ each sample is; None if not all of them were compared.
     """
     for name in ("feature_importances_", *estimator._left_out_names):
         vars(estimator).pop(name, None)
-    insights, unit = (None, None) if recipe is None else (recipe.insights, recipe.unit_of_errors)
-    estimator._posterior = None if unit is None else {"unit": unit}
+    estimator._posterior = None if recipe.unit_of_errors is None else {"unit": recipe.unit_of_errors}
+    insights = recipe.insights
     if insights is None:
         return
     estimator._posterior = insights.posterior

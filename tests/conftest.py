@@ -27,4 +27,4 @@ def threads_for_the_smallest_loop():
 @pytest.fixture
 def any_step(monkeypatch):
     """Steps of sgd are as long as they are told to be, however long."""
-    monkeypatch.setattr("skfastnn._base.step_size", lambda *_: float("inf"))
+    monkeypatch.setattr("skfastnn._rates._natural_rate", lambda *_: float("inf"))
