@@ -38,6 +38,8 @@ from skfastnn._validation import (
     validate_rows,
     weigh,
 )  # fmt: skip
+from skfastnn.search import ENGINES
+from skfastnn.solvers import SOLVERS
 
 POSITIVE = Interval(Real, 0, None, closed="neither")
 NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
@@ -50,7 +52,7 @@ class BaseFastReLU(ActivationsMixin, ExportMixin, DocumentedMixin, BaseEstimator
     _parameter_constraints: dict = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "activation": [str],
-        "solver": [StrOptions({"auto", "adam", "adam_gauss_newton", "gauss_newton", "lbfgs", "sgd"})],
+        "solver": [StrOptions({"auto", "adam_gauss_newton", "lbfgs"}), StrOptions(SOLVERS["dense"].keys())],
         "alpha": [NOT_NEGATIVE, StrOptions({"auto", "loo"})],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "learning_rate": [StrOptions({"auto", "constant", "invscaling", "adaptive", "linear"})],
@@ -73,7 +75,7 @@ class BaseFastReLU(ActivationsMixin, ExportMixin, DocumentedMixin, BaseEstimator
         "max_fun": [Interval(Integral, 1, None, closed="left")],
         "encoding": [StrOptions({"auto", "none", "piecewise_linear"})],
         "threshold": [StrOptions({"auto"}), NOT_NEGATIVE, "array-like"],
-        "search": [StrOptions({"auto", "correlation_tree", "dense", "halfspace", "heavy_pairs", "quantized"})],
+        "search": [StrOptions({"auto"}), StrOptions(ENGINES["dense"].keys())],
         "init": [StrOptions({"antisymmetric", "random"})],
         "train_output": ["boolean"],
     }

@@ -27,6 +27,7 @@ from sklearn import set_config
 from sklearn.base import clone
 
 from skfastnn import FastReLUClassifier, FastReLURegressor
+from skfastnn.search import ENGINES
 
 LONGEST = 20.0
 # Parts of messages that are not meant for users: NumPy's and SciPy's own, about arrays that users have never seen.
@@ -89,7 +90,7 @@ VALID = {
     "max_fun": [1, 30],
     "encoding": ["auto", "none", "piecewise_linear"],
     "threshold": ["auto", 0, 0.0, 0.5, 1, 2.0, 3.5, 30.0, [1.0], [0.5, 0.5]],
-    "search": ["auto", "correlation_tree", "dense", "halfspace", "heavy_pairs", "quantized"],
+    "search": ["auto", *sorted(ENGINES["dense"])],
     "init": ["antisymmetric", "random"],
     "train_output": [False],
     "verbose": [False],

@@ -7,8 +7,12 @@ from sklearn.datasets import make_classification
 
 from skfastnn import FastReLUClassifier, FastReLURegressor
 from skfastnn._coordinates import Coordinates
+from skfastnn.search import ENGINES
 
 BOTH = pytest.mark.parametrize("Estimator", [FastReLUClassifier, FastReLURegressor])
+# engines whose recall is one, and those of them that search
+EXACT_ENGINES = [name for name, engine in ENGINES["dense"].items() if engine.recall == 1]
+SEARCHING_ENGINES = [name for name in EXACT_ENGINES if name != "dense"]
 SOLVERS = pytest.mark.parametrize("solver", ["sgd", "adam"])
 SMALL = {"hidden_layer_sizes": (128,), "threshold": 1.0, "random_state": 0, "max_iter": 5}
 FIRST_ORDER = {**SMALL, "solver": "adam"}

@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from threadpoolctl import threadpool_limits
 
-from helpers import BOTH, assert_same_fit, data_for, fill_with_positive
+from helpers import BOTH, EXACT_ENGINES, SEARCHING_ENGINES, assert_same_fit, data_for, fill_with_positive
 from skfastnn import FastReLUClassifier
 from skfastnn._coordinates import Coordinates
 from skfastnn._deep_fitting import Probe
@@ -113,7 +113,7 @@ def train_densely(X, Y, scales, output_scale, start, rate, settings, n_epochs=3,
 
 
 @EVERY_SOLVER
-@pytest.mark.parametrize("search", ["dense", "correlation_tree", "halfspace", "quantized"])
+@pytest.mark.parametrize("search", EXACT_ENGINES)
 @pytest.mark.parametrize("alpha", [0.0, 0.5])
 def test_numpy(solver, search, alpha):
     X, y = blobs()
@@ -137,7 +137,7 @@ def test_numpy(solver, search, alpha):
 
 @EVERY_SOLVER
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("search", ["correlation_tree", "halfspace", "quantized"])
+@pytest.mark.parametrize("search", SEARCHING_ENGINES)
 def test_engines_agree(solver, dtype, search):
     X, y = load_digits(return_X_y=True)
     common = {**COMMON, **SOLVERS[solver], "hidden_layer_sizes": (300, 200)}
@@ -369,7 +369,7 @@ def test_early_stopping_and_weights(Estimator):
     assert_same_fit(Estimator(**settings).fit(X, y, weight), Estimator(**settings).fit(X[copies], y[copies]), rtol=1e-6)
 
 
-@pytest.mark.parametrize("search", ["dense", "correlation_tree", "halfspace", "quantized"])
+@pytest.mark.parametrize("search", EXACT_ENGINES)
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
 def test_threads_do_not_change_a_bit(search, solver, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")

@@ -7,6 +7,7 @@ from scipy.special import expit, log_softmax
 from scipy.stats import norm
 from sklearn.datasets import load_digits, make_classification
 
+from helpers import EXACT_ENGINES, SEARCHING_ENGINES
 from skfastnn import FastReLUClassifier, FastReLURegressor
 from skfastnn.networks._network import resolve_threshold
 
@@ -19,7 +20,7 @@ SOLVERS = {
 # of the neurons few fire, or there is nothing to search for
 FEW_FIRE = resolve_threshold("auto", 512)
 EVERY_SOLVER = pytest.mark.parametrize("solver", SOLVERS)
-EVERY_ENGINE = pytest.mark.parametrize("search", ["correlation_tree", "halfspace", "quantized"])
+EVERY_ENGINE = pytest.mark.parametrize("search", SEARCHING_ENGINES)
 
 
 def digits(dtype=np.float64):
@@ -50,7 +51,7 @@ def fit_both(X, y, Estimator=FastReLUClassifier, search="correlation_tree", **se
 
 
 def assert_same_training(tree, dense):
-    assert tree.search_ in ("correlation_tree", "halfspace", "quantized")
+    assert tree.search_ in SEARCHING_ENGINES
     assert dense.search_ == "dense"
     assert tree.search_counters_["fired"] > 0
     if tree.coefs_[0].dtype == np.float64:
@@ -291,7 +292,7 @@ def train_densely(X, Y, output_scale, start, rate, n_epochs, batch_size, alpha, 
 
 
 @EVERY_SOLVER
-@pytest.mark.parametrize("search", ["correlation_tree", "dense", "halfspace", "quantized"])
+@pytest.mark.parametrize("search", EXACT_ENGINES)
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize(("batch_size", "n_epochs", "alpha"), [(400, 10, 0.5), (5, 3, 0.05)])
 @pytest.mark.usefixtures("any_step")

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from sklearn.neural_network import MLPClassifier
 
-from helpers import BOTH, assert_same_fit, data_for, fill_with_positive, unit_coordinates
+from helpers import BOTH, EXACT_ENGINES, assert_same_fit, data_for, fill_with_positive, unit_coordinates
 from skfastnn import FastReLUClassifier, FastReLURegressor, _plan
 from skfastnn._losses import BinaryLogLoss, Huber, Poisson, SoftmaxLogLoss, SquaredError
 from skfastnn._second_order_fitting import GaussNewtonTrainer
@@ -367,8 +367,7 @@ def test_engines_agree(monkeypatch, Estimator):
     common = {**SETTINGS, "hidden_layer_sizes": 512, "threshold": 1.0, "alpha": 0.1, "max_iter": 4}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        engines = "dense", "halfspace", "quantized", "correlation_tree"
-        fits = [Estimator(**common, search=search).fit(X, y) for search in engines]
+        fits = [Estimator(**common, search=search).fit(X, y) for search in EXACT_ENGINES]
     for fit in fits[1:]:
         assert fit.n_iter_ == fits[0].n_iter_
         assert_allclose(fit.coefs_[0], fits[0].coefs_[0], rtol=1e-6, atol=1e-8)

@@ -379,17 +379,17 @@ def chosen(X, **settings):
 @pytest.fixture
 def slow_products(monkeypatch):
     """What is chosen does not depend on the processor that runs the tests."""
-    monkeypatch.setattr("skfastnn.search._cost_model.DENSE", 0.6)
-    monkeypatch.setattr("skfastnn.search._cost_model.MULTIPLICATION", 0.028)
-    monkeypatch.setattr("skfastnn.search._cost_model.byte_products", lambda: False)
+    monkeypatch.setattr("skfastnn.search._costs.DENSE", 0.6)
+    monkeypatch.setattr("skfastnn.search._costs.MULTIPLICATION", 0.028)
+    monkeypatch.setattr("skfastnn.search.quantized._quantized.byte_products", lambda: False)
 
 
 @pytest.mark.usefixtures("slow_products")
 def test_faster_products_make_dense_search_pay(monkeypatch):
     X = np.random.default_rng(0).standard_normal((1500, 3))
     assert chosen(X) == "halfspace"
-    monkeypatch.setattr("skfastnn.search._cost_model.DENSE", 0.3)
-    monkeypatch.setattr("skfastnn.search._cost_model.MULTIPLICATION", 0.011)
+    monkeypatch.setattr("skfastnn.search._costs.DENSE", 0.3)
+    monkeypatch.setattr("skfastnn.search._costs.MULTIPLICATION", 0.011)
     assert chosen(X) == "dense"
 
 

@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from helpers import BOTH, SOLVERS, assert_same_fit, data_for, unit_coordinates
+from helpers import BOTH, EXACT_ENGINES, SOLVERS, assert_same_fit, data_for, unit_coordinates
 from skfastnn import FastReLUClassifier, FastReLURegressor
 from skfastnn.networks._network import Network
 from skfastnn.networks._training_rows import Batch, TrainingRows
@@ -304,7 +304,7 @@ def test_data_with_nothing_to_project():
 
 
 @BOTH
-@pytest.mark.parametrize("search", ["auto", "correlation_tree", "dense", "halfspace", "quantized"])
+@pytest.mark.parametrize("search", ["auto", *EXACT_ENGINES])
 def test_exact_engines_miss_nothing(Estimator, search):
     X, y = data_for(Estimator)
     est = Estimator(**{**COMMON, "search": search}, solver="adam").fit(X, y)

@@ -13,7 +13,8 @@ from skfastnn._coordinates import Coordinates
 from skfastnn.networks._network import Network, padded_length
 from skfastnn.networks._training_rows import Batch, TrainingRows
 from skfastnn.passes.shared._pairs import PairLists
-from skfastnn.search import _cost_model, make_engine
+from skfastnn.search import _costs, make_engine
+from skfastnn.search.quantized import _quantized
 from skfastnn.search.quantized._quantized import choose_grid, grid, in_bytes
 from skfastnn.search.quantized._quantized_forward import MAX_FEATURES, byte_products, quantized_forward, rows_to_bytes
 
@@ -338,36 +339,36 @@ def test_more_features_than_sums_of_bytes_hold_are_refused():
 
 
 def test_auto_takes_bytes_where_they_pay(monkeypatch):
-    monkeypatch.setattr(_cost_model, "DENSE", 0.3)
-    monkeypatch.setattr(_cost_model, "MULTIPLICATION", 0.011)
+    monkeypatch.setattr(_costs, "DENSE", 0.3)
+    monkeypatch.setattr(_costs, "MULTIPLICATION", 0.011)
     wide = images(300, 784)
     common = {"hidden_layer_sizes": 2048, "threshold": 1.5, "solver": "adam", "random_state": 0}
 
     def chosen(X, **more):
         return FastReLURegressor(**{**common, "max_iter": 2, **more}).fit(X, X[:, 1]).search_
 
-    monkeypatch.setattr(_cost_model, "byte_products", lambda: True)
-    monkeypatch.setattr(_cost_model, "byte_gain", lambda: 4)
+    monkeypatch.setattr(_quantized, "byte_products", lambda: True)
+    monkeypatch.setattr(_quantized, "byte_gain", lambda: 4)
     assert chosen(wide) == "quantized"
     assert chosen(wide[:, :10], hidden_layer_sizes=256) != "quantized"
     assert chosen(wide, threshold=0.0) == "dense"  # half of the pairs fire
-    monkeypatch.setattr(_cost_model, "byte_products", lambda: False)
+    monkeypatch.setattr(_quantized, "byte_products", lambda: False)
     assert chosen(wide) != "quantized"
 
 
 def test_auto_takes_the_tree_where_bytes_gain_less(monkeypatch):
-    monkeypatch.setattr(_cost_model, "DENSE", 0.3)
-    monkeypatch.setattr(_cost_model, "MULTIPLICATION", 0.011)
+    monkeypatch.setattr(_costs, "DENSE", 0.3)
+    monkeypatch.setattr(_costs, "MULTIPLICATION", 0.011)
     X = images(300, 784)
     reg = FastReLURegressor(
         hidden_layer_sizes=4096, solver="sgd", batch_size=100, max_iter=2, tol=1e9, n_iter_no_change=1, random_state=0
     )
-    monkeypatch.setattr(_cost_model, "byte_products", lambda: True)
-    monkeypatch.setattr(_cost_model, "byte_gain", lambda: 4)
+    monkeypatch.setattr(_quantized, "byte_products", lambda: True)
+    monkeypatch.setattr(_quantized, "byte_gain", lambda: 4)
     assert reg.fit(X, X[:, 1]).search_ == "quantized"
-    monkeypatch.setattr(_cost_model, "byte_gain", lambda: 2)
+    monkeypatch.setattr(_quantized, "byte_gain", lambda: 2)
     assert reg.fit(X, X[:, 1]).search_ == "correlation_tree"
-    monkeypatch.setattr(_cost_model, "usable_memory", lambda: 3.9 * 300 * 4096)  # leaves would take more than a quarter
+    monkeypatch.setattr(_costs, "usable_memory", lambda: 3.9 * 300 * 4096)  # leaves would take more than a quarter
     assert reg.fit(X, X[:, 1]).search_ != "correlation_tree"
 
 
@@ -378,12 +379,12 @@ def test_usable_memory_is_what_a_container_may_use(monkeypatch, tmp_path):
     unset.write_text("9223372036854771712\n")  # version 1, without a limit
     monkeypatch.setattr("os.sysconf", lambda name: 2**16, raising=False)
     for limits, usable in ((tmp_path / "missing", unlimited, unset), 2**32), ((unlimited, limited), 2**30):
-        monkeypatch.setattr(_cost_model, "MEMORY_LIMITS", limits)
-        assert _cost_model.usable_memory() == usable
+        monkeypatch.setattr(_costs, "MEMORY_LIMITS", limits)
+        assert _costs.usable_memory() == usable
     monkeypatch.delattr("os.sysconf")
-    assert _cost_model.usable_memory() == 2**30
-    monkeypatch.setattr(_cost_model, "MEMORY_LIMITS", ())
-    assert _cost_model.usable_memory() == np.inf
+    assert _costs.usable_memory() == 2**30
+    monkeypatch.setattr(_costs, "MEMORY_LIMITS", ())
+    assert _costs.usable_memory() == np.inf
 
 
 def test_counters_say_what_was_looked_at():

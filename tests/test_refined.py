@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits, make_friedman1
 from sklearn.model_selection import GridSearchCV, train_test_split
 
-from helpers import BOTH, assert_same_fit, data_for
+from helpers import BOTH, SEARCHING_ENGINES, assert_same_fit, data_for
 from skfastnn import FastReLUClassifier, FastReLURegressor
 from skfastnn._coordinates import Coordinates
 from skfastnn._fitting import Trainer
@@ -135,7 +135,7 @@ def test_beginning_elsewhere_keeps_the_network(share):
 
 @BOTH
 @pytest.mark.usefixtures("solved_to_the_end")
-@pytest.mark.parametrize("search", ["correlation_tree", "halfspace", "quantized"])
+@pytest.mark.parametrize("search", SEARCHING_ENGINES)
 def test_engines_agree(Estimator, search):
     X, y = data_for(Estimator)
     expected = refined(Estimator, search="dense", alpha=0.1).fit(X, y)

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 from scipy import sparse
 from test_sparse import estimator, words
 
-from helpers import BOTH, assert_same_fit
+from helpers import BOTH, EXACT_ENGINES, assert_same_fit
 from skfastnn import FastReLUClassifier, _building
 from skfastnn._coordinates import Coordinates
 from skfastnn.networks._network import Network
@@ -66,7 +66,7 @@ def test_the_start_is_that_in_all_features(antisymmetric, n_neurons):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @BOTH
 @pytest.mark.parametrize("solver", ["sgd", "gauss_newton"])
-@pytest.mark.parametrize("search", ["correlation_tree", "dense", "halfspace", "quantized"])
+@pytest.mark.parametrize("search", EXACT_ENGINES)
 @pytest.mark.parametrize("rank", [None, 3])
 def test_predictions_are_those_of_training_in_all_features(Estimator, solver, search, rank, in_all_features):
     X, y = genes(rank=rank)

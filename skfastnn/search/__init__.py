@@ -6,18 +6,14 @@ engines that training uses are chosen by name through :func:`make_engine`.
 
 from importlib import import_module
 
-from skfastnn.search._dense import DenseSearch
-from skfastnn.search._dense_panels import PanelSearch
-from skfastnn.search.correlation_tree._tree_search import CorrelationTreeSearch
-from skfastnn.search.halfspace._halfspace import HalfspaceSearch
-from skfastnn.search.heavy._heavy_search import HeavyPairsSearch
-from skfastnn.search.quantized._quantized import QuantizedSearch
+# what is imported here registers itself
+from skfastnn.search import _dense, _dense_panels  # noqa: F401
+from skfastnn.search._engine import ENGINES
+from skfastnn.search.correlation_tree import _tree_search  # noqa: F401
+from skfastnn.search.halfspace import _halfspace  # noqa: F401
+from skfastnn.search.heavy import _heavy_search  # noqa: F401
+from skfastnn.search.quantized import _quantized  # noqa: F401
 
-ENGINES = {
-    engine.name: engine
-    for engine in (CorrelationTreeSearch, DenseSearch, HalfspaceSearch, HeavyPairsSearch, QuantizedSearch)
-}
-PANEL_ENGINES = {engine.name: engine for engine in (PanelSearch,)}
 # Where the names are that are offered here and that nothing here uses.
 PUBLISHED = {
     "CorrelationDTree": "skfastnn.published._correlation_trees",
@@ -25,7 +21,7 @@ PUBLISHED = {
     "HalfspaceTree": "skfastnn.published._halfspace_tree",
 }
 
-__all__ = ["CorrelationDTree", "CorrelationWTree", "HalfspaceTree", "make_engine"]
+__all__ = ["ENGINES", "CorrelationDTree", "CorrelationWTree", "HalfspaceTree", "make_engine"]
 
 
 def __getattr__(name):
@@ -39,7 +35,7 @@ def make_engine(name, network):
 
     Parameters
     ----------
-    name : {"correlation_tree", "dense", "halfspace", "heavy_pairs", "quantized"}
+    name : str, one of `ENGINES`
     network : skfastnn.networks._network.Network
         Networks that are laid out in panels have "dense" alone.
 
@@ -47,4 +43,4 @@ def make_engine(name, network):
     -------
     engine : skfastnn.search._engine.SearchEngine
     """
-    return (PANEL_ENGINES if network.by_panels else ENGINES)[name]()
+    return ENGINES["panels" if network.by_panels else "dense"][name]()

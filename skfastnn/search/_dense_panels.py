@@ -2,13 +2,15 @@
 
 from skfastnn.passes.panels._panel_layer import panel_forward
 from skfastnn.passes.shared._pairs import PairLists
-from skfastnn.search._engine import SearchEngine
+from skfastnn.search._engine import SearchEngine, registered
 
 
+@registered
 class PanelSearch(SearchEngine):
     """All pre-activations, at the price of the stored entries; nothing is skipped in the forward pass."""
 
     name = "dense"
+    layout = "panels"
     verified = True
 
     def build(self, rows, network, n_threads):

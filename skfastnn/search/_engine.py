@@ -7,12 +7,27 @@ below one are approximate: what they miss does not fire in that step.
 
 from abc import ABC, abstractmethod
 
+import numpy as np
+
+# The engines by name, of each layout of weights; the parameter `search` offers the names of dense ones.
+ENGINES = {"dense": {}, "panels": {}}
+
+
+def registered(engine):
+    """Offer a class of engines by its name; a decorator."""
+    ENGINES[engine.layout][engine.name] = engine
+    return engine
+
 
 class SearchEngine(ABC):
     """Who may fire?
 
     Attributes
     ----------
+    name : str
+        As `search` takes it.
+    layout : {"dense", "panels"}
+        Of the weights that it searches.
     verified : bool
         Whether `candidates` returns exactly the firing pairs, with their activations.
     counters : dict
@@ -22,11 +37,22 @@ class SearchEngine(ABC):
     """
 
     name = ""
+    layout = "dense"
     verified = False
     recall = 1.0
 
     def __init__(self):
         self.counters = dict.fromkeys(("candidates", "fired", "dot_products", "refreshed", "visited"), 0)
+
+    @classmethod
+    def cost(cls, probe):
+        """Return the nanoseconds that a pair of row and neuron is expected to take; infinity: not to be chosen.
+
+        Parameters
+        ----------
+        probe : skfastnn.search._cost_model.Probe
+        """
+        return np.inf
 
     @abstractmethod
     def build(self, rows, network, n_threads):

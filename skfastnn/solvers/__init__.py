@@ -1,16 +1,12 @@
 """Solvers: one iteration each."""
 
+from skfastnn.solvers import _sparse_first_order, _sparse_gauss_newton  # noqa: F401 which register themselves
 from skfastnn.solvers._first_order import Adam, MomentumSGD
 from skfastnn.solvers._gauss_newton import GaussNewton
 from skfastnn.solvers._layers import LayeredSolver
-from skfastnn.solvers._solver import Movement
-from skfastnn.solvers._sparse_first_order import PanelAdam, PanelSGD
-from skfastnn.solvers._sparse_gauss_newton import PanelGaussNewton
+from skfastnn.solvers._solver import SOLVERS, Movement
 
-SOLVERS = {"adam": Adam, "gauss_newton": GaussNewton, "sgd": MomentumSGD}
-SOLVERS_OF_PANELS = {"adam": PanelAdam, "gauss_newton": PanelGaussNewton, "sgd": PanelSGD}
-
-__all__ = ["Adam", "GaussNewton", "MomentumSGD", "Movement", "make_solver"]
+__all__ = ["SOLVERS", "Adam", "GaussNewton", "MomentumSGD", "Movement", "make_solver"]
 
 
 def make_solver(name, network, settings, n_threads):
@@ -18,14 +14,13 @@ def make_solver(name, network, settings, n_threads):
 
     Parameters
     ----------
-    name : {"adam", "gauss_newton", "sgd"}
+    name : str, one of `SOLVERS`
     network : skfastnn.networks._network.Network or skfastnn.networks._deep_network.DeepNetwork
     settings : dict
         momentum, nesterovs_momentum, beta_1, beta_2, epsilon, train_output.
     n_threads : int
     """
     layers = [
-        (SOLVERS_OF_PANELS if layer.by_panels else SOLVERS)[name](layer, settings, n_threads)
-        for layer in network.layers
+        SOLVERS["panels" if layer.by_panels else "dense"][name](layer, settings, n_threads) for layer in network.layers
     ]
     return layers[0] if len(layers) == 1 else LayeredSolver(layers)

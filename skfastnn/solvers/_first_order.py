@@ -11,7 +11,8 @@ import numpy as np
 from skfastnn.networks._network import aligned_zeros
 from skfastnn.passes.dense._catch_up import catch_up, movement_bounds
 from skfastnn.passes.dense._updates import adam_step, momentum_step
-from skfastnn.solvers._solver import Movement, NothingPending, Solver
+from skfastnn.solvers._rules import Moments, Momentum
+from skfastnn.solvers._solver import Movement, NothingPending, Solver, registered
 
 # Silent neurons are brought up to date after this many steps at the latest.
 MAX_DELAY = 64
@@ -79,7 +80,8 @@ class FirstOrder(Solver):
         self.n_steps = n_steps
 
 
-class MomentumSGD(FirstOrder):
+@registered
+class MomentumSGD(Momentum, FirstOrder):
     """Gradient descent with momentum, classical or Nesterov's.
 
     Parameters
@@ -89,6 +91,8 @@ class MomentumSGD(FirstOrder):
         `momentum`, `nesterovs_momentum`, `train_output`.
     n_threads : int
     """
+
+    name = "sgd"
 
     foresees = True
 
@@ -157,34 +161,28 @@ class MomentumSGD(FirstOrder):
         penalty : float
             Factor of the displacement from the start in the gradient.
         """
-        network, mu = self.network, self.settings["momentum"]
-        nesterov = self.settings["nesterovs_momentum"]
+        network, rule = self.network, self.rule(rate, penalty)
         after = self._extended(rate * penalty)
         step = momentum_step(
             pairs, rows, error, network.displacement, self.velocity, network.anchor, network.anchored,
             network.c_state, network.V, self.first_V, network.start_V, self.norms, self.touched, self.n_steps,
-            self.pending, after, {"rate": rate, "momentum": mu, "nesterov": nesterov, "penalty": penalty},
+            self.pending, after, rule,
         )  # fmt: skip
         self._take(step, n_steps=self.n_steps + 1, pending=after)
-        if self.settings["train_output"]:
-            self.first_v = mu * self.first_v - rate * intercept_error
-            network.v += mu * self.first_v - rate * intercept_error if nesterov else self.first_v
+        self.move_output_intercepts(intercept_error, rule)
         if self.n_steps - self.touched.min() > MAX_DELAY:
             self.catch_up()
 
     def _extended(self, shrink):
         """Return the matrices of k silent steps, that of the step being taken among them."""
-        mu = self.settings["momentum"]
-        along, lookahead = (mu, 1.0) if self.settings["nesterovs_momentum"] else (1.0, 0.0)
-        # velocity' = mu velocity - shrink u;  u' = u + along velocity' - lookahead shrink u
-        step = np.array([[1 - (along + lookahead) * shrink, along * mu], [-shrink, mu]])
         extended = np.empty_like(self.pending)
         extended[0] = [1, 0, 0, 1]
-        extended[1:] = (step @ self.pending[:-1].reshape(-1, 2, 2)).reshape(-1, 4)
+        extended[1:] = (self.silent_step(shrink) @ self.pending[:-1].reshape(-1, 2, 2)).reshape(-1, 4)
         return extended
 
 
-class Adam(FirstOrder, NothingPending):
+@registered
+class Adam(Moments, FirstOrder, NothingPending):
     """Lazy Adam: only neurons that fire move, and only their moments decay.
 
     On sparse data, of which few numbers are other than zero, the same holds for each weight: without a gradient it
@@ -197,6 +195,8 @@ class Adam(FirstOrder, NothingPending):
         `beta_1`, `beta_2`, `epsilon`, `train_output`.
     n_threads : int
     """
+
+    name = "adam"
 
     def __init__(self, network, settings, n_threads):
         super().__init__(network, settings, n_threads)
@@ -211,19 +211,12 @@ class Adam(FirstOrder, NothingPending):
 
     def step(self, pairs, rows, error, intercept_error, rate, penalty):
         """Take one step; see `MomentumSGD.step`."""
-        network = self.network
-        b1, b2, epsilon = (self.settings[name] for name in ("beta_1", "beta_2", "epsilon"))
-        epsilon = max(epsilon, float(np.finfo(network.dtype).tiny))  # padding has moments of zero
-        n_steps = self.n_steps + 1
-        rate *= np.sqrt(1 - b2**n_steps) / (1 - b1**n_steps)
-        parameters = {"rate": rate, "momentum": b1, "beta_2": b2, "epsilon": epsilon, "penalty": penalty}
-        parameters["sparse"] = network.coordinates.offset is not None
+        network, n_steps = self.network, self.n_steps + 1
+        rule = self.rule(rate, penalty, n_steps)
         step = adam_step(
             pairs, rows, error, network.displacement, self.mean, self.square, network.anchor, network.anchored,
-            network.c_state, network.V, self.first_V, self.second_V, network.start_V, self.norms, parameters,
+            network.c_state, network.V, self.first_V, self.second_V, network.start_V, self.norms,
+            rule | {"sparse": network.coordinates.offset is not None},
         )  # fmt: skip
         self._take(step, n_steps=n_steps)
-        if self.settings["train_output"]:
-            self.first_v = b1 * self.first_v + (1 - b1) * intercept_error
-            self.second_v = b2 * self.second_v + (1 - b2) * intercept_error**2
-            network.v -= rate * self.first_v / (np.sqrt(self.second_v) + epsilon)
+        self.move_output_intercepts(intercept_error, rule)

@@ -23,7 +23,7 @@ from skfastnn.passes.dense._tangent import gram_product, jacobian_product, jacob
 from skfastnn.passes.shared._gram import gram, gram_rows
 from skfastnn.solvers._leave_one_out import best_ridge
 from skfastnn.solvers._preconditioner import CholeskyPreconditioner, NystromPreconditioner
-from skfastnn.solvers._solver import NothingPending, Solver
+from skfastnn.solvers._solver import NothingPending, Solver, registered
 from skfastnn.solvers._tiled_gram import tiled_gram, tiles_pay
 
 # Conjugate gradients stop at this residual, relative to the right-hand side, or after so many iterations: what is
@@ -74,6 +74,7 @@ class Displacement:
         return float(sum(np.einsum("...i,...i", a.ravel(), a.ravel(), dtype=np.float64) for a in self.arrays()))
 
 
+@registered
 class GaussNewton(NothingPending, Solver):
     """Gauss-Newton iterations on a network.
 
@@ -89,6 +90,8 @@ class GaussNewton(NothingPending, Solver):
     ridge : float
         Penalty of half the squared displacement, in the objective of the mean loss. Set by the caller.
     """
+
+    name = "gauss_newton"
 
     def __init__(self, network, settings, n_threads):
         super().__init__(network, n_threads)

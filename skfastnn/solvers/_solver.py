@@ -5,6 +5,15 @@ from functools import cached_property
 
 import numpy as np
 
+# The solvers by name, of each layout of weights; the parameter `solver` offers the names of dense ones.
+SOLVERS = {"dense": {}, "panels": {}}
+
+
+def registered(solver):
+    """Offer a class of solvers by its name; a decorator."""
+    SOLVERS[solver.layout][solver.name] = solver
+    return solver
+
 
 @dataclass
 class Movement:
@@ -35,6 +44,10 @@ class Solver:
 
     Attributes
     ----------
+    name : str
+        As the parameter `solver` takes it.
+    layout : {"dense", "panels"}
+        Of the weights that it moves.
     norms : ndarray of shape (n_neurons, 3)
         Norms of the displacement and of the velocity, and the length of the path so far.
     may_defer : bool
@@ -45,6 +58,8 @@ class Solver:
         Whether it does leave it.
     """
 
+    name = ""
+    layout = "dense"
     may_defer = foresees = defers = False
 
     def __init__(self, network, n_threads):

@@ -11,13 +11,15 @@ import numpy as np
 from skfastnn.networks._network import aligned_zeros
 from skfastnn.passes.panels._panel_layer import change_basis, panel_adam_step, panel_sgd_step
 from skfastnn.solvers._first_order import FirstOrder
-from skfastnn.solvers._solver import NothingPending
+from skfastnn.solvers._rules import Moments, Momentum
+from skfastnn.solvers._solver import NothingPending, registered
 
 # y is expressed anew when its columns in T, scaled to one, are nearly parallel, or when one has all but vanished.
 WORST_CONDITION, LEAST_COLUMN = 1e3, 1e-12
 
 
-class PanelSGD(NothingPending, FirstOrder):
+@registered
+class PanelSGD(Momentum, NothingPending, FirstOrder):
     """Gradient descent with momentum, classical or Nesterov's.
 
     Parameters
@@ -27,6 +29,9 @@ class PanelSGD(NothingPending, FirstOrder):
         `momentum`, `nesterovs_momentum`, `train_output`.
     n_threads : int
     """
+
+    name = "sgd"
+    layout = "panels"
 
     def __init__(self, network, settings, n_threads):
         # one that no sum would notice has an inverse that overflows
@@ -56,12 +61,8 @@ class PanelSGD(NothingPending, FirstOrder):
 
     def step(self, pairs, rows, error, intercept_error, rate, penalty):
         """Take one step; see `MomentumSGD.step`, with rows as `FeatureLists`."""
-        network, mu = self.network, self.settings["momentum"]
-        nesterov = self.settings["nesterovs_momentum"]
-        along, lookahead = (mu, 1.0) if nesterov else (1.0, 0.0)
-        shrink = rate * penalty
-        # velocity' = mu velocity - rate g - shrink u;  u' = u + along velocity' - lookahead (rate g + shrink u)
-        A = np.array([[1 - (along + lookahead) * shrink, along * mu], [-shrink, mu]])
+        network, rule = self.network, self.rule(rate, penalty)
+        A = self.silent_step(rate * penalty)
         if self.n_numbers == 1:
             A = np.diag([A[0, 0], 1.0])
         if not self.started:
@@ -71,17 +72,15 @@ class PanelSGD(NothingPending, FirstOrder):
         if _is_worn(after):
             basis = _modes(A)
             after, change = basis, self._change(basis, after)
-        a, b = np.linalg.solve(after, -rate * np.array([along + lookahead, 1.0]))
+        a, b = np.linalg.solve(after, -rate * np.array([sum(self.weights_of_gradient()), 1.0]))
         # T changes in the same call as the weights, which an interruption waits for
         panel_sgd_step(
             pairs, rows, rows.data, error, network.first, a, network.second, b, self.T, after, change,
             network.order, network.c_state, network.V, self.first_V, network.start_V,
-            {"rate": rate, "momentum": mu, "nesterov": nesterov, "penalty": penalty}, self.n_threads,
+            rule, self.n_threads,
         )  # fmt: skip
         self.n_steps += 1
-        if self.settings["train_output"]:
-            self.first_v = mu * self.first_v - rate * intercept_error
-            network.v += mu * self.first_v - rate * intercept_error if nesterov else self.first_v
+        self.move_output_intercepts(intercept_error, rule)
 
     def _express(self, basis):
         """Express the state of all weights in another basis."""
@@ -110,7 +109,8 @@ def _is_worn(T):
     return lengths.min() < LEAST_COLUMN or np.linalg.cond(T / lengths) > WORST_CONDITION
 
 
-class PanelAdam(NothingPending, FirstOrder):
+@registered
+class PanelAdam(Moments, NothingPending, FirstOrder):
     """Lazy Adam: only weights with a gradient move, and only their moments decay.
 
     Parameters
@@ -120,6 +120,9 @@ class PanelAdam(NothingPending, FirstOrder):
         `beta_1`, `beta_2`, `epsilon`, `train_output`.
     n_threads : int
     """
+
+    name = "adam"
+    layout = "panels"
 
     def __init__(self, network, settings, n_threads):
         super().__init__(network, settings, n_threads)
@@ -145,18 +148,11 @@ class PanelAdam(NothingPending, FirstOrder):
         if not self.mean.size:
             mean, square = (aligned_zeros(network.first.shape, network.dtype) for _ in range(2))
             vars(self).update(mean=mean, square=square)  # both, whatever interrupts
-        b1, b2, epsilon = (self.settings[name] for name in ("beta_1", "beta_2", "epsilon"))
-        epsilon = max(epsilon, float(np.finfo(network.dtype).tiny))
         # an interruption before the step leaves a count that is one ahead: nothing but the next rate knows of it
         self.n_steps += 1
-        rate *= np.sqrt(1 - b2**self.n_steps) / (1 - b1**self.n_steps)
+        rule = self.rule(rate, penalty, self.n_steps)
         panel_adam_step(
             pairs, rows, rows.data, error, network.start, network.first, self.mean, self.square, network.order,
-            network.c_state, network.V, self.first_V, self.second_V, network.start_V,
-            {"rate": rate, "momentum": b1, "beta_2": b2, "epsilon": epsilon, "penalty": penalty},
-            self.n_threads,
+            network.c_state, network.V, self.first_V, self.second_V, network.start_V, rule, self.n_threads,
         )  # fmt: skip
-        if self.settings["train_output"]:
-            self.first_v = b1 * self.first_v + (1 - b1) * intercept_error
-            self.second_v = b2 * self.second_v + (1 - b2) * intercept_error**2
-            network.v -= rate * self.first_v / (np.sqrt(self.second_v) + epsilon)
+        self.move_output_intercepts(intercept_error, rule)

@@ -8,8 +8,10 @@ from skfastnn.passes.panels._panel_tangent import (
     panel_jacobian_transpose_product,
 )
 from skfastnn.solvers._gauss_newton import GaussNewton
+from skfastnn.solvers._solver import registered
 
 
+@registered
 class PanelGaussNewton(GaussNewton):
     """Gauss-Newton iterations whose products cost the stored entries of the rows.
 
@@ -20,6 +22,8 @@ class PanelGaussNewton(GaussNewton):
         `train_output`.
     n_threads : int
     """
+
+    layout = "panels"
 
     def _read_weights(self, W):
         W[...] = self.network.first

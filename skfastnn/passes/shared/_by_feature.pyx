@@ -5,8 +5,7 @@
 #             from the compressed rows of the data, are turned that way, and so are dense activations of a fitted
 #             network; what fires in training, listed neuron by neuron, is already the next layer's input by feature.
 # Layout      Features that some row has, each once; for each the rows that have it, ascending where the data were in
-#             canonical form, and their numbers. Of rows of data, features that equally many rows have come together,
-#             and are ascending: loops over those rows then end where the processor expects them to.
+#             canonical form, and their numbers. Of rows of data, features are ascending.
 # Invariants  The arrays belong to the object, whose pointers reach into them.
 # Cost        Two passes over the entries of the batch, and one over the counts of all features.
 # Threads     One.
@@ -21,8 +20,6 @@ cdef extern from "vector_kernels.h":
     void prefetch_row(const void*, Py_ssize_t) noexcept nogil
 
 cdef enum:
-    # features of so many rows or more are not told apart
-    MANY = 16
     # rows of data that are asked for before their turn: the processor foresees none of a batch
     AHEAD = 4
 
@@ -166,30 +163,21 @@ cdef Py_ssize_t _counts_to_places(
     int32_t[::1] features,        # OUT   room for one more than there are
     int64_t[::1] ends,            # OUT   the same
 ):
-    """List the features that are there, those of fewer rows first, and return how many."""
-    cdef Py_ssize_t j, k, n
+    """List the features that are there, ascending, and return how many."""
+    cdef Py_ssize_t j, k
     cdef Py_ssize_t n_present = 0
-    cdef Py_ssize_t[MANY + 2] first
-    cdef int32_t[::1] present = np.empty_like(features)
+    cdef int64_t place = 0
+    cdef place_t n
     for j in range(at.shape[0]):
         # written always, counted when there are entries: no branch to mispredict
-        present[n_present] = <int32_t> j
+        features[n_present] = <int32_t> j
         n_present += at[j] > 0
-    for n in range(MANY + 2):
-        first[n] = 0
-    for k in range(n_present):
-        # counted one further on, so that sums are where the features of so many rows begin
-        first[min(at[present[k]], MANY) + 1] += 1
-    for n in range(MANY + 1):
-        first[n + 1] += first[n]
-    for k in range(n_present):
-        n = min(at[present[k]], MANY)
-        features[first[n]] = present[k]
-        first[n] += 1
     ends[0] = 0
     for k in range(n_present):
-        ends[k + 1] = ends[k] + at[features[k]]
-        at[features[k]] = <place_t> ends[k]
+        n = at[features[k]]
+        at[features[k]] = <place_t> place
+        place += n
+        ends[k + 1] = place
     return n_present
 
 

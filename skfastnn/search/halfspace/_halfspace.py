@@ -3,10 +3,11 @@
 import numpy as np
 from sklearn.utils import gen_batches
 
-from skfastnn.passes.shared._boxes import BoxTree, spatial_order
+from skfastnn.passes.shared._boxes import LEAF_SIZE, BoxTree, spatial_order
 from skfastnn.passes.shared._pairs import PairLists
-from skfastnn.search._engine import SearchEngine
-from skfastnn.search.halfspace._halfspace_query import neurons_above, rows_above
+from skfastnn.search import _costs
+from skfastnn.search._engine import SearchEngine, registered
+from skfastnn.search.halfspace._halfspace_query import N_SPARE, neurons_above, points_above, rows_above
 from skfastnn.search.halfspace._neuron_points import neuron_points
 
 TILE_ROWS = 4096
@@ -14,8 +15,15 @@ TILE_ROWS = 4096
 FEW_ROWS = 64
 # Neurons are put in order anew when so many rows had to look at so many times more of them than the first did.
 DISORDER, ROWS_JUDGED = 1.5, 500
+# ns: an asking neuron; a group of sixteen boxes or points, and for each feature of it
+ASKING, GROUP, BOX_FEATURE, POINT_FEATURE = 8.0, 2.5, 1.0, 0.4
+# ns: what else goes with a pair, and with a feature of it; with a step
+REPORTED, REPORTED_FEATURE, STEP = 0.2, 0.01, 80_000.0
+# ns: rows that ask: boxes around a neuron, for each feature; a pair that fires, which is sorted
+ENCLOSED, SORTED = 1.0, 5.0
 
 
+@registered
 class HalfspaceSearch(SearchEngine):
     """Boxes around the rows of a batch, which every neuron asks; around all neurons, which every row asks, if few do.
 
@@ -26,6 +34,21 @@ class HalfspaceSearch(SearchEngine):
 
     name = "halfspace"
     verified = True
+
+    @classmethod
+    def cost(cls, probe):
+        d = probe.n_features
+        if d > _costs.FEW_FEATURES:
+            return np.inf
+        besides = REPORTED + REPORTED_FEATURE * d + _costs.LISTED * probe.firing_rate + STEP / probe.n_pairs
+        if probe.batch_size <= FEW_ROWS:
+            rows = np.column_stack([probe.rows, np.ones(len(probe.rows), dtype=probe.rows.dtype)])
+            n_boxes, n_points = _looked_at(probe.neurons, rows[: _costs.PROBED], np.zeros(_costs.PROBED))
+            cost = _cost_of_looking(n_boxes, n_points, d + 1) / len(probe.neurons)
+            return besides + cost + ENCLOSED * (d + 1) / probe.batch_size + SORTED * probe.firing_rate
+        some = probe.neurons[: _costs.PROBED]
+        n_boxes, n_points = _looked_at(probe.rows[: probe.batch_size], np.ascontiguousarray(some[:, :d]), -some[:, d])
+        return besides + (ASKING + _cost_of_looking(n_boxes, n_points, d)) / min(probe.batch_size, len(probe.rows))
 
     def build(self, rows, network, n_threads):
         self.network, self.n_threads = network, n_threads
@@ -103,3 +126,16 @@ class HalfspaceSearch(SearchEngine):
             self.first_share = share
         elif share > DISORDER * self.first_share:
             self.order = None
+
+
+def _cost_of_looking(n_boxes, n_points, d):
+    return (n_boxes * (GROUP + BOX_FEATURE * d) + n_points * (GROUP + POINT_FEATURE * d)) / LEAF_SIZE
+
+
+def _looked_at(points, normals, offsets):
+    """Return how many boxes and points a query of these points looks at, on average."""
+    tree = BoxTree(len(points), points.shape[1], points.dtype)
+    tree.fill(points, spatial_order(points, points.shape[1]), 1)
+    places = np.empty(len(points) + N_SPARE, dtype=np.int32)
+    counts = [points_above(tree, a, b, places)[1:] for a, b in zip(normals, offsets, strict=False)]
+    return np.mean(counts, axis=0)

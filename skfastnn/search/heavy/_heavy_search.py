@@ -4,7 +4,7 @@ import numpy as np
 
 from skfastnn._messages import warn
 from skfastnn.passes.shared._pairs import PairLists
-from skfastnn.search._engine import SearchEngine
+from skfastnn.search._engine import SearchEngine, registered
 from skfastnn.search.heavy._heavy_signs import HeavySigns
 from skfastnn.search.heavy._sign_projections import SignProjections
 
@@ -26,6 +26,7 @@ CHECK_EVERY, CHECK_ROWS = 8, 8
 LEAST_RECALL, LEAST_CHECKED = 0.95, 100
 
 
+@registered
 class HeavyPairsSearch(SearchEngine):
     """Neurons and rows as vectors of signs; pairs with a large inner product are candidates.
 

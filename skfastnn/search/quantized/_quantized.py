@@ -3,15 +3,29 @@
 import numpy as np
 
 from skfastnn.passes.shared._pairs import PairLists
-from skfastnn.search._engine import SearchEngine
-from skfastnn.search.quantized._quantized_forward import MAX_FEATURES, byte_products, quantized_forward, rows_to_bytes
+from skfastnn.search import _costs
+from skfastnn.search._engine import SearchEngine, registered
+from skfastnn.search.quantized._quantized_forward import (
+    MAX_FEATURES,
+    byte_gain,
+    byte_products,
+    quantized_forward,
+    rows_to_bytes,
+)
 
 # Rows written in bytes at a time, and rows that say in which step, and around which point.
 TILE_ROWS = 1020
 # What rounding takes from a normal draw: per weight, and at most.
 TYPICAL_ERROR, TYPICAL_LARGEST = 0.0075, 0.013
+# ns: a pair, besides its products; to write weights, for each feature; rows, the same
+BYTES, WEIGHT_WRITTEN, ROW_WRITTEN = 0.55, 0.3, 1.7
+# ns: a pair that passes, and for each feature, if its row is read in floats or in bytes; a step
+PASSED, PASSED_FLOAT, PASSED_BYTE, STEP = 6.0, 0.035, 0.02, 60_000.0
+# pairs that pass for each that does at the start: weights grow
+GROWN = 1.3
 
 
+@registered
 class QuantizedSearch(SearchEngine):
     """A scan over rows and weights in bytes, with a certified bound on what rounding hides.
 
@@ -28,6 +42,17 @@ class QuantizedSearch(SearchEngine):
 
     name = "quantized"
     verified = True
+
+    @classmethod
+    def cost(cls, probe):
+        if not byte_products() or probe.n_features > MAX_FEATURES:
+            return np.inf
+        hidden, *_, lossless = choose_grid(probe.padded[: _costs.PROBED], probe.network, 1)
+        passing_rate = float(np.mean(probe.pre_activations > -hidden))
+        written = WEIGHT_WRITTEN / probe.batch_size + ROW_WRITTEN / (probe.n_neurons * probe.n_passes)
+        read = PASSED_BYTE if lossless and probe.network.dtype == np.float32 else PASSED_FLOAT
+        passed = min(1.0, GROWN * passing_rate) * (PASSED + read * probe.ld)
+        return BYTES + (_costs.MULTIPLICATION / byte_gain() + written) * probe.ld + passed + STEP / probe.n_pairs
 
     def build(self, rows, network, n_threads):
         if network.n_features > MAX_FEATURES:
