@@ -39,6 +39,7 @@ NETWORKS = {
     "linear": {"hidden_layer_sizes": ()},
 }
 ALL = pytest.mark.parametrize("target", TARGETS)
+MLP_HAS_COUNTS = "loss" in MLPRegressor().get_params()  # since scikit-learn 1.7
 
 
 def fitted(target, dtype=np.float64, **parameters):
@@ -65,6 +66,10 @@ def assert_same_predictions(a, b, rows, **tolerance):
 @pytest.mark.parametrize("network", NETWORKS)
 def test_mlp_predicts_the_same(target, network):
     est, rows = fitted(target, **NETWORKS[network])
+    if target == "count" and not MLP_HAS_COUNTS:
+        with pytest.raises(ValueError, match=r"1\.7"):
+            est.to_sklearn()
+        return
     exported = est.to_sklearn()
     assert isinstance(exported, Pipeline) == (network == "codes")
     mlp = exported[-1] if network == "codes" else exported
@@ -202,8 +207,8 @@ def test_memory_maps_predict_and_go_on(tmp_path, target):
     mapped = joblib.load(tmp_path / "model", mmap_mode="r")
     assert isinstance(mapped.coefs_[0], np.memmap)
     assert_same_predictions(mapped, est, rows, rtol=0)
-    mapped.partial_fit(rows, TARGETS[target][1])
-    assert_same_predictions(mapped.to_sklearn(), mapped, rows, rtol=1e-9, atol=1e-12)
+    y = TARGETS[target][1]
+    assert_same_predictions(mapped.partial_fit(rows, y), est.partial_fit(rows, y), rows, rtol=0)
 
 
 @ALL
