@@ -23,6 +23,12 @@ PAGES = sorted(str(path.relative_to(ROOT)) for pattern in ("*.md", "doc/**/*.md"
         ("doc/index.md", 4),
         ("doc/getting_started.md", 30),
         ("doc/migration.md", 6),
+        ("doc/papers/correlation_trees.md", 10),
+        ("doc/papers/gauss_newton.md", 10),
+        ("doc/papers/half_spaces.md", 8),
+        ("doc/papers/heavy_pairs.md", 6),
+        ("doc/papers/index.md", 6),
+        ("doc/papers/several_layers.md", 8),
         ("doc/user_guide.md", 20),
     ],
 )
