@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from benchmarks import (
     accuracy,
+    claims,
     deep,
     defaults,
     geometry,
@@ -24,7 +25,8 @@ from benchmarks.suites import GROUPS
 # cases with a function of their own
 OTHER_CASES = (
     accuracy.CASES | second_order.CASES | inputs.CASES | geometry.CASES | sketches.CASES | heavy.CASES | deep.CASES
-)
+    | claims.CASES
+)  # fmt: skip
 
 
 def parse(arguments=None):
@@ -48,13 +50,13 @@ def parse(arguments=None):
         action="store_true",
         help="let the C library of every run keep large freed blocks (helps torch)",
     )
-    several = parser.add_argument_group("of the case defaults", "names are separated by commas")
+    several = parser.add_argument_group("of the cases defaults and claims", "names are separated by commas")
     several.add_argument("--methods", type=_names, help=f"of {', '.join(METHODS)}; in the report also METHOD@VERSION")
     several.add_argument("--sets", type=_names, help=f"names of data sets or of groups: {', '.join(GROUPS)}")
     several.add_argument("--folds", type=int, help="folds of each data set, instead of the usual number")
     several.add_argument("--again", type=_names, default=[], help="methods to run though their results are kept")
     several.add_argument("--limit", type=int, default=defaults.LIMIT, help="CPU seconds per data set and method")
-    several.add_argument("--report", choices=["defaults"], help="print the tables of the results kept, run nothing")
+    several.add_argument("--report", choices=["claims", "defaults"], help="of the results kept, run nothing")
     several.add_argument("--details", action="store_true", help="in the report: every data set, too")
     options = parser.parse_args(arguments)
     if not (options.list or options.report or options.case):
@@ -131,6 +133,9 @@ def main():
         defaults.run(options.methods, options.sets, options.folds, options.again, options.limit)
         # beside all that was kept of others
         print(standings.report(sets=options.sets, details=options.details))
+        return
+    if options.report == "claims":
+        claims.write_page()
         return
     if options.report:
         print(standings.report(options.methods, options.sets, options.details))

@@ -1,7 +1,10 @@
-"""The light bulb problem: among thousands of bulbs that flicker at random, a few pairs flicker alike.
+"""
+The light bulb problem
+======================
 
-Two sets of bulbs are watched for 4,096 moments. Which bulb of one set agrees with which of the other more often than
-chance? Prints the pairs that `heavy_pairs` finds beside those that the product of the two matrices finds.
+Among thousands of bulbs that flicker at random, a few pairs flicker alike. Two sets of bulbs are watched for 4,096
+moments. Which bulb of one set agrees with which of the other more often than chance? Prints the pairs that
+:func:`skfastnn.heavy_pairs` finds beside those that the product of the two matrices finds.
 """
 
 import time

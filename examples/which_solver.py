@@ -1,6 +1,8 @@
-"""Test score against fit time of the solvers, on digits and on made data with noise.
+"""
+Which solver: test score against fit time
+=========================================
 
-Prints a table and saves one figure, ``which_solver.png``. Needs no network.
+On digits and on made data with noise. Prints a table and saves ``which_solver.png``.
 """
 
 import time

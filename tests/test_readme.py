@@ -16,7 +16,22 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted(str(path.relative_to(ROOT)) for pattern in ("*.md", "doc/**/*.md") for path in ROOT.glob(pattern))
 
 
-@pytest.mark.parametrize(("page", "n_examples"), [("README.md", 6), ("doc/user_guide.md", 20)])
+@pytest.mark.parametrize(
+    ("page", "n_examples"),
+    [
+        ("README.md", 6),
+        ("doc/index.md", 4),
+        ("doc/getting_started.md", 30),
+        ("doc/migration.md", 6),
+        ("doc/papers/correlation_trees.md", 10),
+        ("doc/papers/gauss_newton.md", 10),
+        ("doc/papers/half_spaces.md", 8),
+        ("doc/papers/heavy_pairs.md", 6),
+        ("doc/papers/index.md", 6),
+        ("doc/papers/several_layers.md", 8),
+        ("doc/user_guide.md", 20),
+    ],
+)
 def test_examples_of_page(page, n_examples):
     result = doctest.testfile(str(ROOT / page), module_relative=False)
     assert result.attempted >= n_examples

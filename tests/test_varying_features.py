@@ -156,6 +156,13 @@ def test_a_later_call_goes_on_in_all_features(hidden, solver, in_all_features):
     assert_same_fit(*fitted, rtol=1e-7)
 
 
+def test_adam_goes_on_in_all_features_with_trees():
+    X, y = margins()
+    settings = {"solver": "adam", "search": "correlation_tree", "warm_start": True, "max_iter": 2}
+    twice = estimator(FastReLUClassifier, **settings).fit(X, y).fit(X, y)
+    assert len(twice.loss_curve_) == 4
+
+
 def test_less_is_computed(monkeypatch):
     lengths = []
     start = Network._allocate_hidden

@@ -44,6 +44,15 @@ class HeavyPairs:
         Root mean square of the inner products of a random sample of pairs; ``sqrt(n_features)`` for independent signs.
     miss_probability : float
         Bound on the probability that a heavy pair is not among `pairs`, estimated from the cells that were seen.
+
+    Examples
+    --------
+    >>> from skfastnn import heavy_pairs
+    >>> result = heavy_pairs([[1, 1, 1, 1], [1, -1, 1, -1]], [[1, 1, 1, 1], [-1, 1, 1, -1]], 0.5)
+    >>> result.pairs.tolist(), result.inner_products.tolist()
+    ([[0, 0]], [4])
+    >>> result.group_size  # so few rows are multiplied as they are
+    (1, 1)
     """
 
     pairs: np.ndarray

@@ -330,6 +330,14 @@ class TriangularPreconditioner(LinearOperator):
     ----------
     factor : ndarray of shape (n, n)
         R.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skfastnn.sketch import TriangularPreconditioner
+    >>> made = TriangularPreconditioner(np.array([[2.0, 0.0], [0.0, 4.0]]))
+    >>> made @ np.array([4.0, 16.0])
+    array([1., 1.])
     """
 
     def __init__(self, factor):
@@ -469,6 +477,13 @@ class GramSolution(NamedTuple):
         Iterations of conjugate gradients; each applies the matrix and the preconditioner once.
     residual : float
         Norm of the residual, computed from the solution, as a fraction of that of the right-hand side.
+
+    Examples
+    --------
+    >>> from skfastnn.sketch import solve_gram
+    >>> solution, n_iter, residual = solve_gram([[1.0, 0.0], [0.0, 2.0]], [[1.0, 1.0], [1.0, 0.0]], [2.0, 4.0])
+    >>> solution
+    array([1., 1.])
     """
 
     solution: np.ndarray

@@ -21,7 +21,7 @@ PUBLISHED = {
     "HalfspaceTree": "skfastnn.published._halfspace_tree",
 }
 
-__all__ = ["ENGINES", "CorrelationDTree", "CorrelationWTree", "HalfspaceTree", "make_engine"]
+__all__ = ["CorrelationDTree", "CorrelationWTree", "HalfspaceTree"]
 
 
 def __getattr__(name):

@@ -68,7 +68,9 @@ class FirstOrder(Solver):
         self.catch_up()
         arrays = {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
         for name in LIKE_HIDDEN_WEIGHTS & arrays.keys():
-            arrays[name] = self.network.in_all_features(arrays[name])
+            # of Adam, an engine that asked has got an empty velocity
+            if arrays[name].size:
+                arrays[name] = self.network.in_all_features(arrays[name])
         return arrays | {"intercept_moments": self.network.c_state[:, 1:].copy()}
 
     def resume(self, arrays, n_steps):

@@ -1,0 +1,147 @@
+"""Draw the pictures of how_it_works.md and design.md: ``python doc/draw_pictures.py``; needs matplotlib."""
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+from matplotlib.patches import FancyBboxPatch, Rectangle
+
+PICTURES = Path(__file__).parent / "pictures"
+LOOKED, FIRES, QUIET = "#f4a259", "#bc4b51", "#d9dde2"
+B = 1.0
+
+
+def _save(figure, name):
+    PICTURES.mkdir(exist_ok=True)
+    figure.savefig(PICTURES / f"{name}.png", dpi=110, metadata={"Software": None})
+    plt.close(figure)
+
+
+def what_fires():
+    """A layer as a table of rows and neurons: what fires at threshold 0 and at 1.5."""
+    rng = np.random.default_rng(1)
+    Z = rng.standard_normal((12, 40))
+    figure, axes = plt.subplots(1, 2, figsize=(8, 2.2), layout="constrained")
+    for ax, b in zip(axes, (0.0, 1.5), strict=True):
+        ax.pcolormesh(Z > b, cmap=matplotlib.colors.ListedColormap([QUIET, FIRES]), edgecolors="white", linewidth=0.5)
+        ax.set(title=f"threshold {b:g}: {np.mean(Z > b):.0%} of the pairs fire", xlabel="neurons", ylabel="rows")
+        ax.set(xticks=[], yticks=[], aspect="equal")
+        ax.title.set_fontsize(10)
+    _save(figure, "what_fires")
+
+
+def tree():
+    """A tree of maxima over eight neurons, and the nodes that a query visits."""
+    leaves = np.array([0.2, -0.9, 1.4, 0.6, -1.3, -0.2, 0.4, 1.1])
+    levels = [leaves]
+    while len(levels[-1]) > 1:
+        levels.append(levels[-1].reshape(-1, 2).max(axis=1))
+    levels = levels[::-1]
+    figure, ax = plt.subplots(figsize=(7, 3), layout="constrained")
+    for depth, values in enumerate(levels):
+        for k, value in enumerate(values):
+            x, y = (k + 0.5) * 8 / len(values), -depth
+            visited = depth == 0 or levels[depth - 1][k // 2] > B
+            color = FIRES if visited and value > B else LOOKED if visited else QUIET
+            if depth:
+                parent = (k // 2 + 0.5) * 8 / len(levels[depth - 1])
+                ax.plot([x, parent], [y, y + 1], color="#8a9099", lw=1.6 if visited else 0.8, zorder=1)
+            ax.scatter([x], [y], s=900, color=color, zorder=2)
+            ax.text(
+                x, y, f"{value:.1f}", ha="center", va="center", zorder=3, color="white" if color == FIRES else "black"
+            )
+    for k in range(8):
+        ax.text(k + 0.5, -3.55, f"neuron {k + 1}", ha="center", fontsize=8)
+    ax.set(xlim=(0, 8), ylim=(-3.8, 0.5))
+    ax.axis("off")
+    ax.set_title("above 1.0 (red): neurons 3 and 8. Orange nodes were looked at, grey ones were not", fontsize=10)
+    _save(figure, "tree")
+
+
+def bound():
+    """What is known of a pair as its neuron moves away from the reference."""
+    rng = np.random.default_rng(3)
+    steps = np.arange(60)
+    figure, ax = plt.subplots(figsize=(7, 3), layout="constrained")
+    for start, color, label in (
+        (-0.2, "#5b8e7d", "excluded: the band stays below"),
+        (0.55, LOOKED, "a candidate from here on"),
+    ):
+        drift = 0.55 * np.sqrt(steps / steps[-1])
+        path = start + np.cumsum(rng.normal(0.002, 0.02, steps.size))
+        path = np.clip(path, start - drift, start + drift)
+        ax.fill_between(steps, start - drift, start + drift, color=color, alpha=0.25, lw=0)
+        ax.plot(steps, path, color=color)
+        ax.plot([0, steps[-1]], [start, start], ":", color=color)
+        reached = np.flatnonzero(start + drift > B)
+        at = reached[0] if reached.size else steps[-1]
+        place = (20, 1.22) if reached.size else (25, -0.68)
+        arrow = {"arrowstyle": "->", "color": "#555555"}
+        ax.annotate(label, (at, start + drift[at]), place, fontsize=9, arrowprops=arrow)
+    ax.axhline(B, color=FIRES, lw=1)
+    ax.text(0.5, B + 0.04, "threshold: above it, the neuron fires", fontsize=9, color=FIRES)
+    ax.set(xlabel="training steps since the reference", ylabel="pre-activation", ylim=(-0.9, 1.5), xlim=(0, 59))
+    _save(figure, "bound")
+
+
+def half_space():
+    """Points in boxes, and a plane: boxes that it cuts are looked into."""
+    rng = np.random.default_rng(5)
+    points = rng.standard_normal((256, 2))
+    normal, offset = np.array([0.8, 0.6]), 0.7
+    figure, ax = plt.subplots(figsize=(5, 4.2), layout="constrained")
+    _boxes(ax, points, normal, offset, 0)
+    x = np.array([-3.2, 3.2])
+    ax.plot(x, (offset - normal[0] * x) / normal[1], color="black", lw=1.2)
+    ax.set(xlim=(-3, 3), ylim=(-3, 3), xticks=[], yticks=[], aspect="equal")
+    ax.set_title("red: reported as a whole; orange: looked into; grey: left out", fontsize=9)
+    _save(figure, "half_space")
+
+
+def _boxes(ax, points, normal, offset, axis):
+    """Split along the axes in turn, down to sixteen points, and draw the boxes."""
+    if len(points) > 16:
+        order, half = np.argsort(points[:, axis]), len(points) // 2
+        for part in (order[:half], order[half:]):
+            _boxes(ax, points[part], normal, offset, 1 - axis)
+        return
+    low, high = points.min(axis=0), points.max(axis=0)
+    reach = [np.where(normal > 0, high, low) @ normal, np.where(normal > 0, low, high) @ normal]
+    color = QUIET if reach[0] <= offset else FIRES if reach[1] > offset else LOOKED
+    ax.add_patch(Rectangle(low, *(high - low), facecolor=color, alpha=0.35, edgecolor=color))
+    ax.scatter(*points.T, s=6, color=np.where(points @ normal > offset, FIRES, "#8a9099"))
+
+
+def data_flow():
+    """One batch, from rows to moved neurons."""
+    boxes = [
+        ("rows", "centred, one scale,\nencoded if chosen"),
+        ("search", "candidates: a superset\nof what fires"),
+        ("forward", "each candidate computed\nexactly; what fires is listed"),
+        ("loss", "output, error\nof the output"),
+        ("solver", "moves neurons\nthat fired"),
+    ]
+    figure, ax = plt.subplots(figsize=(10, 2.3), layout="constrained")
+    for k, (title, text) in enumerate(boxes):
+        ax.add_patch(
+            FancyBboxPatch((2 * k, 0), 1.55, 1, boxstyle="round,pad=0.08", facecolor="#eef1f4", edgecolor="#8a9099")
+        )
+        ax.text(2 * k + 0.78, 0.8, title, ha="center", fontweight="bold", fontsize=10)
+        ax.text(2 * k + 0.78, 0.28, text, ha="center", va="center", fontsize=7.5)
+        if k:
+            ax.annotate("", (2 * k - 0.1, 0.5), (2 * k - 0.35, 0.5), arrowprops={"arrowstyle": "->"})
+    ax.annotate(
+        "", (2.8, -0.12), (8.8, -0.12), arrowprops={"arrowstyle": "->", "connectionstyle": "bar,fraction=-0.06"}
+    )
+    ax.text(5.8, -0.78, "how far each neuron has moved", ha="center", fontsize=8)
+    ax.set(xlim=(-0.2, 9.8), ylim=(-0.9, 1.2))
+    ax.axis("off")
+    _save(figure, "data_flow")
+
+
+if __name__ == "__main__":
+    for draw in (what_fires, tree, bound, half_space, data_flow):
+        draw()
