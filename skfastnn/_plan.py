@@ -15,6 +15,7 @@ from skfastnn.networks._network import resolve_thresholds
 from skfastnn.networks._row_space import MIN_RATIO
 from skfastnn.networks._training_rows import training_rows
 from skfastnn.search._cost_model import choose_engine
+from skfastnn.solvers import SOLVERS
 
 # Rows up to which solver="auto" is Gauss-Newton. Beyond, first order learns features from what there is, at a tenth of
 # the cost (held-out parts of 3,000 to 3,750 rows: nRMSE of pol .126, not .256; nursery 99.6, not 97.4 %; magic 85.7,
@@ -71,9 +72,6 @@ LBFGS_ALPHA = 1e-4
 FEW_PAIRS = 1 << 17
 # How often search="auto" expects to see every row: solvers of first order, if not told to stop before; Gauss-Newton.
 EXPECTED_EPOCHS, FEW_STEPS = 20, 6
-# Candidates of the correlation tree for each pair that fires at the start, over ten epochs of MNIST: weights move, and
-# more of them fire. A step of Gauss-Newton leaves no bound on the movement.
-DRIFTED = {"sgd": 2.0, "adam": 3.0, "gauss_newton": np.inf}
 # Rate of Adam where it does not fall, and its beta_2: MLPClassifier's; and beta_2 where the rate falls.
 CONSTANT_RATE, LONG_MEMORY, SHORT_MEMORY = 1e-3, 0.999, 0.95
 # Iterations of Gauss-Newton after Adam at most; it stops by itself before.
@@ -317,7 +315,8 @@ def choose_search(stage, X, network):
     if network.by_panels or min(stage.batch_size, X.shape[0]) * first.n_neurons <= FEW_PAIRS:
         return "dense"
     rows = training_rows(X, first, effective_n_threads())
-    return choose_engine(rows, first, stage.batch_size, stage.expected_passes, DRIFTED[stage.solver])
+    drifted = SOLVERS["dense"][stage.solver].drifted
+    return choose_engine(rows, first, stage.batch_size, stage.expected_passes, drifted)
 
 
 def expected_passes(stage, max_iter, incremental):

@@ -9,6 +9,7 @@ from skfastnn._deep_fitting import Probe
 from skfastnn._plan import CONSTANT_RATE, mlp_unit
 from skfastnn._threads import effective_n_threads
 from skfastnn.networks._network import check_firing
+from skfastnn.solvers import kind_of
 from skfastnn.solvers._step_size import MAX_PROBE, adam_step_size, kernel_scale, sgd_step_size, tangent_kernel
 
 # Steps of Adam that fall to zero, in normalised coordinates (held-out rows of the training parts of six sets, 512
@@ -51,7 +52,7 @@ def measure_steps(plan, start, network, data, loss, threshold_given):
         check_firing(rows, network.layers[0])
     if start.rate is not None and start.rate["solver"] == plan.solver:
         return start
-    curvature = loss.curvature(data.target, data.weight) if plan.solver == "sgd" else None
+    curvature = loss.curvature(data.target, data.weight) if kind_of(plan.solver) == "gradient" else None
     numbers = natural_step(plan.solver, network, rows, weight, loss, curvature, effective_n_threads())
     return replace(start, rate={"solver": plan.solver, "numbers": numbers, "unit": network.target_scale})
 
@@ -70,7 +71,7 @@ def choose_rate(plan, start, network, data):
     if stage.learning_rate_init != "auto":
         rate = float(stage.learning_rate_init)
         # what MLPClassifier bears for its size may be more than this network does
-        return rate, min(unit, natural / rate) if plan.solver == "sgd" else unit
+        return rate, min(unit, natural / rate) if kind_of(plan.solver) == "gradient" else unit
     if plan.solver != "adam":
         return natural / unit, unit
     falling = plan.recipe.share_of_step * falling_step(problem, natural) / unit
@@ -104,7 +105,7 @@ def share_of_unit(start, plan, network, data, loss, n_steps):
 def _natural_rate(plan, start, network, data):
     """Return the step of learning_rate_init="auto", before it is shared out, in normalised coordinates."""
     stage, numbers = plan.stages[0], start.rate["numbers"]
-    if plan.solver != "sgd":
+    if kind_of(plan.solver) != "gradient":
         return numbers[0]
     # output weights are larger in a smaller unit of the target, and so is the kernel
     growth = max(1.0, float(np.max(start.rate["unit"] / network.target_scale))) ** 2
@@ -120,7 +121,7 @@ def rate_unit(stage, network):
     """
     first = network.layers[0]
     ratio = mlp_unit(first.n_given_features, first.n_neurons)
-    return {"adam": ratio, "sgd": ratio**2}.get(stage, 1.0)
+    return {"even": ratio, "gradient": ratio**2}.get(kind_of(stage), 1.0)
 
 
 def falling_step(problem, natural):
@@ -152,13 +153,13 @@ def natural_step(solver, network, rows, weight, loss, curvature, n_threads):
         Some normalised rows and their weights.
     loss : object of `skfastnn._losses`
     curvature : float or None
-        Of the loss; needed for sgd.
+        Of the loss; needed for steps along the gradient.
     n_threads : int
     """
-    if solver in ("gauss_newton", "lbfgs"):
+    if solver == "lbfgs" or kind_of(solver) == "model":
         return (1.0,)
     deep = len(network.layers) > 1
-    if solver == "sgd":
+    if kind_of(solver) == "gradient":
         kernel = Probe(rows, network, n_threads).tangent_kernel() if deep else tangent_kernel(rows, network, n_threads)
         return (*kernel_scale(kernel, weight), curvature)
     if deep:

@@ -95,7 +95,8 @@ def test_a_solver_is_a_class(rmsprop):
     # the first step is as long for every weight of a neuron that fires, a gradient over the root of its square; epsilon
     # is felt where it is small
     scale = np.sqrt(np.mean(np.sum((X - X.mean(axis=0)) ** 2, axis=1)))
-    assert_allclose(way[way > 1e-6], 0.01 / np.sqrt(1 - 0.999) / scale, rtol=0.03)
+    unit = np.sqrt((X.shape[1] + 100) / 2)
+    assert_allclose(way[way > 1e-6], 0.01 * unit / np.sqrt(1 - 0.999) / scale, rtol=0.03)
     assert fits[1].solver_ == "rmsprop"
     assert np.count_nonzero(way > 1e-6) > way.size / 2
 

@@ -6,7 +6,13 @@ from skfastnn.solvers._gauss_newton import GaussNewton
 from skfastnn.solvers._layers import LayeredSolver
 from skfastnn.solvers._solver import SOLVERS, Movement
 
-__all__ = ["SOLVERS", "Adam", "GaussNewton", "MomentumSGD", "Movement", "make_solver"]
+__all__ = ["SOLVERS", "Adam", "GaussNewton", "MomentumSGD", "Movement", "kind_of", "make_solver"]
+
+
+def kind_of(name):
+    """Return the kind of steps of a solver, see `Solver`; None for a name that stands for no solver of its own."""
+    solver = SOLVERS["dense"].get(name)
+    return solver and solver.kind
 
 
 def make_solver(name, network, settings, n_threads):

@@ -91,7 +91,7 @@ class GaussNewton(NothingPending, Solver):
         Penalty of half the squared displacement, in the objective of the mean loss. Set by the caller.
     """
 
-    name = "gauss_newton"
+    name, kind = "gauss_newton", "model"
 
     def __init__(self, network, settings, n_threads):
         super().__init__(network, n_threads)

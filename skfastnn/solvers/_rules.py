@@ -13,6 +13,8 @@ class Momentum:
     Its solvers have `settings` with `momentum`, `nesterovs_momentum` and `train_output`.
     """
 
+    kind, drifted = "gradient", 2.0
+
     def rule(self, rate, penalty):
         """Return a step as the compiled loops take it, a dict."""
         momentum, nesterov = self.settings["momentum"], self.settings["nesterovs_momentum"]
@@ -49,6 +51,8 @@ class Moments:
 
     Its solvers have `settings` with `beta_1`, `beta_2`, `epsilon` and `train_output`.
     """
+
+    kind, drifted = "even", 3.0
 
     def rule(self, rate, penalty, n_steps):
         """Return the step number `n_steps`, from 1, as the compiled loops take it, a dict."""

@@ -48,6 +48,11 @@ class Solver:
         As the parameter `solver` takes it.
     layout : {"dense", "panels"}
         Of the weights that it moves.
+    kind : {"gradient", "even", "model"}
+        What a step is: along the gradient; about as long for every weight; the best that a second-order model knows.
+    drifted : float
+        Candidates of the correlation tree for each pair that fires at the start, over ten epochs of MNIST: weights
+        move, and more of them fire. Infinity where a step leaves no bound on the movement.
     norms : ndarray of shape (n_neurons, 3)
         Norms of the displacement and of the velocity, and the length of the path so far.
     may_defer : bool
@@ -58,8 +63,9 @@ class Solver:
         Whether it does leave it.
     """
 
-    name = ""
+    name = kind = ""
     layout = "dense"
+    drifted = np.inf
     may_defer = foresees = defers = False
 
     def __init__(self, network, n_threads):
