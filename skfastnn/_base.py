@@ -22,6 +22,7 @@ from skfastnn._linear import train_linear
 from skfastnn._messages import warn
 from skfastnn._plan import Problem, choose_solver
 from skfastnn._prediction import checked_weights, raw_output
+from skfastnn._progress import NEEDED_TO_END, CallbackSupportMixin, progress_of
 from skfastnn._recipe import Recipe
 from skfastnn._sparse_input import check_indices
 from skfastnn._task import Task
@@ -46,7 +47,9 @@ NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
 BELOW_ONE = Interval(Real, 0, 1, closed="left")
 
 
-class BaseFastReLU(ActivationsMixin, ExportMixin, DocumentedMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseFastReLU(
+    ActivationsMixin, ExportMixin, DocumentedMixin, CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta
+):
     """Base of the classifier and the regressor."""
 
     _parameter_constraints: dict = {
@@ -167,7 +170,8 @@ class BaseFastReLU(ActivationsMixin, ExportMixin, DocumentedMixin, BaseEstimator
         try:
             yield
         except BaseException as error:
-            self.__dict__ = before  # at once: another interrupt may follow
+            needed = {name: value for name, value in vars(self).items() if name in NEEDED_TO_END}
+            self.__dict__ = before | needed  # at once: another interrupt may follow
             if not isinstance(error, KeyboardInterrupt):
                 raise
             warn("Training interrupted by user before an iteration had ended: the estimator is as it was.")
@@ -177,10 +181,12 @@ class BaseFastReLU(ActivationsMixin, ExportMixin, DocumentedMixin, BaseEstimator
         task, widths, kind = self._make_task(X, y, sample_weight, incremental, classes)
         trained = self._train(task, widths, kind)
         keep(self, task, trained)
+        task.progress.end()
         warn_of(trained, self.max_iter, incremental)
 
     def _make_task(self, X, y, sample_weight, incremental, classes):
         """Return what is to be done, the widths, and which of the samples that differ each is, if all are compared."""
+        progress = progress_of(self, X, y, sample_weight)
         params = SimpleNamespace(**self.get_params(deep=False))
         goes_on = hasattr(self, "coefs_") and (incremental or self.warm_start)
         n_given = _num_samples(X)
@@ -204,7 +210,7 @@ class BaseFastReLU(ActivationsMixin, ExportMixin, DocumentedMixin, BaseEstimator
         if not widths or not goes_on:
             check_missing(data, bool(widths) and encodes(params, problem, data))
         data, kind = data.merged() if solver == "gauss_newton" else (data, None)
-        task = Task(params, problem, solver, data, held_out, loss, self._score_raw, random_state, before)
+        task = Task(params, problem, solver, data, held_out, loss, self._score_raw, random_state, before, progress)
         return task, widths, kind if compared else None
 
     def _validate(self, params, X, y, sample_weight, call):

@@ -67,8 +67,15 @@ def take_up(network, before, scales):
     network.layers[0].neuron_order = before.neurons["order"]
 
 
-def inside_scales(coefs, scales):
-    """Return weights on the columns that the network takes, for weights on columns without their factors."""
+def with_factors(coefs, scales):
+    """Return weights on columns as they are, for weights on columns that are multiplied by factors."""
+    if scales is None:
+        return coefs
+    return [coefs[0] * scales[:, None].astype(coefs[0].dtype), *coefs[1:]]
+
+
+def without_factors(coefs, scales):
+    """Return weights on columns that are multiplied by factors, for weights on columns as they are."""
     if scales is None:
         return coefs
     factors = scales[:, None]

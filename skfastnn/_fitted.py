@@ -20,8 +20,8 @@ def keep(estimator, task, trained):
     """
     first, thresholds = trained.stages[0], trained.thresholds
     recipe, alpha = trained.plan.recipe, trained.stages[-1].alpha
-    estimator.coefs_, estimator.intercepts_ = trained.coefs, trained.intercepts
-    estimator.encoder_ = recipe.encoder
+    weights = trained.coefs, trained.intercepts
+    vars(estimator).update(predicting(*weights, recipe, trained.start, task.loss))
     estimator.plan_ = [trained.plan.describe(stage, thresholds) for stage in trained.stages]
     estimator.solver_, estimator.search_ = trained.plan.solver, first.search
     estimator.threshold_ = thresholds if len(thresholds) > 1 else float(sum(thresholds))
@@ -29,14 +29,28 @@ def keep(estimator, task, trained):
     # interrupted before a ridge was found: so far there was no penalty
     estimator.alpha_ = 0.0 if isinstance(alpha, str) else float(alpha)
     estimator.search_counters_, estimator.firing_recall_ = trained.counters, trained.recall
-    estimator.n_layers_ = len(trained.coefs) + 1
-    estimator.n_outputs_ = trained.intercepts[-1].size
-    estimator.out_activation_ = task.loss.out_activation
     keep_history(estimator, trained.history, task.before is None)
-    estimator._start = None if trained.start is None else trained.start.state()
-    estimator._scales, estimator._neurons = recipe.scales, trained.neurons
-    estimator._solver_state = trained.solver_state
+    estimator._neurons, estimator._solver_state = trained.neurons, trained.solver_state
     estimator._random_state = task.random_state.get_state(legacy=False)
+
+
+def predicting(coefs, intercepts, recipe, start, loss):
+    """Return the attributes that predictions need, a dict.
+
+    Parameters
+    ----------
+    coefs, intercepts : list of ndarray
+        In the coordinates of the rows as the encoder gives them.
+    recipe : Recipe
+    start : Start or None
+        None without a hidden layer.
+    loss : object of `skfastnn._losses`
+    """
+    return {
+        "coefs_": coefs, "intercepts_": intercepts, "encoder_": recipe.encoder, "n_layers_": len(coefs) + 1,
+        "n_outputs_": intercepts[-1].size, "out_activation_": loss.out_activation, "_scales": recipe.scales,
+        "_start": None if start is None else start.state(), "_neurons": {"order": None, "n_seen": 0},
+    }  # fmt: skip
 
 
 def keep_history(estimator, history, first_call):

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from skfastnn._messages import warn
+from skfastnn._progress import Progress
 from skfastnn._threads import effective_n_threads
 from skfastnn.networks._network import aligned_zeros
 from skfastnn.networks._training_rows import Batch, training_rows
@@ -27,6 +28,7 @@ class History:
     n_epochs_begun: int = 0
     n_samples_seen: int = 0
     interrupted: bool = False
+    stopped: bool = False
     converged: bool = False
 
 
@@ -45,7 +47,6 @@ class Schedule:
     shuffle: bool
     tol: float
     n_iter_no_change: float
-    verbose: bool
     max_fun: int = 15_000
     unit: float = 1.0
 
@@ -72,13 +73,21 @@ class Trainer:
     schedule : Schedule
     random_state : numpy.random.RandomState
         Shuffles the samples.
+
+    Attributes
+    ----------
+    history : History
+    progress : Progress
+        To whom epochs are reported.
     """
+
+    task_name = "epoch"
 
     def __init__(self, network, solver, engine, loss, schedule, random_state):
         self.network, self.solver, self.engine = network, solver, engine
         self.loss, self.schedule, self.random_state = loss, schedule, random_state
         self.n_threads = effective_n_threads()
-        self.history = History()
+        self.history, self.progress = History(), Progress()
 
     def fit(self, X, y, sample_weight, n_epochs, validate=None):
         """Train for some epochs or until progress stops.
@@ -104,10 +113,11 @@ class Trainer:
         try:
             for epoch in range(n_epochs):
                 history.n_epochs_begun = epoch + 1
+                self.progress.epoch_begins(self.task_name, self.parameters)
                 if not self._epoch(y, sample_weight, epoch):
                     break
                 self._record(validate)
-                if self._finished():
+                if history.stopped or self._finished():
                     history.converged = True
                     break
         except KeyboardInterrupt:
@@ -115,6 +125,11 @@ class Trainer:
             history.interrupted = True
         self.solver.catch_up()
         return history
+
+    def parameters(self):
+        """Return weights and intercepts where the network is; steps that wait are taken."""
+        self.solver.catch_up()
+        return self.network.export()
 
     def _finished(self):
         """Return whether progress has stopped; a schedule that can still shrink the steps goes on."""
@@ -254,8 +269,7 @@ class Trainer:
                 history.best_score = score
                 history.best_parameters = self.network.export()
         history.n_without_improvement = 0 if improved else history.n_without_improvement + 1
-        if schedule.verbose:
-            print(message)
+        history.stopped = self.progress.epoch_ends(message, self.parameters)
 
     def _warn_diverged(self, epoch):
         rate = self.schedule.rate / self.schedule.unit

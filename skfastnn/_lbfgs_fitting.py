@@ -30,6 +30,15 @@ class NoSteps(NothingPending):
 class LbfgsTrainer(Trainer):
     """Runs iterations of L-BFGS. Parameters as in `Trainer`."""
 
+    task_name = "iteration"
+
+    def parameters(self):
+        self._load_best()
+        return self.network.export()
+
+    def _load_best(self):
+        self.network.load(*self._in_original_coordinates(*self.objective.unpack(self.best)))
+
     def fit(self, X, y, sample_weight, n_epochs, validate=None):
         network, schedule, history = self.network, self.schedule, self.history
         first = network.layers[0]
@@ -39,13 +48,10 @@ class LbfgsTrainer(Trainer):
         self.size = np.sqrt(2 * first.n_features / (first.n_features + first.n_neurons))
         rows, inside = self._normalised(X)
         total = float(sample_weight.sum())
-        objective = DenseObjective(
+        self.objective = objective = DenseObjective(
             rows, y.astype(np.float64), sample_weight / total, self.loss, schedule.alpha / total, *inside
         )
         self.best, self.n_evaluations = objective.start, 0
-
-        def load(theta):
-            network.load(*self._in_original_coordinates(*objective.unpack(theta)))
 
         def note(intermediate_result):
             self.best = intermediate_result.x
@@ -56,21 +62,24 @@ class LbfgsTrainer(Trainer):
             history.loss_curve.append(loss)
             history.firing_curve.append(self._firing(objective))
             if validate is not None:
-                load(self.best)
+                self._load_best()
             self._record(validate)
-            if validate is not None and history.n_without_improvement > schedule.n_iter_no_change:
+            if history.stopped or (validate is not None and history.n_without_improvement > schedule.n_iter_no_change):
                 raise StopIteration
+            if len(history.loss_curve) < n_epochs:
+                self.progress.epoch_begins(self.task_name, self.parameters)
 
         try:
+            self.progress.epoch_begins(self.task_name, self.parameters)
             result = minimize(
                 objective, objective.start, jac=True, method="L-BFGS-B", callback=note,
                 options={"maxiter": n_epochs, "maxfun": schedule.max_fun, "gtol": schedule.tol},
             )  # fmt: skip
-            history.converged = bool(result.success) or validate is not None
+            history.converged = bool(result.success) or validate is not None or history.stopped
         except KeyboardInterrupt:
             warn("Training interrupted by user.")
             history.interrupted = True
-        load(self.best)
+        self._load_best()
         return history
 
     def _normalised(self, X):

@@ -11,10 +11,12 @@ from sklearn.utils import gen_batches
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from skfastnn._dense_objective import DenseObjective
+from skfastnn._fitted import predicting
 from skfastnn._fitting import History
 from skfastnn._losses import scale_of
 from skfastnn._plan import linear_plan
 from skfastnn._prediction import checked_weights
+from skfastnn._stages import sentence
 from skfastnn._task import Trained
 
 
@@ -22,23 +24,34 @@ def train_linear(task):
     """Return the linear model that a task asks for, `Trained`."""
     data, before, params = task.data, task.before, task.params
     plan = linear_plan(params, task.problem)
-    stage, state = plan.stages[0], None
+    stage, state, progress = plan.stages[0], None, task.progress
+
+    def of_rows(coefs, intercepts):
+        return [[a.astype(data.X.dtype) for a in arrays] for arrays in (coefs, intercepts)]
+
+    progress.begin(stage.epochs, lambda *weights: predicting(*of_rows(*weights), plan.recipe, None, task.loss))
+    progress.say(f"Stage 1 of 1: {sentence(plan.describe(stage, []))}")
     if task.problem.incremental:
         weights, n = None, data.X.shape[0]
         if before is not None:
             weights = checked_weights(before.coefs, before.intercepts, data.X.shape[1], data.target.shape[1])
             state = before.solver_state
         order = task.random_state.permutation(n) if params.shuffle else np.arange(n)
-        coefs, intercepts, history, state = take_epoch(data, task.loss, weights, state, stage, order)
+        *weights, history, state = take_epoch(data, task.loss, weights, state, stage, order)
+        progress.epoch_begins("epoch", lambda: weights)
+        progress.epoch_ends(_line(history), lambda: weights)
     else:
-        coefs, intercepts, history = fit_linear(data, task.loss, stage)
+        *weights, history = fit_linear(data, task.loss, stage, progress)
     history.n_samples_seen += 0 if before is None else before.n_samples_seen
     history.n_epochs_begun = len(history.loss_curve)
-    coefs, intercepts = ([a.astype(data.X.dtype) for a in arrays] for arrays in (coefs, intercepts))
-    return Trained(plan, [stage], coefs, intercepts, history, None, state, {})
+    return Trained(plan, [stage], *of_rows(*weights), history, None, state, {})
 
 
-def fit_linear(data, loss, stage):
+def _line(history):
+    return f"Iteration {len(history.loss_curve)}, loss = {history.loss_curve[-1]:.8f}"
+
+
+def fit_linear(data, loss, stage, progress):
     """Return the coefficients, the intercepts and the history of a linear model.
 
     Parameters
@@ -46,6 +59,7 @@ def fit_linear(data, loss, stage):
     data : Data
     loss : object of `skfastnn._losses`
     stage : Stage
+    progress : Progress
     """
     X, target, weight = data.X, data.target, data.weight.astype(np.float64)
     mean, scale = _spread(X, weight)
@@ -56,21 +70,33 @@ def fit_linear(data, loss, stage):
         X.multiply(1 / scale).tocsr() if issparse(X) else (X - mean) / scale, y, weight / weight.sum(), loss,
         stage.alpha / weight.sum(), [np.zeros((X.shape[1], y.shape[1]))], [start],
     )  # fmt: skip
-    history = History()
+    history, theta = History(), objective.start
+
+    def parameters():
+        (W,), (v,) = objective.unpack(theta)
+        W = W * unit / scale[:, None]
+        return [W], [v * unit + shift - (0 if issparse(X) else mean @ W)]
 
     def note(intermediate_result):
-        history.loss_curve.append(objective.loss_and_gradient(intermediate_result.x)[0])
+        nonlocal theta
+        theta = intermediate_result.x
+        history.loss_curve.append(objective.loss_and_gradient(theta)[0])
         history.n_samples_seen += X.shape[0]
+        history.stopped = progress.epoch_ends(_line(history), parameters)
+        if history.stopped:
+            raise StopIteration
+        if len(history.loss_curve) < stage.epochs:
+            progress.epoch_begins("iteration", parameters)
 
+    progress.epoch_begins("iteration", parameters)
     result = minimize(
         objective, objective.start, jac=True, method="L-BFGS-B", callback=note,
         options={"maxiter": stage.epochs, "maxfun": stage.limits["max_fun"], "gtol": stage.limits["tol"]},
     )  # fmt: skip
-    history.converged = bool(result.success)
+    history.converged = bool(result.success) or history.stopped
     history.best_loss = min(history.loss_curve, default=np.inf)
-    (W,), (v,) = objective.unpack(result.x)
-    W = W * unit / scale[:, None]
-    return [W], [v * unit + shift - (0 if issparse(X) else mean @ W)], history
+    theta = result.x
+    return *parameters(), history
 
 
 def take_epoch(data, loss, weights, state, stage, order):

@@ -230,7 +230,7 @@ def linear_plan(params, problem):
 
 def limits_of(params):
     """Return what ends a stage, and what else the fit loop is told, a dict."""
-    names = ("power_t", "shuffle", "tol", "n_iter_no_change", "verbose", "max_fun")
+    names = ("power_t", "shuffle", "tol", "n_iter_no_change", "max_fun")
     return {name: getattr(params, name) for name in names}
 
 

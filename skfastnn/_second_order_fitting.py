@@ -18,6 +18,8 @@ class GaussNewtonTrainer(Trainer):
     Losses, and the firing rate, are those after the step. Parameters as in `Trainer`.
     """
 
+    task_name = "iteration"
+
     def _prepare(self, X):
         super()._prepare(X)
         self.trial = PairLists(self.network.n_neurons, self.network.dtype)

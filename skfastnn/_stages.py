@@ -34,7 +34,7 @@ class Stage:
     unit : float
         Step in normalised coordinates that a rate of one stands for.
     limits : dict
-        power_t, shuffle, tol, n_iter_no_change, verbose, max_fun, of the constructor.
+        power_t, shuffle, tol, n_iter_no_change, max_fun, of the constructor.
     """
 
     solver: str

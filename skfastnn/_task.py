@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from skfastnn._building import inside_scales
+from skfastnn._building import without_factors
 from skfastnn._data import Data
 from skfastnn._fitting import History
 from skfastnn._plan import Problem
 from skfastnn._prediction import checked_weights
+from skfastnn._progress import Progress
 from skfastnn._stages import Plan
 from skfastnn._start import Start
 
@@ -43,7 +44,7 @@ class Before:
     def parameters(self, n_features, n_outputs, scales):
         """Return checked weights and intercepts for rows as the network takes them."""
         coefs, intercepts = checked_weights(self.coefs, self.intercepts, n_features, n_outputs)
-        return inside_scales(coefs, scales), intercepts
+        return without_factors(coefs, scales), intercepts
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,8 @@ class Task:
     random_state : numpy.random.RandomState
     before : Before or None
         None for a network that is new.
+    progress : Progress
+        To whom epochs are reported.
     """
 
     params: object
@@ -77,6 +80,7 @@ class Task:
     score: Callable
     random_state: np.random.RandomState
     before: Before | None
+    progress: Progress
 
     def encoded(self, recipe):
         """Return the task with the rows that the network takes."""

@@ -13,8 +13,9 @@ from dataclasses import replace
 import numpy as np
 from sklearn.utils import gen_batches
 
-from skfastnn._building import build, inside_scales, take_up
+from skfastnn._building import build, take_up, with_factors, without_factors
 from skfastnn._deep_fitting import DeepTrainer
+from skfastnn._fitted import predicting
 from skfastnn._fitting import History, Trainer
 from skfastnn._lbfgs_fitting import LbfgsTrainer, NoSteps
 from skfastnn._messages import warn
@@ -57,6 +58,9 @@ def train(task, recipe):
     history = History() if task.before is None else _history_after(task, recipe)
     trainer, start = _first_trainer(task, plan, (network, data, start, anew))
     trainer.history = history
+    task.progress.begin(sum(stage.epochs for stage in plan.stages), lambda coefs, intercepts: predicting(
+        with_factors(coefs, recipe.scales), intercepts, recipe, start, task.loss
+    ))  # fmt: skip
     trainer, stages, counters = _run_stages(task, plan, trainer, (data, validate, start.thresholds))
     if history.interrupted and not history.loss_curve:
         raise KeyboardInterrupt
@@ -102,7 +106,7 @@ def _history_after(task, recipe):
     before, n_seen = task.before, task.before.n_samples_seen
     if before.best_score is None:
         return History(n_samples_seen=n_seen)
-    best = inside_scales(before.coefs, recipe.scales), before.intercepts
+    best = without_factors(before.coefs, recipe.scales), before.intercepts
     return History(n_samples_seen=n_seen, best_score=before.best_score, best_parameters=best)
 
 
@@ -139,7 +143,7 @@ def _make_trainer(stage, network, solver, task):
     kind = {"gauss_newton": GaussNewtonTrainer, "lbfgs": LbfgsTrainer}.get(stage.solver, several)
     engine = make_engine(stage.search, network.layers[0])
     trainer = kind(network, solver, engine, task.loss, stage.schedule(), task.random_state)
-    trainer.stage = stage
+    trainer.stage, trainer.progress = stage, task.progress
     return trainer
 
 
@@ -160,9 +164,8 @@ def _run_stages(task, plan, trainer, given):
             stage = replace(_with_search(planned, data.X, network), learning_rate_init=rate)
             trainer = _make_trainer(stage, network, _make_solver(stage, network), task)
             trainer.history = history
-        if task.params.verbose:
-            record = plan.describe(trainer.stage, thresholds)
-            print(f"Stage {number + 1} of {len(plan.stages)}: {sentence(record)}")
+        record = plan.describe(trainer.stage, thresholds)
+        task.progress.say(f"Stage {number + 1} of {len(plan.stages)}: {sentence(record)}")
         _run_stage(trainer, data, validate)
         counters.update(trainer.engine.counters)
         stages.append(replace(trainer.stage, alpha=trainer.schedule.alpha))
@@ -170,8 +173,10 @@ def _run_stages(task, plan, trainer, given):
 
 
 def _reached_its_end(history, stage):
-    """Return whether a stage was neither interrupted, nor did it diverge."""
-    return not history.interrupted and (history.converged or len(history.loss_curve) >= stage.epochs)
+    """Return whether a stage was neither interrupted nor stopped, nor did it diverge."""
+    return not (history.interrupted or history.stopped) and (
+        history.converged or len(history.loss_curve) >= stage.epochs
+    )
 
 
 def _run_stage(trainer, data, validate):
@@ -237,9 +242,7 @@ def _export(network, best, scales):
             network.settle()
             best = network.export()
         coefs, intercepts = best
-        if scales is not None:
-            coefs = [coefs[0] * scales[:, None].astype(network.dtype), *coefs[1:]]
-    return coefs, intercepts
+        return with_factors(coefs, scales), intercepts
 
 
 def _order_neurons(task, recipe, start, weights, n_seen):

@@ -1,7 +1,6 @@
 """What the network sees, and how long it is trained, where that is left to us: recipes are tried, the best is taken."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 from scipy.sparse import issparse
@@ -16,6 +15,7 @@ from skfastnn._plan import (
     rate_falls,
 )
 from skfastnn._prediction import raw_output
+from skfastnn._progress import Progress
 from skfastnn._recipe import EPOCHS_TO_TRY, Recipe, choose, choose_in_closed_form, make_encoder
 from skfastnn._threads import effective_n_threads
 from skfastnn._training import train
@@ -55,11 +55,12 @@ def choose_recipe(task, widths, strata):
     falling = rate_falls(params, task.solver, problem)
     if not falling or task.held_out is not None:
         return replace(recipes[0], epochs=EPOCHS_TO_TRY[-1] if falling else None), []
-    silent = SimpleNamespace(**(vars(params) | {"verbose": False}))
 
     def train_quietly(recipe, part):
         with quiet():
-            trained = train(replace(task, params=silent, data=part, random_state=np.random.RandomState(0)), recipe)
+            trained = train(
+                replace(task, data=part, random_state=np.random.RandomState(0), progress=Progress()), recipe
+            )
         if trained.history.interrupted:
             raise KeyboardInterrupt
         return trained
