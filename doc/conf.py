@@ -56,13 +56,15 @@ html_theme_options = {
     "navigation_with_keys": False,
     "show_prev_next": False,
     "secondary_sidebar_items": ["page-toc"],
-    "header_links_before_dropdown": 6,
+    "header_links_before_dropdown": 5,
     # nothing is asked of another host
     "use_edit_page_button": False,
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-html_sidebars = {"index": [], "getting_started": [], "changelog": []}
+# pages without others below them
+ALONE = ("index", "getting_started", "user_guide", "how_it_works", "migration", "heavy_pairs", "sketches", "changelog")
+html_sidebars = {page: [] for page in ALONE}
 
 # Pages of the root of the checkout that are pages of the site, too.
 ROOT_PAGES = {"changelog": "CHANGELOG.md", "contributing": "CONTRIBUTING.md", "benchmarks": "benchmarks/run.md"}

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 DOC = Path(__file__).parents[1] / "doc"
-MODULES = ("skfastnn", "skfastnn.heavy", "skfastnn.lowrank", "skfastnn.search", "skfastnn.sketch")
+MODULES = (
+    "skfastnn",
+    "skfastnn.heavy",
+    "skfastnn.inspection",
+    "skfastnn.lowrank",
+    "skfastnn.search",
+    "skfastnn.sketch",
+)
 NAMES = sorted({
     (getattr(importlib.import_module(module), name).__module__, name)
     for module in MODULES

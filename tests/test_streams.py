@@ -108,3 +108,17 @@ def test_a_first_batch_unlike_the_rest_does_no_harm(Estimator, first):
                 est.partial_fit(X, y)
         scores.append(est.score(X_test, y_test))
     assert scores[0] > scores[1] - 0.05
+
+
+@pytest.mark.parametrize("hidden", [(100,), (20, 10)])
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_small_batches_after_a_fit_take_little_of_what_was_learned(hidden, solver):
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((2500, 8))
+    y = X[:, 0] + np.sin(2 * X[:, 1]) + X[:, 2] * X[:, 3] > 0
+    est = FastReLUClassifier(hidden, solver=solver, max_iter=60, random_state=0)
+    fitted = est.fit(X[:1000], y[:1000]).score(X[1500:], y[1500:])
+    for first in range(1000, 1500, 50):
+        est.partial_fit(X[first : first + 50], y[first : first + 50])
+        assert est.score(X[1500:], y[1500:]) > fitted - 0.03
