@@ -24,8 +24,8 @@ FEATURES_OF_STEP = 32
 # Of sparse rows (R8 as above, log-loss: .109 at 0.05, .102 at 0.03, .100 at 0.02, .102 at 0.014).
 SPARSE_STEP = 0.02
 # Of the step whose first change is as large as at the start, or that is stable: a fitted network is not to lose what it
-# has learned to small batches (1,000 rows, then 500 in ten, Adam: R2 .92 to .88 with all of it, .91 with a third; rate of
-# MLP: -9; sgd, hidden layers of 20 and 10: accuracy .935 to .71 with all of it, never below .905 with a half).
+# has learned to small batches (1,000 rows, then 500 in ten; Adam: R2 .92 to .88 with all of it, .91 with a third, -9 at
+# the rate of MLP; sgd, hidden layers of 20 and 10: accuracy .935 to .71 with all of it, never below .905 with a half).
 SHARE_AFTER_FIT = 1 / 3
 
 
