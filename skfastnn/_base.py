@@ -24,6 +24,7 @@ from skfastnn._plan import Problem, choose_solver
 from skfastnn._prediction import checked_weights, raw_output
 from skfastnn._progress import NEEDED_TO_END, CallbackSupportMixin, progress_of
 from skfastnn._recipe import Recipe
+from skfastnn._scoring import make_score
 from skfastnn._sparse_input import check_indices
 from skfastnn._task import Task
 from skfastnn._threads import one_blas_thread
@@ -34,14 +35,18 @@ from skfastnn._validation import (
     check_goes_on,
     check_missing,
     checked_widths,
+    given_set,
     hold_out,
     is_penalised,
+    stops_early,
     validate_rows,
     weigh,
 )  # fmt: skip
 from skfastnn.search import ENGINES
 from skfastnn.solvers import SOLVERS
 
+# Rows, target and weights that the user holds out, where there are none.
+NOTHING_HELD_OUT = (None, None, None)
 POSITIVE = Interval(Real, 0, None, closed="neither")
 NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
 BELOW_ONE = Interval(Real, 0, 1, closed="left")
@@ -69,7 +74,7 @@ class BaseFastReLU(
         "warm_start": ["boolean"],
         "momentum": [Interval(Real, 0, 1, closed="both")],
         "nesterovs_momentum": ["boolean"],
-        "early_stopping": ["boolean"],
+        "early_stopping": ["boolean", StrOptions({"auto"})],
         "validation_fraction": [BELOW_ONE],
         "beta_1": [BELOW_ONE],
         "beta_2": [StrOptions({"auto"}), BELOW_ONE],
@@ -81,6 +86,7 @@ class BaseFastReLU(
         "search": [StrOptions({"auto"}), StrOptions(ENGINES["dense"].keys())],
         "init": [StrOptions({"antisymmetric", "random"})],
         "train_output": ["boolean"],
+        "scoring": [str, callable, None],
     }
 
     @abstractmethod
@@ -114,7 +120,11 @@ class BaseFastReLU(
 
     @abstractmethod
     def _score_raw(self, raw, y, sample_weight):
-        """Return the score that early stopping watches."""
+        """Return the score that early stopping watches if it is not told another."""
+
+    @abstractmethod
+    def _validate_held_out_target(self, y, trained):
+        """Check that the target of samples that the user holds out is like that to train on; return it so."""
 
     def _weigh_samples(self, y, sample_weight):
         """Return the sample weights with class weights multiplied in."""
@@ -127,7 +137,7 @@ class BaseFastReLU(
     # fitting
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y, sample_weight=None, X_val=None, y_val=None, sample_weight_val=None):
         """Fit the network to data.
 
         Parameters
@@ -138,6 +148,13 @@ class BaseFastReLU(
             Target: class labels or a label indicator matrix for the classifier, numbers for the regressor.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight k counts as k copies of the sample; only ratios of weights matter.
+        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
+            Rows by which early stopping goes; all of X is trained on then. In a `Pipeline` they take the same way as X
+            with ``Pipeline(..., transform_input=["X_val"])``.
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            Their target; labels are among those of `y`.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Their weights, into which `class_weight` is not multiplied.
 
         Returns
         -------
@@ -149,16 +166,16 @@ class BaseFastReLU(
         ------
         ValueError
             If the input is not finite, empty, of unequal length; if weights are negative or all zero; if no neuron
-            fires at the threshold.
+            fires at the threshold; if X_val comes without y_val, or with early_stopping=False.
         """
         with self._unchanged_on_error():
-            self._fit(X, y, sample_weight)
+            self._fit(X, y, sample_weight, validation=(X_val, y_val, sample_weight_val))
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
     def _partial_fit(self, X, y, sample_weight=None, classes=None):
         with self._unchanged_on_error():
-            if self.early_stopping:
+            if stops_early(self.early_stopping, NOTHING_HELD_OUT):
                 raise ValueError("partial_fit does not support early_stopping=True.")
             self._fit(X, y, sample_weight, incremental=True, classes=classes)
         return self
@@ -176,15 +193,15 @@ class BaseFastReLU(
                 raise
             warn("Training interrupted by user before an iteration had ended: the estimator is as it was.")
 
-    def _fit(self, X, y, sample_weight, incremental=False, classes=None):
+    def _fit(self, X, y, sample_weight, incremental=False, classes=None, validation=NOTHING_HELD_OUT):
         """Validate, plan, run the stages, and keep what comes of it."""
-        task, widths, kind = self._make_task(X, y, sample_weight, incremental, classes)
+        task, widths, kind = self._make_task(X, y, sample_weight, incremental, classes, validation)
         trained = self._train(task, widths, kind)
         keep(self, task, trained)
         task.progress.end()
         warn_of(trained, self.max_iter, incremental)
 
-    def _make_task(self, X, y, sample_weight, incremental, classes):
+    def _make_task(self, X, y, sample_weight, incremental, classes, validation):
         """Return what is to be done, the widths, and which of the samples that differ each is, if all are compared."""
         progress = progress_of(self, X, y, sample_weight)
         params = SimpleNamespace(**self.get_params(deep=False))
@@ -193,10 +210,14 @@ class BaseFastReLU(
         data = self._validate(params, X, y, sample_weight, (goes_on, incremental, classes))
         random_state = self._resume_random_state(goes_on)
         compared, held_out, same = data.X.shape[0] == n_given, None, False
-        if self.early_stopping:
+        if stops_early(self.early_stopping, validation):
             split = getattr(self, "_split", None) if goes_on else None
-            data, held_out, self._split = hold_out(data, params, random_state, split, self._strata)
-            compared, same = False, self._split["as_before"]
+            if validation[0] is not None:
+                held_out, self._split = given_set(self, validation, data, self._takes_missing(goes_on), split)
+            else:
+                data, held_out, self._split = hold_out(data, params, random_state, split, self._strata)
+            same = self._split["as_before"]
+            compared = compared and validation[0] is not None
         loss = self._make_loss()
         before = what_was_kept(self, same) if goes_on else None
         if goes_on:
@@ -208,9 +229,10 @@ class BaseFastReLU(
         )  # fmt: skip
         solver = choose_solver(self.solver, self.alpha, problem) if widths else None
         if not widths or not goes_on:
-            check_missing(data, bool(widths) and encodes(params, problem, data))
+            for part in (data, held_out):
+                check_missing(part, bool(widths) and encodes(params, problem, data))
         data, kind = data.merged() if solver == "gauss_newton" else (data, None)
-        task = Task(params, problem, solver, data, held_out, loss, self._score_raw, random_state, before, progress)
+        task = Task(params, problem, solver, data, held_out, loss, make_score(self), random_state, before, progress)
         return task, widths, kind if compared else None
 
     def _validate(self, params, X, y, sample_weight, call):
@@ -218,8 +240,7 @@ class BaseFastReLU(
         goes_on, incremental, classes = call
         check_activation(params, "MLPClassifier" if hasattr(self, "predict_proba") else "MLPRegressor")
         dtype = self._dtype() if goes_on else (np.float64, np.float32)
-        missing = self.encoder_ is not None if goes_on else self._takes_missing()
-        X, y = validate_rows(self, X, y, dtype, missing, reset=not goes_on)
+        X, y = validate_rows(self, X, y, dtype, self._takes_missing(goes_on), reset=not goes_on)
         y = self._validate_target(y, not goes_on, incremental, classes)
         X, y, weight = weigh(X, y, sample_weight, self._weigh_samples, is_penalised(params))
         return Data(X, y, self._encode_target(y), weight)
@@ -241,8 +262,10 @@ class BaseFastReLU(
                 recipe = Recipe(widths, encoder=self.encoder_, scales=self._scales)
             return train(task, recipe)
 
-    def _takes_missing(self):
-        """Return whether NaN is a missing value in a first fit: where the features are encoded."""
+    def _takes_missing(self, goes_on=False):
+        """Return whether NaN is a missing value: where the features are encoded."""
+        if goes_on:
+            return self.encoder_ is not None
         return all_is_auto(self) or self.encoding == "piecewise_linear"
 
     def _dtype(self):

@@ -87,11 +87,12 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         Momentum of "sgd".
     nesterovs_momentum : bool, default=True
         Whether to use Nesterov's momentum.
-    early_stopping : bool, default=False
-        Hold out a part of the samples, stop when the accuracy on it does not improve, and keep the best weights. The
-        number of epochs is not chosen beforehand then.
+    early_stopping : "auto" or bool, default="auto"
+        Hold out a part of the samples, stop when the score on it does not improve, and keep the best weights. The
+        number of epochs is not chosen beforehand then. "auto" does so, with all samples to train on, if `fit` is given
+        `X_val` and `y_val`.
     validation_fraction : float in [0, 1), default=0.1
-        Part that is held out, stratified by class unless multilabel.
+        Part that is held out, stratified by class unless multilabel; of no meaning with `X_val`.
     beta_1 : float in [0, 1), default=0.9
         Decay of the first moment of "adam".
     beta_2 : "auto" or float in [0, 1), default="auto"
@@ -131,6 +132,9 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         False freezes the output layer at its random signs, the setting of the theory.
     class_weight : dict, list of dict, "balanced" or None, default=None
         Weights of the classes, multiplied into the sample weights.
+    scoring : str, callable or None, default=None
+        What early stopping watches: None is the accuracy, "loss" the mean loss; a name or a callable as of
+        :func:`sklearn.metrics.check_scoring` is asked after each epoch, for which the weights are exported.
 
     Attributes
     ----------
@@ -171,7 +175,9 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
     best_loss_ : float or None
         The least of them; None with early stopping.
     validation_scores_ : list of float or None
-        Accuracy on the held-out samples after each epoch; None without early stopping.
+        Score on the held-out samples after each epoch, accuracy if not told another; None without early stopping.
+    validation_loss_curve_ : list of float or None
+        Mean loss on the held-out samples after each epoch, in the units of `loss_curve_`; None without early stopping.
     best_validation_score_ : float or None
         The best of them.
     firing_rate_ : list of float
@@ -251,9 +257,9 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         self, hidden_layer_sizes="auto", activation="relu", *, solver="auto", alpha="auto", batch_size="auto",
         learning_rate="auto", learning_rate_init="auto", power_t=0.5, max_iter=200, shuffle=True,
         random_state=None, tol=1e-4, verbose=False, warm_start=False, momentum=0.9, nesterovs_momentum=True,
-        early_stopping=False, validation_fraction=0.1, beta_1=0.9, beta_2="auto", epsilon=1e-8, n_iter_no_change=10,
+        early_stopping="auto", validation_fraction=0.1, beta_1=0.9, beta_2="auto", epsilon=1e-8, n_iter_no_change=10,
         max_fun=15_000, encoding="auto", threshold="auto", search="auto", init="antisymmetric", train_output=True,
-        class_weight=None,
+        class_weight=None, scoring=None,
     ):  # fmt: skip
         self._set(locals())
 
@@ -288,6 +294,20 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         if not multilabel and np.setdiff1d(y, self.classes_).size:
             unknown = np.setdiff1d(y, self.classes_)
             raise ValueError(f"`y` has classes that are not in `classes_`: {unknown}; known are {self.classes_}.")
+        return y
+
+    def _validate_held_out_target(self, y, trained):
+        y = np.asarray(y.toarray() if issparse(y) else y)
+        if trained.ndim == 2:
+            if y.shape[1:] != trained.shape[1:] or not np.isin(y, (0, 1)).all():
+                raise ValueError(
+                    f"y_val must be an indicator matrix of {trained.shape[1]} labels, got shape {y.shape}."
+                )
+            return y
+        y = column_or_1d(y, warn=True)
+        unknown = np.setdiff1d(y, self.classes_)
+        if unknown.size:
+            raise ValueError(f"`y_val` has classes that are not in `classes_`: {unknown}; known are {self.classes_}.")
         return y
 
     def _check_same_kind(self, y, multilabel, incremental, classes):

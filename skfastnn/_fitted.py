@@ -29,7 +29,7 @@ def keep(estimator, task, trained):
     # interrupted before a ridge was found: so far there was no penalty
     estimator.alpha_ = 0.0 if isinstance(alpha, str) else float(alpha)
     estimator.search_counters_, estimator.firing_recall_ = trained.counters, trained.recall
-    keep_history(estimator, trained.history, task.before is None)
+    keep_history(estimator, trained.history, task.before is None, task.held_out is not None)
     estimator._neurons, estimator._solver_state = trained.neurons, trained.solver_state
     estimator._random_state = task.random_state.get_state(legacy=False)
 
@@ -53,8 +53,16 @@ def predicting(coefs, intercepts, recipe, start, loss):
     }  # fmt: skip
 
 
-def keep_history(estimator, history, first_call):
-    """Set what the fit says about itself; curves go on in `partial_fit` and with `warm_start`."""
+def keep_history(estimator, history, first_call, stopped_early):
+    """Set what the fit says about itself; curves go on in `partial_fit` and with `warm_start`.
+
+    Parameters
+    ----------
+    estimator : FastReLUClassifier or FastReLURegressor
+    history : History
+    first_call, stopped_early : bool
+        Whether curves begin; whether rows were held out.
+    """
     estimator.loss_curve_ = ([] if first_call else estimator.loss_curve_) + history.loss_curve
     estimator.firing_curve_ = ([] if first_call else estimator.firing_curve_) + history.firing_curve
     nothing = [0.0] * (len(estimator.coefs_) - 1)
@@ -63,15 +71,16 @@ def keep_history(estimator, history, first_call):
     estimator.loss_ = estimator.loss_curve_[-1] if estimator.loss_curve_ else np.inf
     estimator.n_iter_ = max(1, len(history.loss_curve))
     estimator.t_ = history.n_samples_seen
-    if estimator.early_stopping:
-        earlier = [] if first_call else estimator.validation_scores_ or []
+    if stopped_early:
+        scores, losses = ([], []) if first_call else (estimator.validation_scores_, estimator.validation_loss_curve_)
         estimator.best_loss_ = None
-        estimator.validation_scores_ = earlier + history.validation_scores
+        estimator.validation_scores_ = (scores or []) + history.validation_scores
+        estimator.validation_loss_curve_ = (losses or []) + history.validation_losses
         estimator.best_validation_score_ = history.best_score
     else:
         earlier = None if first_call else estimator.best_loss_
         estimator.best_loss_ = min(history.best_loss, np.inf if earlier is None else earlier)
-        estimator.validation_scores_ = estimator.best_validation_score_ = None
+        estimator.validation_scores_ = estimator.validation_loss_curve_ = estimator.best_validation_score_ = None
 
 
 def keep_insights(estimator, recipe, kind):

@@ -21,6 +21,7 @@ class History:
     loss_curve: list = field(default_factory=list)
     firing_curve: list = field(default_factory=list)
     validation_scores: list = field(default_factory=list)
+    validation_losses: list = field(default_factory=list)
     best_loss: float = np.inf
     best_score: float = -np.inf
     best_parameters: tuple = None
@@ -101,7 +102,7 @@ class Trainer:
             Positive.
         n_epochs : int
         validate : callable or None
-            Takes the network and returns a score; the best weights are then kept.
+            Takes the network and returns a score and a loss; the weights of the best score are then kept.
 
         Returns
         -------
@@ -261,9 +262,10 @@ class Trainer:
             history.best_loss = min(history.best_loss, loss)
         else:
             self.solver.catch_up()
-            score = validate(self.network)
+            score, loss = validate(self.network)
             message += f", validation score = {score:.6f}"
             history.validation_scores.append(score)
+            history.validation_losses.append(loss)
             improved = score >= history.best_score + schedule.tol
             if score > history.best_score:
                 history.best_score = score

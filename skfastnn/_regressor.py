@@ -33,12 +33,15 @@ beta_1, beta_2, epsilon, n_iter_no_change, max_fun, encoding, threshold, search,
         Quantile of loss="quantile".
     huber_delta : float > 0, default=1.35
         Where loss="huber" becomes linear, in standard deviations of the target.
+    scoring : str, callable or None, default=None
+        As in :class:`FastReLUClassifier`; None is R2.
 
     Attributes
     ----------
     coefs_, intercepts_, encoder_, selection_, plan_, feature_importances_, loss_, loss_curve_, best_loss_, \
-validation_scores_, best_validation_score_, firing_rate_, firing_curve_, firing_recall_, threshold_, solver_, search_, \
-learning_rate_init_, alpha_, search_counters_, n_iter_, t_, n_layers_, n_features_in_, feature_names_in_
+validation_scores_, validation_loss_curve_, best_validation_score_, firing_rate_, firing_curve_, firing_recall_, \
+threshold_, solver_, search_, learning_rate_init_, alpha_, search_counters_, n_iter_, t_, n_layers_, \
+n_features_in_, feature_names_in_
         As in :class:`FastReLUClassifier`. The loss is that of the scaled target for all losses but "poisson"; the
         scores of early stopping are R2.
     oob_prediction_ : ndarray of shape (n_samples,) or (n_samples, n_outputs)
@@ -76,9 +79,9 @@ learning_rate_init_, alpha_, search_counters_, n_iter_, t_, n_layers_, n_feature
         self, loss="squared_error", hidden_layer_sizes="auto", activation="relu", *, solver="auto", alpha="auto",
         batch_size="auto", learning_rate="auto", learning_rate_init="auto", power_t=0.5, max_iter=200,
         shuffle=True, random_state=None, tol=1e-4, verbose=False, warm_start=False, momentum=0.9,
-        nesterovs_momentum=True, early_stopping=False, validation_fraction=0.1, beta_1=0.9, beta_2="auto",
+        nesterovs_momentum=True, early_stopping="auto", validation_fraction=0.1, beta_1=0.9, beta_2="auto",
         epsilon=1e-8, n_iter_no_change=10, max_fun=15_000, encoding="auto", threshold="auto", search="auto",
-        init="antisymmetric", train_output=True, quantile=0.5, huber_delta=1.35,
+        init="antisymmetric", train_output=True, quantile=0.5, huber_delta=1.35, scoring=None,
     ):  # fmt: skip
         self._set(locals())
 
@@ -98,6 +101,16 @@ learning_rate_init_, alpha_, search_counters_, n_iter_, t_, n_layers_, n_feature
             raise ValueError("loss='poisson' needs targets that are not negative and not all zero.")
         if not first_call and (1 if y.ndim == 1 else y.shape[1]) != self.n_outputs_:
             raise ValueError(f"y must have {self.n_outputs_} outputs as on the last call, got shape {y.shape}.")
+        return y
+
+    def _validate_held_out_target(self, y, trained):
+        y = np.asarray(y, dtype=np.float64)
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if y.shape[1:] != trained.shape[1:]:
+            raise ValueError(f"y_val must have as many outputs as y, got shapes {y.shape} and {trained.shape}.")
+        if not np.isfinite(y).all() or (self.loss == "poisson" and (y < 0).any()):
+            raise ValueError("Input y_val contains NaN, infinity, or numbers that the loss does not take.")
         return y
 
     _left_out_names = ("oob_prediction_",)

@@ -63,7 +63,7 @@ class Task:
     held_out : Data or None
     loss : object of `skfastnn._losses`
     score : callable
-        Takes raw output, target and sample weights of rows that are held out.
+        Takes an `Outcome`, returns a score.
     random_state : numpy.random.RandomState
     before : Before or None
         None for a network that is new.

@@ -11,7 +11,6 @@ from collections import Counter
 from dataclasses import replace
 
 import numpy as np
-from sklearn.utils import gen_batches
 
 from skfastnn._building import build, take_up, with_factors, without_factors
 from skfastnn._deep_fitting import DeepTrainer
@@ -22,12 +21,12 @@ from skfastnn._messages import warn
 from skfastnn._plan import choose_search, make_plan, sized
 from skfastnn._prediction import neuron_order
 from skfastnn._rates import choose_rate, measure_steps, share_of_unit
+from skfastnn._scoring import make_validator
 from skfastnn._second_order_fitting import GaussNewtonTrainer
 from skfastnn._stages import sentence
 from skfastnn._start import Start
 from skfastnn._task import Trained
 from skfastnn._threads import effective_n_threads
-from skfastnn.networks._training_rows import training_rows
 from skfastnn.search import make_engine
 from skfastnn.solvers import make_solver
 
@@ -50,17 +49,21 @@ def train(task, recipe):
     KeyboardInterrupt
         If it comes before the first epoch has ended.
     """
-    task = task.encoded(recipe)
+    held_out, task = task.held_out, task.encoded(recipe)
     start, anew = _start_of(task, recipe)
     plan = make_plan(task.params, task.problem, task.solver, recipe, start, task.data.X.shape[0])
     network, data, start = _network_of(task, plan, start, anew)
-    validate = None if task.held_out is None else _validator(task.held_out, task.score)
     history = History() if task.before is None else _history_after(task, recipe)
     trainer, start = _first_trainer(task, plan, (network, data, start, anew))
     trainer.history = history
-    task.progress.begin(sum(stage.epochs for stage in plan.stages), lambda coefs, intercepts: predicting(
-        with_factors(coefs, recipe.scales), intercepts, recipe, start, task.loss
-    ))  # fmt: skip
+
+    def to_predict(coefs, intercepts):
+        return predicting(with_factors(coefs, recipe.scales), intercepts, recipe, start, task.loss)
+
+    validate = None
+    if held_out is not None:
+        validate = make_validator(held_out, task.held_out.X, task.loss, task.score, to_predict)
+    task.progress.begin(sum(stage.epochs for stage in plan.stages), to_predict)
     trainer, stages, counters = _run_stages(task, plan, trainer, (data, validate, start.thresholds))
     if history.interrupted and not history.loss_curve:
         raise KeyboardInterrupt
@@ -200,22 +203,6 @@ def _run_stage(trainer, data, validate):
         trainer.stage, trainer.schedule = replace(stage, search="dense"), stage.schedule()
         trainer.engine = make_engine("dense", trainer.network.layers[0])
         trainer.fit(*samples)
-
-
-def _validator(held_out, score):
-    """Return a function that scores a network on held-out rows."""
-    X = held_out.X
-
-    def validate(network):
-        rows = training_rows(X, network.layers[0], effective_n_threads())
-        raw = np.empty((X.shape[0], network.n_outputs), dtype=X.dtype)
-        for part in gen_batches(X.shape[0], 1024):
-            raw[part] = network.raw_output(rows.take(np.arange(part.start, part.stop, dtype=np.int32)))
-        if not np.isfinite(raw).all():
-            return -np.inf
-        return float(score(raw * network.target_scale + network.target_shift, held_out.y, held_out.weight))
-
-    return validate
 
 
 def _save_solver(solver, plan, start, dtype):

@@ -3,7 +3,7 @@
 import zlib
 
 import numpy as np
-from scipy.sparse import issparse
+from scipy.sparse import csr_array, issparse
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
@@ -73,7 +73,7 @@ def check_activation(params, mlp):
 
 def check_missing(data, encodes):
     """Raise ValueError if numbers are missing and nothing is to encode them."""
-    if not encodes and data.has_missing():
+    if data is not None and not encodes and data.has_missing():
         raise ValueError(
             "Input X contains NaN, which is taken for a missing value only where features are encoded: pass "
             "encoding='piecewise_linear', or impute."
@@ -108,7 +108,7 @@ def hold_out(data, params, random_state, split, strata):
             f"{params.validation_fraction} of {n_samples} samples. Change validation_fraction, or set "
             "early_stopping=False."
         )
-    if split is None:
+    if split is None or split["state"] is None:
         split = {"state": random_state.get_state(legacy=False), "held_out": None}
     else:
         random_state = np.random.RandomState()
@@ -118,8 +118,71 @@ def hold_out(data, params, random_state, split, strata):
         stratify=strata(data.y, n_held_out),
     )  # fmt: skip
     inside, outside = (Data(*(a if issparse(a) else np.ascontiguousarray(a) for a in parts[k::2])) for k in (0, 1))
+    return inside, outside, _compared(split, outside)
+
+
+def given_set(estimator, validation, data, allow_missing, split):
+    """Return the samples that the user holds out, and what is known of the split.
+
+    Parameters
+    ----------
+    estimator : FastReLUClassifier or FastReLURegressor
+    validation : tuple (X, y, sample_weight)
+        As given to `fit`.
+    data : Data
+        To train on.
+    allow_missing : bool
+    split : dict or None
+        Of `hold_out`, or of this function, in the call before.
+
+    Raises
+    ------
+    ValueError
+        If rows or targets are not like those to train on.
+    """
+    X, y, sample_weight = validation
+    X, y = validate_rows(estimator, X, y, data.X.dtype, allow_missing, reset=False)
+    y = estimator._validate_held_out_target(y, data.y)
+    if issparse(X) and not issparse(data.X):
+        X = X.toarray()
+    elif issparse(data.X) and not issparse(X):
+        X = csr_array(X)
+    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    used = weight > 0
+    if not used.any():
+        raise ValueError("All weights of sample_weight_val are zero: at least one must be positive.")
+    X, y, weight = (X, y, weight) if used.all() else (X[used], y[used], weight[used])
+    held_out = Data(X, y, estimator._encode_target(y), weight.astype(X.dtype))
+    return held_out, _compared(split or {"state": None, "held_out": None}, held_out)
+
+
+def _compared(split, outside):
+    """Return what is known of the split, with the samples that are held out now."""
     checksum = zlib.crc32(outside.X.data if issparse(outside.X) else outside.X)
-    return inside, outside, {**split, "held_out": checksum, "as_before": checksum == split["held_out"]}
+    return {**split, "held_out": checksum, "as_before": checksum == split["held_out"]}
+
+
+def stops_early(early_stopping, validation):
+    """Return whether training is stopped by a score on samples that are held out.
+
+    Parameters
+    ----------
+    early_stopping : bool or "auto"
+    validation : tuple (X, y, sample_weight)
+        Of samples that the user holds out, each None if not given.
+
+    Raises
+    ------
+    ValueError
+        If part of them is missing, or they are not to be used.
+    """
+    X, y, _ = validation
+    given = X is not None
+    if given != (y is not None):
+        raise ValueError(f"X_val and y_val go together: {'y_val' if given else 'X_val'} was not passed.")
+    if given and not early_stopping:
+        raise ValueError("X_val and y_val are for early stopping: set early_stopping to 'auto' or True.")
+    return given or (early_stopping != "auto" and bool(early_stopping))
 
 
 def check_goes_on(params, loss, before, out_activation):
