@@ -32,6 +32,29 @@ class History:
     stopped: bool = False
     converged: bool = False
 
+    def take_loss(self, tol):
+        """Take note of the last loss of training."""
+        self._take(self.loss_curve[-1] <= self.best_loss - tol)
+        self.best_loss = min(self.best_loss, self.loss_curve[-1])
+
+    def take_score(self, score, loss, tol, parameters):
+        """Take note of how rows that are held out fare; keep what `parameters` returns if it is the best so far."""
+        self.validation_scores.append(score)
+        self.validation_losses.append(loss)
+        self._take(score >= self.best_score + tol)
+        if score > self.best_score:
+            self.best_score, self.best_parameters = score, parameters()
+
+    def _take(self, improved):
+        self.n_without_improvement = 0 if improved else self.n_without_improvement + 1
+
+    def line(self):
+        """Return what there is to say about the last epoch."""
+        rates = ", ".join(f"{rate:.2%}" for rate in np.atleast_1d(self.firing_curve[-1])) if self.firing_curve else ""
+        fired = f", fired = {rates}" if rates else ""
+        score = f", validation score = {self.validation_scores[-1]:.6f}" if self.validation_scores else ""
+        return f"Iteration {len(self.loss_curve)}, loss = {self.loss_curve[-1]:.8f}{fired}{score}"
+
 
 @dataclass
 class Schedule:
@@ -253,25 +276,13 @@ class Trainer:
         return schedule.rate
 
     def _record(self, validate):
-        history, schedule = self.history, self.schedule
-        loss = history.loss_curve[-1]
-        rates = ", ".join(f"{rate:.2%}" for rate in np.atleast_1d(history.firing_curve[-1]))
-        message = f"Iteration {len(history.loss_curve)}, loss = {loss:.8f}, fired = {rates}"
+        history, tol = self.history, self.schedule.tol
         if validate is None:
-            improved = loss <= history.best_loss - schedule.tol
-            history.best_loss = min(history.best_loss, loss)
+            history.take_loss(tol)
         else:
             self.solver.catch_up()
-            score, loss = validate(self.network)
-            message += f", validation score = {score:.6f}"
-            history.validation_scores.append(score)
-            history.validation_losses.append(loss)
-            improved = score >= history.best_score + schedule.tol
-            if score > history.best_score:
-                history.best_score = score
-                history.best_parameters = self.network.export()
-        history.n_without_improvement = 0 if improved else history.n_without_improvement + 1
-        history.stopped = self.progress.epoch_ends(message, self.parameters)
+            history.take_score(*validate(self.network), tol, self.network.export)
+        history.stopped = self.progress.epoch_ends(history.line(), self.parameters)
 
     def _warn_diverged(self, epoch):
         rate = self.schedule.rate / self.schedule.unit

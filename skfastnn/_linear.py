@@ -16,6 +16,7 @@ from skfastnn._fitting import History
 from skfastnn._losses import scale_of
 from skfastnn._plan import linear_plan
 from skfastnn._prediction import checked_weights
+from skfastnn._scoring import evaluate
 from skfastnn._stages import sentence
 from skfastnn._task import Trained
 
@@ -29,7 +30,10 @@ def train_linear(task):
     def of_rows(coefs, intercepts):
         return [[a.astype(data.X.dtype) for a in arrays] for arrays in (coefs, intercepts)]
 
-    progress.begin(stage.epochs, lambda *weights: predicting(*of_rows(*weights), plan.recipe, None, task.loss))
+    def to_predict(coefs, intercepts):
+        return predicting(*of_rows(coefs, intercepts), plan.recipe, None, task.loss)
+
+    progress.begin(stage.epochs, to_predict)
     progress.say(f"Stage 1 of 1: {sentence(plan.describe(stage, []))}")
     if task.problem.incremental:
         weights, n = None, data.X.shape[0]
@@ -39,19 +43,27 @@ def train_linear(task):
         order = task.random_state.permutation(n) if params.shuffle else np.arange(n)
         *weights, history, state = take_epoch(data, task.loss, weights, state, stage, order)
         progress.epoch_begins("epoch", lambda: weights)
-        progress.epoch_ends(_line(history), lambda: weights)
+        progress.epoch_ends(history.line(), lambda: weights)
     else:
-        *weights, history = fit_linear(data, task.loss, stage, progress)
+        validate = None if task.held_out is None else _validator(task, to_predict)
+        *weights, history = fit_linear(data, task.loss, stage, progress, validate)
     history.n_samples_seen += 0 if before is None else before.n_samples_seen
     history.n_epochs_begun = len(history.loss_curve)
     return Trained(plan, [stage], *of_rows(*weights), history, None, state, {})
 
 
-def _line(history):
-    return f"Iteration {len(history.loss_curve)}, loss = {history.loss_curve[-1]:.8f}"
+def _validator(task, to_predict):
+    """Return what takes weights and intercepts, and returns score and mean loss on rows that are held out."""
+    units = task.loss.standardisation(task.data.target, task.data.weight.astype(np.float64))
+
+    def validate(coefs, intercepts):
+        raw = task.held_out.X @ coefs[0] + intercepts[0]
+        return evaluate(task.held_out, raw, units, task, lambda: to_predict(coefs, intercepts))
+
+    return validate
 
 
-def fit_linear(data, loss, stage, progress):
+def fit_linear(data, loss, stage, progress, validate=None):
     """Return the coefficients, the intercepts and the history of a linear model.
 
     Parameters
@@ -60,6 +72,8 @@ def fit_linear(data, loss, stage, progress):
     loss : object of `skfastnn._losses`
     stage : Stage
     progress : Progress
+    validate : callable or None
+        Takes weights and intercepts, returns a score and a loss; the weights of the best score are then kept.
     """
     X, target, weight = data.X, data.target, data.weight.astype(np.float64)
     mean, scale = _spread(X, weight)
@@ -82,8 +96,10 @@ def fit_linear(data, loss, stage, progress):
         theta = intermediate_result.x
         history.loss_curve.append(objective.loss_and_gradient(theta)[0])
         history.n_samples_seen += X.shape[0]
-        history.stopped = progress.epoch_ends(_line(history), parameters)
-        if history.stopped:
+        if validate is not None:
+            history.take_score(*validate(*parameters()), stage.limits["tol"], parameters)
+        history.stopped = progress.epoch_ends(history.line(), parameters)
+        if history.stopped or history.n_without_improvement > stage.limits["n_iter_no_change"]:
             raise StopIteration
         if len(history.loss_curve) < stage.epochs:
             progress.epoch_begins("iteration", parameters)
@@ -93,10 +109,10 @@ def fit_linear(data, loss, stage, progress):
         objective, objective.start, jac=True, method="L-BFGS-B", callback=note,
         options={"maxiter": stage.epochs, "maxfun": stage.limits["max_fun"], "gtol": stage.limits["tol"]},
     )  # fmt: skip
-    history.converged = bool(result.success) or history.stopped
+    history.converged = bool(result.success) or history.stopped or validate is not None
     history.best_loss = min(history.loss_curve, default=np.inf)
     theta = result.x
-    return *parameters(), history
+    return *(history.best_parameters or parameters()), history
 
 
 def take_epoch(data, loss, weights, state, stage, order):

@@ -56,18 +56,39 @@ def make_score(estimator):
     return score
 
 
-def make_validator(held_out, X, loss, score, to_predict):
-    """Return what takes a network, and returns its score and its mean loss on rows that are held out.
+def evaluate(held_out, raw, units, task, to_predict):
+    """Return the score and the mean loss on rows that are held out.
 
     Parameters
     ----------
     held_out : Data
         Rows as the user gave them.
+    raw : ndarray of shape (n_samples, n_outputs)
+        Output before its activation, in units of the target.
+    units : tuple (shift, scale)
+        Of the target in training.
+    task : Task
+        Its loss and its score are taken.
+    to_predict : callable
+        Returns the attributes of an estimator that predicts so.
+    """
+    if not np.isfinite(raw).all():
+        return -np.inf, np.inf
+    shift, scale = units
+    losses, _ = task.loss.value_and_gradient((raw - shift) / scale, (held_out.target - shift) / scale)
+    mean_loss = float(np.average(losses, weights=held_out.weight))
+    return float(task.score(Outcome(held_out, raw, mean_loss, to_predict))), mean_loss
+
+
+def make_validator(held_out, X, task, to_predict):
+    """Return what takes a network, and returns its score and its mean loss on rows that are held out.
+
+    Parameters
+    ----------
+    held_out, task
+        As of `evaluate`.
     X : ndarray or CSR matrix of shape (n_samples, n_inputs)
-        The same rows as the network takes them.
-    loss : object of `skfastnn._losses`
-    score : callable
-        Of `make_score`.
+        The rows as the network takes them.
     to_predict : callable
         Takes weights and intercepts, returns the attributes of an estimator that predicts by them.
     """
@@ -77,12 +98,8 @@ def make_validator(held_out, X, loss, score, to_predict):
         raw = np.empty((X.shape[0], network.n_outputs), dtype=X.dtype)
         for part in gen_batches(X.shape[0], CHUNK_ROWS):
             raw[part] = network.raw_output(rows.take(np.arange(part.start, part.stop, dtype=np.int32)))
-        if not np.isfinite(raw).all():
-            return -np.inf, np.inf
-        shift, scale = network.target_shift, network.target_scale
-        losses, _ = loss.value_and_gradient(raw, (held_out.target - shift) / scale)
-        mean_loss = float(np.average(losses, weights=held_out.weight))
-        outcome = Outcome(held_out, raw * scale + shift, mean_loss, lambda: to_predict(*network.export()))
-        return float(score(outcome)), mean_loss
+        units = network.target_shift, network.target_scale
+        raw = raw * units[1] + units[0]
+        return evaluate(held_out, raw, units, task, lambda: to_predict(*network.export()))
 
     return validate

@@ -62,7 +62,7 @@ def train(task, recipe):
 
     validate = None
     if held_out is not None:
-        validate = make_validator(held_out, task.held_out.X, task.loss, task.score, to_predict)
+        validate = make_validator(held_out, task.held_out.X, task, to_predict)
     task.progress.begin(sum(stage.epochs for stage in plan.stages), to_predict)
     trainer, stages, counters = _run_stages(task, plan, trainer, (data, validate, start.thresholds))
     if history.interrupted and not history.loss_curve:

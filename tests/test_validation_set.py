@@ -36,6 +36,20 @@ def test_scores_are_those_of_the_samples_that_are_given(solver):
     assert clf.validation_loss_curve_[best] == pytest.approx(log_loss(y_val, clf.predict_proba(X_val)))
 
 
+@pytest.mark.parametrize("scoring", [None, "neg_log_loss"])
+def test_a_linear_model_keeps_its_best_iteration_too(scoring):
+    X, X_val, y, y_val = parts()
+    y_val = np.where(np.arange(len(y_val)) % 2, y_val, (y_val + 1) % 3)
+    clf = FastReLUClassifier(hidden_layer_sizes=(), scoring=scoring, tol=1e-8, n_iter_no_change=3)
+    clf.fit(X, y, X_val=X_val, y_val=y_val)
+    best = int(np.argmax(clf.validation_scores_))
+    assert best < clf.n_iter_ - 1
+    assert clf.n_iter_ == len(clf.validation_scores_) < 20
+    expected = clf.score(X_val, y_val) if scoring is None else -log_loss(y_val, clf.predict_proba(X_val))
+    assert clf.best_validation_score_ == pytest.approx(expected)
+    assert clf.validation_loss_curve_[best] == pytest.approx(log_loss(y_val, clf.predict_proba(X_val)))
+
+
 def test_all_rows_are_trained_on():
     X, X_val, y, y_val = parts()
     clf = FastReLUClassifier(**SMALL).fit(X, y, X_val=X_val, y_val=y_val)
