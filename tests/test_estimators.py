@@ -56,7 +56,9 @@ def test_fitted_attributes_are_those_of_mlp(Mlp, Estimator):
 @pytest.mark.parametrize(("Mlp", "Estimator"), [(MLPClassifier, FastReLUClassifier), (MLPRegressor, FastReLURegressor)])
 def test_defaults_are_those_of_mlp_where_the_meaning_is_the_same(Mlp, Estimator):
     theirs, ours = Mlp().get_params(), Estimator().get_params()
-    automatic = {"hidden_layer_sizes", "solver", "learning_rate", "learning_rate_init", "alpha", "beta_2"}
+    automatic = {
+        "hidden_layer_sizes", "solver", "learning_rate", "learning_rate_init", "alpha", "beta_2", "early_stopping"
+    }  # fmt: skip
     assert {ours[name] for name in automatic} == {"auto"}
     for name in theirs.keys() - automatic:
         assert ours[name] == theirs[name], name
