@@ -204,7 +204,7 @@ class BaseFastReLU(
     def _make_task(self, X, y, sample_weight, incremental, classes, validation):
         """Return what is to be done, the widths, and which of the samples that differ each is, if all are compared."""
         progress = progress_of(self, X, y, sample_weight)
-        params = SimpleNamespace(**self.get_params(deep=False))
+        params = SimpleNamespace(**{name: getattr(self, name) for name in self._parameter_constraints})
         goes_on = hasattr(self, "coefs_") and (incremental or self.warm_start)
         n_given = _num_samples(X)
         data = self._validate(params, X, y, sample_weight, (goes_on, incremental, classes))

@@ -4,12 +4,14 @@ The draw depends on a seed alone. Around it stand the statistics of rows and tar
 sizes that were chosen when the network was drawn, which they keep.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from skfastnn._coordinates import Statistics, follow, recent_rows
 from skfastnn._losses import scale_of
+
+STATISTICS = ("rows", "drawn", "recent")
 
 
 @dataclass(frozen=True)
@@ -92,12 +94,12 @@ class Start:
         """Return the start that `state` was made of, None for None."""
         if state is None:
             return None
-        statistics = {name: state[name] and Statistics.from_state(state[name]) for name in ("rows", "drawn", "recent")}
-        return cls(**(state | statistics))
+        return cls(**(state | {name: state[name] and Statistics.from_state(state[name]) for name in STATISTICS}))
 
     def state(self):
-        """Return a dict of numbers, words and arrays."""
-        return asdict(self)
+        """Return a dict of numbers, words and arrays, which are not copied."""
+        statistics = {name: getattr(self, name) for name in STATISTICS}
+        return vars(self) | {name: value and dict(vars(value)) for name, value in statistics.items()}
 
     def coordinates(self, dtype):
         """Return the normalised coordinates of the rows."""
