@@ -11,7 +11,14 @@ from skfastnn.passes.dense._dense_forward import dense_forward
 from skfastnn.passes.dense._forward import forward
 from skfastnn.passes.dense._updates import AdamState, adam_step, momentum_step
 from skfastnn.passes.dense._weights import DenseWeights
-from skfastnn.passes.panels._panel_layer import panel_adam_step, panel_forward, panel_sgd_step
+from skfastnn.passes.panels._panel_layer import (
+    BasisChange,
+    PanelMoments,
+    panel_adam_step,
+    panel_forward,
+    panel_sgd_step,
+)
+from skfastnn.passes.panels._panel_weights import PanelWeights
 from skfastnn.passes.shared._boxes import MAX_POINTS, BoxTree, spatial_order
 from skfastnn.passes.shared._pairs import PairLists
 from skfastnn.search.halfspace._neuron_points import neuron_points
@@ -167,34 +174,32 @@ def test_neurons_that_are_not_there_are_refused():
             rebase(neurons, layer.weights)
 
 
-def panel_arguments(example, lists):
-    return {"pairs": lists, "lists": example.lists, "data": example.lists.data}
+def panel_weight_arguments(example):
+    arguments = {"base": example.start, "first": example.first, "second": example.second, "factors": (1.0, 2.0)}
+    return arguments | arrays_of(example, "order c_state V start_V")
 
 
-def panel_forward_arguments(example):
-    arguments = panel_arguments(example, PairLists(example.n_neurons, np.float64))
-    arguments |= {"start": example.start, "first": example.first, "a": 1.0, "second": example.second, "b": 2.0}
-    return arguments | {"order": example.order, "c_state": example.c_state, "n_threads": 1}
+def panel_moment_arguments(example):
+    return arrays_of(example, "start mean square first_V second_V")
 
 
 def panel_sgd_arguments(example):
-    arguments = panel_arguments(example, example.fired()) | {"error": example.error}
-    arguments |= {"first": example.first, "a": 1.0, "second": example.second, "b": 2.0}
-    arguments |= {"T": np.eye(2), "after": np.eye(2), "change": np.eye(2)}
-    arguments |= {name: getattr(example, name) for name in ("order", "c_state", "V", "first_V", "start_V")}
+    arguments = {"pairs": example.fired(), "lists": example.lists, "error": example.error}
+    arguments["weights"] = PanelWeights(*panel_weight_arguments(example).values())
+    arguments |= {"first_V": example.first_V, "basis": BasisChange(np.eye(2), np.eye(2), np.eye(2))}
     return arguments | {"parameters": RULE, "n_threads": 1}
 
 
 def panel_adam_arguments(example):
-    arguments = panel_arguments(example, example.fired()) | {"error": example.error}
-    names = ("start", "first", "mean", "square", "order", "c_state", "V", "first_V", "second_V", "start_V")
-    arguments |= {name: getattr(example, name) for name in names}
+    arguments = {"pairs": example.fired(), "lists": example.lists, "error": example.error}
+    arguments["weights"] = example.weights(example.nothing, example.nothing, (1.0, 0.0))
+    arguments["moments"] = PanelMoments(*panel_moment_arguments(example).values())
     return arguments | {"parameters": ADAM_RULE, "n_threads": 1}
 
 
 PANEL_ENTRIES = [
-    (panel_forward, panel_forward_arguments), (panel_sgd_step, panel_sgd_arguments),
-    (panel_adam_step, panel_adam_arguments),
+    (PanelWeights, panel_weight_arguments), (PanelMoments, panel_moment_arguments),
+    (panel_sgd_step, panel_sgd_arguments), (panel_adam_step, panel_adam_arguments),
 ]  # fmt: skip
 
 
@@ -203,11 +208,24 @@ def test_panels_that_are_too_small_are_refused(entry, arguments):
     assert_refuses_all_that_is_cut(entry, lambda: arguments(Example(np.float64)))
 
 
+def test_panels_of_other_neurons_or_features_are_refused():
+    example, other = Example(np.float64), Example(np.float64, n_features=41)
+    fewer = Example(np.float64, n_neurons=149)
+    for weights in (
+        other.weights(other.nothing, other.nothing, (1, 0)),
+        fewer.weights(fewer.start, fewer.second, (1, 1)),
+    ):
+        with pytest.raises(ValueError, match="must"):
+            panel_forward(PairLists(150, np.float64), weights, example.lists, 1)
+        assert refuses(panel_sgd_step, panel_sgd_arguments(example) | {"weights": weights})
+        assert refuses(panel_adam_step, panel_adam_arguments(example) | {"weights": weights})
+
+
 def test_an_order_that_names_a_neuron_twice_is_refused():
-    arguments = panel_forward_arguments(Example(np.float64))
+    arguments = panel_weight_arguments(Example(np.float64))
     arguments["order"] = np.zeros_like(arguments["order"])
     with pytest.raises(ValueError, match="each neuron"):
-        panel_forward(*arguments.values())
+        PanelWeights(*arguments.values())
 
 
 def test_more_points_than_are_numbered_are_refused():
