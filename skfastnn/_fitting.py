@@ -314,9 +314,5 @@ def verify(engine, candidates, batch, fired, network, solver, buffers, n_threads
     if engine.verified:
         output_of_fired(candidates, batch.rows.shape[0], network.V, buffers, n_threads)
         return candidates
-    forward(
-        candidates, fired, batch.rows, network.displacement, network.start, network.anchor, network.pair_shift,
-        network.anchored, network.c_state, network.V, solver.velocity, solver.delay, solver.pending, buffers, n_threads,
-        solver.hand_over(),
-    )  # fmt: skip
+    forward(candidates, fired, network.arrays, batch.rows, buffers, n_threads, solver.silence, solver.hand_over())
     return fired

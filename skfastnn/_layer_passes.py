@@ -66,11 +66,7 @@ class LayerPasses:
         for level in range(len(self.network.layers) - 1, 0, -1):
             layer, rows = self.network.layers[level], self.inputs[level]
             buffers = np.empty((self.lists[level].n_blocks, rows.nnz, 1), dtype=layer.dtype)
-            a, b = layer.factors
-            panel_backward(
-                self.lists[level], rows, errors[0], layer.V, layer.base, layer.first, a, layer.second, b,
-                layer.order, buffers, self.n_threads,
-            )  # fmt: skip
+            panel_backward(self.lists[level], rows, errors[0], layer.arrays, buffers, self.n_threads)
             signals = np.zeros((max(rows.nnz, 1), 1), dtype=layer.dtype)
             np.divide(buffers[0], layer.dtype.type(layer.coordinates.scale), out=signals[: rows.nnz])
             errors.insert(0, signals)

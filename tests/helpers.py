@@ -7,6 +7,7 @@ from sklearn.datasets import make_classification
 
 from skfastnn import FastReLUClassifier, FastReLURegressor
 from skfastnn._coordinates import Coordinates
+from skfastnn.passes.dense._weights import DenseWeights
 from skfastnn.search import ENGINES
 
 BOTH = pytest.mark.parametrize("Estimator", [FastReLUClassifier, FastReLURegressor])
@@ -44,3 +45,9 @@ def fill_with_positive(pairs, Z):
     neuron, rows = np.nonzero(Z > 0)
     indptr = np.searchsorted(neuron, np.arange(Z.shape[0] + 1))
     pairs.fill(indptr, rows.astype(np.int32), Z[neuron, rows])
+
+
+def without_outputs(start, displacement, anchor, anchored, pair_shift, c_state):
+    """Weights of a hidden layer whose outputs nobody asks for."""
+    nothing = np.zeros((len(displacement), 0), displacement.dtype)
+    return DenseWeights(start, displacement, anchor, anchored, pair_shift, c_state, nothing, nothing)

@@ -176,10 +176,7 @@ def test_backward_is_that_of_dense_products(dtype, n_outputs, antisymmetric, wit
     results, lists = [], by_feature(rows)
     for n_threads in (1, 2):
         buffers = np.empty((pairs.n_blocks, rows.nnz, 1), dtype)
-        panel_backward(
-            pairs, lists, error, network.V, network.base,
-network.first, network.factors[0], network.second, network.factors[1], network.order, buffers, n_threads,
-        )  # fmt: skip
+        panel_backward(pairs, lists, error, network.arrays, buffers, n_threads)
         results.append(buffers[0, :, 0].copy())
     assert_array_equal(*results)
     expected = (signals.T @ network.weights(0, m))[rows.nonzero()]
@@ -195,14 +192,13 @@ def test_arrays_that_do_not_fit_are_refused():
     lists = by_feature(sparse.csr_array(([1.0, 1.0], ([0, 1], [0, 3])), shape=(2, 5)))
 
     def call(error, buffers):
-        panel_backward(pairs, lists, error, network.V, network.base, network.first, 1.0, network.second, 0.0,
-                       network.order, buffers, 1)  # fmt: skip
+        panel_backward(pairs, lists, error, network.arrays, buffers, 1)
 
     with pytest.raises(ValueError, match="per block and entry"):
         call(np.zeros((128, 1)), np.zeros((pairs.n_blocks, 3, 1)))
     with pytest.raises(ValueError, match="per entry of the lists"):
         call(np.zeros((127, 1)), np.zeros((pairs.n_blocks, 2, 1)))
-    with pytest.raises(ValueError, match="same neurons and dtype"):
+    with pytest.raises(ValueError, match="same outputs and dtype"):
         call(np.zeros((128, 2)), np.zeros((pairs.n_blocks, 2, 1)))
 
 

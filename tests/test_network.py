@@ -158,11 +158,7 @@ def test_output_is_zero_at_the_start(n_neurons, n_outputs, dtype):
     pairs, fired = PairLists(n_neurons, dtype), PairLists(n_neurons, dtype)
     fill_with_positive(pairs, np.ones((n_neurons, 20), dtype))
     buffers = np.empty((pairs.n_blocks, 20, network.ld_out), dtype)
-    forward(
-        pairs, fired, rows, network.displacement, network.start, network.anchor, network.pair_shift, network.anchored,
-        network.c_state, network.V, np.zeros((0, 0), dtype), np.zeros(n_neurons, np.int64), np.array([[1.0, 0, 0, 1]]),
-        buffers, 1,
-    )  # fmt: skip
+    forward(pairs, fired, network.arrays, rows, buffers, 1)
     assert fired.total > 0
     assert_allclose(network.output_scale * buffers[0], 0, atol=atol)
 

@@ -17,17 +17,27 @@ from skfastnn._coordinates import Coordinates
 from skfastnn.networks._network import Network
 from skfastnn.networks._panel_network import PANEL, PanelNetwork
 from skfastnn.networks._training_rows import by_feature, entries
-from skfastnn.passes.panels._panel_layer import PANEL_SIZE, change_basis, panel_adam_step, panel_forward, panel_sgd_step
+from skfastnn.passes.panels._panel_layer import (
+    PANEL_SIZE,
+    BasisChange,
+    PanelMoments,
+    change_basis,
+    panel_adam_step,
+    panel_forward,
+    panel_sgd_step,
+)
 from skfastnn.passes.panels._panel_tangent import (
     panel_gram_product,
     panel_jacobian_product,
     panel_jacobian_transpose_product,
 )
+from skfastnn.passes.panels._panel_weights import PanelWeights
 from skfastnn.passes.shared._by_feature import FeatureLists, rows_by_feature
 from skfastnn.passes.shared._gram import gram, gram_rows
 from skfastnn.passes.shared._pairs import PairLists
 from skfastnn.solvers._tiled_gram import tiled_gram
 
+ADAM_PARAMETERS = {"rate": 0.1, "momentum": 0.9, "beta_2": 0.99, "epsilon": 0.01, "penalty": 0.0}
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 
@@ -72,11 +82,11 @@ class Example:
 
     def fired(self, n_threads=1):
         pairs = PairLists(self.n_neurons, self.dtype)
-        panel_forward(
-            pairs, self.lists, self.lists.data, self.start, self.first, 0.5, self.second, -2.0, self.order,
-            self.c_state, n_threads,
-        )  # fmt: skip
+        panel_forward(pairs, self.weights(self.start, self.second, (0.5, -2.0)), self.lists, n_threads)
         return pairs
+
+    def weights(self, base, second, factors):
+        return PanelWeights(base, self.first, second, factors, self.order, self.c_state, self.V, self.start_V)
 
     def pre_activations(self):
         W = self.by_neuron(self.start) + 0.5 * self.by_neuron(self.first) - 2.0 * self.by_neuron(self.second)
@@ -109,10 +119,7 @@ def test_forward(dtype, n_start, n_neurons):
 def test_forward_without_second_numbers_and_start(dtype):
     example = Example(dtype)
     pairs = PairLists(example.n_neurons, dtype)
-    panel_forward(
-        pairs, example.lists, example.lists.data, example.nothing, example.first, 1.0, example.nothing, 0.0,
-        example.order, example.c_state, 1,
-    )  # fmt: skip
+    panel_forward(pairs, example.weights(example.nothing, example.nothing, (1.0, 0.0)), example.lists, 1)
     Z = example.by_neuron(example.first) @ example.X.T.astype(np.float64) + example.c_state[:, :1]
     assert_array_equal(pairs.counts(), (Z > 0).sum(axis=1))
     assert_allclose(pairs.to_csr()[2], Z[Z > 0], rtol=100 * example.tolerance, atol=20 * example.tolerance)
@@ -132,9 +139,8 @@ def test_sgd_step(dtype, frozen, changed):
         change = np.array([[0.5, -2.0], [3.0, 0.25]], dtype)
         first, second = 0.5 * first - 2 * second, 3 * first + 0.25 * second
     panel_sgd_step(
-        pairs, example.lists, example.lists.data, example.error, example.first, -0.2, example.second, 3.0,
-        T, after, change, example.order, example.c_state, example.V,
-        example.first_V[:0] if frozen else example.first_V, example.start_V, parameters, 2,
+        pairs, example.lists, example.error, example.weights(example.start, example.second, (0.5, -2.0)),
+        example.first_V[:0] if frozen else example.first_V, BasisChange(T, after, change, (-0.2, 3.0)), parameters, 2,
     )  # fmt: skip
     assert_array_equal(T, after)
     close = {"atol": 100 * example.tolerance}
@@ -164,9 +170,8 @@ def test_adam_step(dtype, n_start):
     mean_v, square_v = 0.9 * example.first_V + 0.1 * g_v, 0.99 * example.second_V + 0.01 * g_v**2
     parameters = {"rate": 0.1, "momentum": 0.9, "beta_2": 0.99, "epsilon": 0.01, "penalty": penalty}
     panel_adam_step(
-        pairs, example.lists, example.lists.data, example.error, start, example.first, example.mean,
-        example.square, example.order, example.c_state, example.V, example.first_V, example.second_V, example.start_V,
-        parameters, 2,
+        pairs, example.lists, example.error, example.weights(example.nothing, example.nothing, (1.0, 0.0)),
+        PanelMoments(start, example.mean, example.square, example.first_V, example.second_V), parameters, 2,
     )  # fmt: skip
     new_mean, new_square = 0.9 * mean + 0.1 * g, 0.99 * square + 0.01 * g**2
     moved = w - 0.1 * new_mean / (np.sqrt(new_square) + 0.01)
@@ -186,11 +191,9 @@ def test_adam_keeps_second_moments_that_count_beside_epsilon(epsilon, largest):
     pairs, before = example.fired(), example.first.copy()
     example.mean[...] = example.square[...] = 0
     parameters = {"rate": 0.1, "momentum": 0.9, "beta_2": 0.99, "epsilon": epsilon, "penalty": 0.0}
-    panel_adam_step(
-        pairs, example.lists, example.lists.data, np.float32(1e-18) * example.error, example.nothing, example.first,
-        example.mean, example.square, example.order, example.c_state, example.V, example.first_V, example.second_V,
-        example.start_V, parameters, 1,
-    )  # fmt: skip
+    moments = PanelMoments(example.nothing, example.mean, example.square, example.first_V, example.second_V)
+    weights = example.weights(example.nothing, example.nothing, (1.0, 0.0))
+    panel_adam_step(pairs, example.lists, np.float32(1e-18) * example.error, weights, moments, parameters, 1)
     assert 0 < np.quantile(np.abs(example.mean[example.mean != 0]), 0.5) < 1e-18
     assert np.quantile(np.abs(example.first - before), 0.99) < largest
 
@@ -278,25 +281,29 @@ def test_another_basis_multiplies_all_pairs_by_a_matrix(dtype, n_threads):
     change = np.array([[0.5, -2.0], [3.0, 0.25]], dtype)
     first, second = np.einsum("ij,jpfk->ipfk", change, [example.first, example.second])
     T, basis = np.eye(2), np.array([[1.0, 2.0], [3.0, 4.0]])
-    change_basis(example.first, example.second, change, T, basis, n_threads)
+    change_basis(example.weights(example.start, example.second, (1, 1)), BasisChange(T, basis, change), n_threads)
     assert_array_equal(T, basis)
     assert_allclose(example.first, first, rtol=example.tolerance, atol=example.tolerance)
     assert_allclose(example.second, second, rtol=example.tolerance, atol=example.tolerance)
-    change_basis(example.mean, example.nothing, change[:1, :1], T, basis, n_threads)
-    assert_allclose(example.mean**2, example.square / 4, rtol=example.tolerance)
+    alone = example.weights(example.start, example.nothing, (1, 0))
+    change_basis(alone, BasisChange(T, basis, change[:1, :1]), n_threads)
+    assert_allclose(example.first, first / 2, rtol=example.tolerance, atol=example.tolerance)
 
 
 def test_arrays_that_do_not_fit_are_refused():
     example = Example(np.float64)
+    weights = example.weights(example.start, example.nothing, (1.0, 0.0))
     with pytest.raises(ValueError, match="as many rows"):
-        change_basis(example.first, example.nothing, np.eye(2), np.eye(2), np.eye(2), 1)
-    with pytest.raises(ValueError, match="same weights"):
-        change_basis(example.first, example.second[:, 1:].copy(), np.eye(2), np.eye(2), np.eye(2), 1)
-    with pytest.raises(ValueError, match="panels and order"):
-        panel_forward(
-            PairLists(1000, np.float64), example.lists, example.lists.data, example.start, example.first, 1.0,
-            example.second, 1.0, example.order, np.zeros((1000, 3)), 1,
-        )  # fmt: skip
+        change_basis(weights, BasisChange(np.eye(2), np.eye(2), np.eye(2)), 1)
+    with pytest.raises(ValueError, match="T must be"):
+        BasisChange(np.eye(3), np.eye(2), np.eye(2))
+    with pytest.raises(ValueError, match="second must be"):
+        example.weights(example.start, example.second[:, 1:].copy(), (1.0, 1.0))
+    with pytest.raises(ValueError, match="c_state must be"):
+        panel_forward(PairLists(1000, np.float64), weights, example.lists, 1)
+    moments = PanelMoments(example.nothing, example.mean, example.square, example.first_V, example.second_V)
+    with pytest.raises(ValueError, match="in one array"):
+        panel_adam_step(example.fired(), example.lists, example.error, weights, moments, ADAM_PARAMETERS, 1)
 
 
 @DTYPES
@@ -451,7 +458,7 @@ def test_the_number_of_threads_does_not_matter(solver, monkeypatch):
     X, y = words(300, 200)
     models = []
     for n_threads in (1, 2):
-        for module in ("skfastnn._fitting", "skfastnn._base"):
+        for module in ("skfastnn._fitting", "skfastnn._training"):
             monkeypatch.setattr(f"{module}.effective_n_threads", lambda n=n_threads: n)
         models.append(estimator(FastReLUClassifier, solver, hidden_layer_sizes=(1500,)).fit(sparse.csr_array(X), y))
     assert_array_equal(models[0].coefs_[0], models[1].coefs_[0])

@@ -9,14 +9,15 @@ from numpy._core._multiarray_umath import __cpu_features__
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.utils._testing import create_memmap_backed_data
 
-from helpers import fill_with_positive, unit_coordinates
+from helpers import fill_with_positive, unit_coordinates, without_outputs
 from skfastnn._threads import one_blas_thread
 from skfastnn.networks._network import Network, aligned_zeros, padded_length
 from skfastnn.networks._training_rows import runs_of
-from skfastnn.passes.dense._catch_up import catch_up
+from skfastnn.passes.dense._catch_up import MomentumState, catch_up
 from skfastnn.passes.dense._dense_forward import dense_forward
 from skfastnn.passes.dense._forward import forward, output_of_fired
-from skfastnn.passes.dense._updates import adam_step, momentum_step
+from skfastnn.passes.dense._updates import AdamState, adam_step, momentum_step
+from skfastnn.passes.dense._weights import DenseWeights
 from skfastnn.passes.shared import _products
 from skfastnn.passes.shared._blas import matmul_nt
 from skfastnn.passes.shared._pairs import PairLists
@@ -32,7 +33,6 @@ NESTEROV = pytest.mark.parametrize("nesterov", [False, True])
 N_NEURONS, N_ROWS = 130, 37
 RULE = {"rate": 0.3, "momentum": 0.9, "nesterov": False, "penalty": 0.2}
 ADAM_RULE = {"rate": 0.01, "momentum": 0.9, "beta_2": 0.99, "epsilon": 1e-6, "penalty": 0.2}
-NOTHING_PENDING = np.array([[1.0, 0.0, 0.0, 1.0]])
 
 
 def assert_close(actual, expected, factor=1):
@@ -128,25 +128,35 @@ class Layer:
         fired = lists_of(np.ones((N_NEURONS, 5), self.dtype))  # of an earlier batch
         output = np.full((fired.n_blocks, N_ROWS, self.V.shape[1]), 7, dtype=self.dtype)
         forward(
-            lists_of(mask.astype(self.dtype)), fired, self.X, self.displacement, self.start, self.anchor,
-            self.pair_shift, self.anchored, self.c_state, self.V, self.velocity, self.delay, pending, output,
-            n_threads,
+            lists_of(mask.astype(self.dtype)), fired, self.weights, self.X, output, n_threads,
+            None if pending is None else self.momentum(pending),
         )  # fmt: skip
         return fired, output[0]
+
+    @property
+    def weights(self):
+        return DenseWeights(
+            self.start, self.displacement, self.anchor, self.anchored, self.pair_shift, self.c_state, self.V,
+            self.start_V,
+        )  # fmt: skip
+
+    def momentum(self, pending):
+        return MomentumState(self.velocity, self.norms, self.touched, self.step, pending)
+
+    @property
+    def moments(self):
+        return AdamState(self.mean, self.square, self.mean_V, self.square_V, self.norms)
 
     def sgd_step(self, rule, n_threads):
         matrices = pending_matrices(int(self.delay.max()) + 2, rule)
         momentum_step(
-            lists_of(self.activations), self.X, self.error, self.displacement, self.velocity, self.anchor,
-            self.anchored, self.c_state, self.V, self.velocity_V, self.start_V, self.norms, self.touched, self.step,
-            matrices, matrices, rule,
+            lists_of(self.activations), self.X, self.error, self.weights, self.velocity_V, self.momentum(matrices),
+            matrices, rule,
         ).take_all(n_threads)  # fmt: skip
 
     def adam_step(self, rule, n_threads):
-        adam_step(
-            lists_of(self.activations), self.X, self.error, self.displacement, self.mean, self.square, self.anchor,
-            self.anchored, self.c_state, self.V, self.mean_V, self.square_V, self.start_V, self.norms, rule,
-        ).take_all(n_threads)  # fmt: skip
+        lists = lists_of(self.activations)
+        adam_step(lists, self.X, self.error, self.weights, self.moments, rule).take_all(n_threads)
 
     def gradients(self):
         """Dense gradients of weights, intercepts and output weights, without the penalty."""
@@ -389,12 +399,13 @@ def check_dense_forward(n_neurons, n_rows, n_features, dtype):
         rng.standard_normal((n, ld)).astype(dtype) for n in (n_rows, n_neurons, n_neurons, n_drawn)
     )
     c_state, anchored = rng.standard_normal((n_neurons, 3)).astype(dtype), rng.integers(0, 2, n_neurons, np.uint8)
+    weights = without_outputs(start, displacement, anchor, anchored, 1, c_state)
     results = []
     for n_threads in 1, 2:
         fired = PairLists(n_neurons, dtype)
         for rows in X[:1], X:  # lists are reused
             with one_blas_thread():
-                dense_forward(fired, rows, displacement, start, anchor, 1, anchored, c_state, n_threads)
+                dense_forward(fired, weights, rows, n_threads)
         results.append(fired.to_csr())
     W = np.repeat(start, 2, axis=0)[:n_neurons] + displacement + anchored[:, None] * anchor.astype(float)
     Z = W @ X.T + c_state[:, :1]
@@ -416,7 +427,7 @@ def check_dense_forward(n_neurons, n_rows, n_features, dtype):
 def test_dense_forward_refuses(n_neurons, dtype, ld, message):
     W, c_state, anchored = np.ones((3, 8)), np.ones((3, 3)), np.zeros(3, np.uint8)
     with pytest.raises(ValueError, match=message):
-        dense_forward(PairLists(n_neurons, dtype), np.ones((2, ld)), W, W, W, 0, anchored, c_state, 1)
+        dense_forward(PairLists(n_neurons, dtype), without_outputs(W, W, W, anchored, 0, c_state), np.ones((2, ld)), 1)
 
 
 # forward
@@ -455,7 +466,7 @@ def test_forward(n_features, n_outputs, dtype, pair_shift):
 @DTYPES
 def test_forward_without_velocity(dtype):
     layer = Layer(33, 3, dtype, momentum=False)
-    pairs, output = layer.forward(np.ones((N_NEURONS, N_ROWS)), NOTHING_PENDING, 1)
+    pairs, output = layer.forward(np.ones((N_NEURONS, N_ROWS)), None, 1)
     W = (layer.start + layer.anchor + layer.displacement).astype(np.float64)
     H = np.maximum(W @ layer.X.T + layer.c_state[:, :1], 0)
     assert_close(dense_of(pairs, N_ROWS)[1], H)
@@ -483,10 +494,7 @@ def test_forward_refuses_lists():
     candidates = lists_of(layer.activations)
     for fired in PairLists(N_NEURONS + 1, np.float64), PairLists(N_NEURONS, np.float32), PairLists(N_NEURONS, None):
         with pytest.raises(ValueError, match="same neurons"):
-            forward(
-                candidates, fired, layer.X, layer.displacement, layer.start, layer.anchor, 0, layer.anchored,
-                layer.c_state, layer.V, layer.velocity, layer.delay, NOTHING_PENDING, buffers, 1,
-            )  # fmt: skip
+            forward(candidates, fired, layer.weights, layer.X, buffers, 1)
 
 
 @pytest.mark.parametrize("shape", [(2, N_ROWS, 8), (3, N_ROWS - 1, 8), (3, N_ROWS, 16)])
@@ -496,10 +504,7 @@ def test_forward_shapes(shape):
     with pytest.raises(ValueError, match="buffers do not fit"):
         output_of_fired(pairs, N_ROWS, layer.V, buffers, 1)
     with pytest.raises(ValueError, match="buffers do not fit"):
-        forward(
-            pairs, pairs, layer.X, layer.displacement, layer.start, layer.anchor, 0, layer.anchored, layer.c_state,
-            layer.V, layer.velocity, layer.delay, NOTHING_PENDING, buffers, 1,
-        )  # fmt: skip
+        forward(pairs, pairs, layer.weights, layer.X, buffers, 1)
 
 
 # momentum
@@ -573,10 +578,7 @@ def test_catch_up(n_features, dtype, nesterov):
     neurons = layer.rng.permutation(N_NEURONS)[:90]
     before = layer.state
     for each, n_threads in (layer, 1), (two, 2):
-        catch_up(
-            neurons, each.displacement, each.velocity, each.anchor, each.anchored, each.norms, each.touched, each.step,
-            pending, n_threads,
-        )  # fmt: skip
+        catch_up(neurons, each.weights, each.momentum(pending), n_threads)
     listed = np.isin(np.arange(N_NEURONS), neurons)
     delay = np.where(listed, layer.delay, 0)
     u, velocity = silent_steps(before["displacement"] + layer.anchor, before["velocity"], delay, rule)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits
 
-from helpers import unit_coordinates
+from helpers import unit_coordinates, without_outputs
 from skfastnn import FastReLUClassifier, FastReLURegressor
 from skfastnn._coordinates import Coordinates
 from skfastnn.networks._network import Network, padded_length
@@ -16,7 +16,13 @@ from skfastnn.passes.shared._pairs import PairLists
 from skfastnn.search import _costs, make_engine
 from skfastnn.search.quantized import _quantized
 from skfastnn.search.quantized._quantized import choose_grid, grid, in_bytes
-from skfastnn.search.quantized._quantized_forward import MAX_FEATURES, byte_products, quantized_forward, rows_to_bytes
+from skfastnn.search.quantized._quantized_forward import (
+    MAX_FEATURES,
+    RowsInBytes,
+    byte_products,
+    quantized_forward,
+    rows_to_bytes,
+)
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
@@ -163,7 +169,7 @@ def test_rows_that_bytes_hold_are_read_in_bytes(n_features):
     rows = TrainingRows(X, coordinates, network.ld, 1)
     engine = make_engine("quantized", network)
     engine.build(rows, network, 1)
-    assert engine.lossless
+    assert engine.coded.lossless
     index = np.random.default_rng(2).permutation(90)[:50].astype(np.int32)
     batch = Batch(index, *rows.gather(index, *rows.buffers(50)))
     Z = network.weights(0, 130).astype(np.float64) @ batch.rows.T + network.c_state[:, :1]
@@ -174,7 +180,7 @@ def test_rows_that_bytes_hold_are_read_in_bytes(n_features):
     signed[X == 0] = 0  # mostly zeros, whose code is not 0
     for other in off_the_grid, signed:
         engine.build(TrainingRows(other, coordinates, network.ld, 1), network, 1)
-        assert not engine.lossless
+        assert not engine.coded.lossless
 
 
 def test_bytes_exclude_nearly_all_that_does_not_fire():
@@ -210,23 +216,8 @@ def test_no_bound_excludes_a_pair_that_fires(data, n_features, exponent, dtype):
         lead = 1e-3 * np.linalg.norm(W, axis=1) * np.linalg.norm(rows, axis=1).min() + 1e-12
         c_state[:, 0] = -products[np.arange(24), rng.integers(40, size=24)] + lead
         fired = PairLists(24, dtype)
-        quantized_forward(
-            fired,
-            rows,
-            index,
-            codes,
-            about,
-            shift,
-            zero,
-            False,
-            np.zeros_like(W),
-            W,
-            W,
-            0,
-            np.zeros(24, np.uint8),
-            c_state,
-            1,
-        )
+        weights = without_outputs(W, np.zeros_like(W), W, np.zeros(24, np.uint8), 0, c_state)
+        quantized_forward(fired, weights, rows, index, RowsInBytes(codes, about, shift, zero, False), 1)
         Z = products + c_state[:, :1]
         rounding = (n_features + 8) * np.finfo(dtype).eps * (np.abs(W) @ np.abs(rows.T) + np.abs(c_state[:, :1]))
         listed = as_matrix(fired.to_csr(), Z.shape) > 0
@@ -242,10 +233,9 @@ def test_weights_that_are_not_finite_are_left_to_the_exact_product(dtype):
     W = np.zeros((4, 16), dtype)
     W[0, 0], W[1, 3], W[2, 5] = np.inf, -np.inf, np.nan
     fired = PairLists(4, dtype)
-    quantized_forward(
-        fired, rows, np.arange(3, dtype=np.int32), codes, about, np.zeros(16, dtype), 0, False, np.zeros_like(W), W, W,
-        0, np.zeros(4, np.uint8), np.zeros((4, 3), dtype), 1,
-    )  # fmt: skip
+    weights = without_outputs(W, np.zeros_like(W), W, np.zeros(4, np.uint8), 0, np.zeros((4, 3), dtype))
+    coded = RowsInBytes(codes, about, np.zeros(16, dtype), 0, False)
+    quantized_forward(fired, weights, rows, np.arange(3, dtype=np.int32), coded, 1)
     indptr, rows, values = fired.to_csr()
     assert_array_equal(indptr, [0, 3, 3, 3, 3])
     assert np.all(np.isposinf(values))
@@ -294,19 +284,32 @@ def test_rows_to_bytes_refuses(changed, message):
         ({"index": np.zeros(2, np.int32)}, "an index for each row"),
         ({"index": np.int32([0, 1, 3])}, "numbers of samples"),
         ({"index": np.int32([0, -1, 2])}, "numbers of samples"),
-        ({"about": np.zeros((2, 4), np.float32)}, "of the same samples"),
-        ({"lossless": True}, "in single precision alone"),
     ],
 )
 def test_quantized_forward_refuses(changed, message):
+    coded = RowsInBytes(np.zeros((3, 8), np.uint8), np.zeros((3, 4), np.float32), np.zeros(8), 0, False)
+    weights = without_outputs(ROWS, ROWS, ROWS, np.zeros(3, np.uint8), 0, ROWS[:, :3].copy())
     given = {
-        "fired": PairLists(3, np.float64), "X": ROWS, "index": np.arange(3, dtype=np.int32),
-        "codes": np.zeros((3, 8), np.uint8), "about": np.zeros((3, 4), np.float32), "shift": np.zeros(8), "zero": 0,
-        "lossless": False, "displacement": ROWS, "start": ROWS, "anchor": ROWS, "pair_shift": 0,
-        "anchored": np.zeros(3, np.uint8), "c_state": ROWS[:, :3].copy(), "n_threads": 1,
+        "fired": PairLists(3, np.float64), "weights": weights, "X": ROWS, "index": np.arange(3, dtype=np.int32),
+        "coded": coded, "n_threads": 1,
     }  # fmt: skip
     with pytest.raises(ValueError, match=message):
         quantized_forward(**(given | changed))
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"shift": np.zeros(16)}, "the same length"),
+        ({"about": np.zeros((2, 4), np.float32)}, "of the same samples"),
+        ({"about": np.zeros((3, 5), np.float32)}, "of the same samples"),
+        ({"lossless": True}, "in single precision alone"),
+    ],
+)
+def test_rows_in_bytes_refuse(changed, message):
+    given = {"codes": np.zeros((3, 8), np.uint8), "about": np.zeros((3, 4), np.float32), "shift": np.zeros(8)}
+    with pytest.raises(ValueError, match=message):
+        RowsInBytes(**(given | {"zero": 0, "lossless": False} | changed))
 
 
 @pytest.mark.skipif(not byte_products(), reason="rows are read in floats on processors without products of bytes")
@@ -316,10 +319,9 @@ def test_bytes_with_another_code_of_zero_do_not_stand_for_rows():
 
     def listed(zero):
         fired = PairLists(3, np.float32)
-        quantized_forward(
-            fired, rows, np.arange(3, dtype=np.int32), codes, about, shift, zero, True, rows, rows, rows, 0,
-            np.zeros(3, np.uint8), np.zeros((3, 3), np.float32), 1,
-        )  # fmt: skip
+        weights = without_outputs(rows, rows, rows, np.zeros(3, np.uint8), 0, np.zeros((3, 3), np.float32))
+        coded = RowsInBytes(codes, about, shift, zero, True)
+        quantized_forward(fired, weights, rows, np.arange(3, dtype=np.int32), coded, 1)
         return fired.to_csr()[2]
 
     assert_array_equal(listed(0), np.full(9, 32))
@@ -342,7 +344,7 @@ def test_auto_takes_bytes_where_they_pay(monkeypatch):
     monkeypatch.setattr(_costs, "DENSE", 0.3)
     monkeypatch.setattr(_costs, "MULTIPLICATION", 0.011)
     wide = images(300, 784)
-    common = {"hidden_layer_sizes": 2048, "threshold": 1.5, "solver": "adam", "random_state": 0}
+    common = {"hidden_layer_sizes": 2048, "threshold": 1.5, "solver": "adam", "random_state": 0, "batch_size": 200}
 
     def chosen(X, **more):
         return FastReLURegressor(**{**common, "max_iter": 2, **more}).fit(X, X[:, 1]).search_

@@ -99,8 +99,10 @@ class Training:
         network, solver = self.network, self.solver
         start = network.start[np.arange(network.n_neurons) >> network.pair_shift].astype(np.float64)
         anchor, displacement = network.anchor.astype(np.float64), network.displacement.astype(np.float64)
-        share, run = (solver.pending[solver.delay][:, [k]] for k in (0, 1))
-        velocity = solver.velocity.astype(np.float64) if solver.velocity.size else np.zeros((1, 1))
+        share, run, velocity = 1.0, 0.0, np.zeros((1, 1))
+        if solver.silence is not None:
+            share, run = (solver.pending[solver.delay][:, [k]] for k in (0, 1))
+            velocity = solver.velocity.astype(np.float64)
         x, c = batch.rows.astype(np.float64).T, network.c_state[:, :1].astype(np.float64)
         Z = (start + share * (anchor + displacement) + run * velocity) @ x + c
         size = np.abs(start) + np.abs(share) * (np.abs(anchor) + np.abs(displacement)) + np.abs(run * velocity)
@@ -119,11 +121,7 @@ class Training:
         if self.engine.verified:
             output_of_fired(pairs, batch.index.size, network.V, buffers, self.n_threads)
             return pairs
-        forward(
-            pairs, fired, batch.rows, network.displacement, network.start, network.anchor, network.pair_shift,
-            network.anchored, network.c_state, network.V, solver.velocity, solver.delay, solver.pending, buffers,
-            self.n_threads,
-        )  # fmt: skip
+        forward(pairs, fired, network.arrays, batch.rows, buffers, self.n_threads, solver.silence)
         return fired
 
     def step(self, batch, rate, penalty=0.01):

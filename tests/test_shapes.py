@@ -3,83 +3,81 @@
 import numpy as np
 import pytest
 from test_panels import Example
-from test_passes import ADAM_RULE, N_NEURONS, N_ROWS, NOTHING_PENDING, RULE, Layer, lists_of, pending_matrices
+from test_passes import ADAM_RULE, N_NEURONS, N_ROWS, RULE, Layer, lists_of, pending_matrices
 
-from skfastnn.passes.dense._catch_up import catch_up, movement_bounds, rebase
+from helpers import without_outputs
+from skfastnn.passes.dense._catch_up import MomentumState, catch_up, movement_bounds, rebase
 from skfastnn.passes.dense._dense_forward import dense_forward
 from skfastnn.passes.dense._forward import forward
-from skfastnn.passes.dense._updates import adam_step, momentum_step
-from skfastnn.passes.panels._panel_layer import panel_adam_step, panel_forward, panel_sgd_step
+from skfastnn.passes.dense._updates import AdamState, adam_step, momentum_step
+from skfastnn.passes.dense._weights import DenseWeights
+from skfastnn.passes.panels._panel_layer import (
+    BasisChange,
+    PanelMoments,
+    panel_adam_step,
+    panel_forward,
+    panel_sgd_step,
+)
+from skfastnn.passes.panels._panel_weights import PanelWeights
 from skfastnn.passes.shared._boxes import MAX_POINTS, BoxTree, spatial_order
 from skfastnn.passes.shared._pairs import PairLists
 from skfastnn.search.halfspace._neuron_points import neuron_points
 
-WEIGHTS = ("displacement", "start", "anchor", "anchored", "c_state")
 # what is passed on as it is
 FREE = ("pairs", "candidates", "fired", "lists", "pair_shift", "n_threads", "step", "parameters", "a", "b", "data")
 
 
+def arrays_of(layer, names):
+    return {name: getattr(layer, name) for name in names.split()}
+
+
+def weight_arguments(layer):
+    return arrays_of(layer, "start displacement anchor anchored pair_shift c_state V start_V")
+
+
+def momentum_state_arguments(layer):
+    return arrays_of(layer, "velocity norms touched step") | {"pending": pending_matrices(6, RULE)}
+
+
+def moment_arguments(layer):
+    return arrays_of(layer, "mean square mean_V square_V norms")
+
+
 def forward_arguments(layer):
     lists = lists_of(layer.activations)
-    arguments = {"candidates": lists, "fired": PairLists(N_NEURONS, layer.dtype), "X": layer.X}
-    for name in (*WEIGHTS[:3], "pair_shift", *WEIGHTS[3:], "V", "velocity", "delay"):
-        arguments[name] = getattr(layer, name)
+    arguments = {"candidates": lists, "fired": PairLists(N_NEURONS, layer.dtype), "weights": layer.weights}
     buffers = np.zeros((lists.n_blocks, N_ROWS, layer.V.shape[1]))
-    return arguments | {"pending": pending_matrices(6, RULE), "buffers": buffers, "n_threads": 1}
+    return arguments | {"X": layer.X, "buffers": buffers, "n_threads": 1}
 
 
 def dense_arguments(layer):
-    arguments = {"fired": PairLists(N_NEURONS, layer.dtype), "X": layer.X}
-    for name in (*WEIGHTS[:3], "pair_shift", *WEIGHTS[3:]):
-        arguments[name] = getattr(layer, name)
-    return arguments | {"n_threads": 1}
+    return {"fired": PairLists(N_NEURONS, layer.dtype), "weights": layer.weights, "X": layer.X, "n_threads": 1}
 
 
 def point_arguments(layer):
-    names = (*WEIGHTS[:3], "pair_shift", *WEIGHTS[3:], "velocity", "delay")
-    arguments = {name: getattr(layer, name) for name in names}
-    points = np.zeros((N_NEURONS, layer.n_features + 1))
-    return arguments | {"pending": pending_matrices(6, RULE), "points": points, "n_threads": 1}
+    return {"weights": layer.weights, "points": np.zeros((N_NEURONS, layer.n_features + 1)), "n_threads": 1}
 
 
 def momentum_arguments(layer):
-    names = (
-        "X", "error", "displacement", "velocity", "anchor", "anchored", "c_state", "V", "velocity_V", "start_V",
-        "norms", "touched", "step",
-    )  # fmt: skip
-    arguments = {"pairs": lists_of(layer.activations)} | {name: getattr(layer, name) for name in names}
-    return arguments | {"pending": pending_matrices(6, RULE), "after": pending_matrices(7, RULE), "parameters": RULE}
+    arguments = {"pairs": lists_of(layer.activations)} | arrays_of(layer, "X error weights velocity_V")
+    state = layer.momentum(pending_matrices(6, RULE))
+    return arguments | {"state": state, "after": pending_matrices(7, RULE), "parameters": RULE}
 
 
 def adam_arguments(layer):
-    names = (
-        "X", "error", "displacement", "mean", "square", "anchor", "anchored", "c_state", "V", "mean_V", "square_V",
-        "start_V", "norms",
-    )  # fmt: skip
-    arguments = {"pairs": lists_of(layer.activations)} | {name: getattr(layer, name) for name in names}
+    arguments = {"pairs": lists_of(layer.activations)} | arrays_of(layer, "X error weights moments")
     return arguments | {"parameters": ADAM_RULE}
 
 
-def catch_up_arguments(layer):
-    names = "displacement", "velocity", "anchor", "anchored", "norms", "touched", "step"
-    arguments = {"neurons": np.arange(5)} | {name: getattr(layer, name) for name in names}
-    return arguments | {"pending": pending_matrices(6, RULE), "n_threads": 1}
-
-
 def bound_arguments(layer):
-    arguments = {"norms": layer.norms, "anchor_norms": np.zeros(N_NEURONS), "touched": layer.touched}
-    arguments |= {"step": layer.step, "pending": pending_matrices(6, RULE)}
+    arguments = {"state": layer.momentum(pending_matrices(6, RULE)), "anchor_norms": np.zeros(N_NEURONS)}
     return arguments | {"drift": np.zeros(N_NEURONS), "unsettled": np.zeros(N_NEURONS), "n_threads": 1}
 
 
-def rebase_arguments(layer):
-    return {"neurons": np.arange(5)} | {name: getattr(layer, name) for name in ("displacement", "anchor", "anchored")}
-
-
 ENTRIES = [
+    (DenseWeights, weight_arguments), (MomentumState, momentum_state_arguments), (AdamState, moment_arguments),
     (forward, forward_arguments), (dense_forward, dense_arguments), (neuron_points, point_arguments),
-    (momentum_step, momentum_arguments), (adam_step, adam_arguments), (catch_up, catch_up_arguments),
-    (movement_bounds, bound_arguments), (rebase, rebase_arguments),
+    (momentum_step, momentum_arguments), (adam_step, adam_arguments), (movement_bounds, bound_arguments),
 ]  # fmt: skip
 
 
@@ -109,68 +107,99 @@ def assert_refuses_all_that_is_cut(entry, make_arguments, may_be_cut=()):
 @pytest.mark.parametrize("pair_shift", [0, 1])
 @pytest.mark.parametrize(("entry", "arguments"), ENTRIES, ids=[entry.__name__ for entry, _ in ENTRIES])
 def test_arrays_that_are_too_short_are_refused(entry, arguments, pair_shift):
-    # batches may be smaller, neurons any, and points may do without padding
-    free = {("X", 0), ("neurons", 0), ("points", 1)}
+    # batches may be smaller, fewer neurons looked at, and points may do without padding
+    free = {("X", 0), ("points", 0), ("points", 1)}
     assert_refuses_all_that_is_cut(entry, lambda: arguments(Layer(5, 3, np.float64, pair_shift, 5)), free)
+
+
+@pytest.mark.parametrize("cut_off", ["neuron", "feature"])
+def test_weights_of_other_neurons_or_rows_are_refused(cut_off):
+    layer, other = Layer(5, 3, np.float64, longest_delay=5), Layer(12, 3, np.float64, longest_delay=5)
+    if cut_off == "neuron":
+        other = Layer(5, 3, np.float64, longest_delay=5)
+        names = "start displacement anchor anchored c_state V start_V velocity mean square norms touched"
+        vars(other).update({name: cut(value, 0) for name, value in arrays_of(other, names).items()})
+        other.mean_V, other.square_V = cut(other.mean_V, 0), cut(other.square_V, 0)
+    state = other.momentum(pending_matrices(6, RULE))
+    for entry, make_arguments in ENTRIES[3:5]:
+        assert refuses(entry, make_arguments(layer) | {"weights": other.weights})
+    for weights, moved in (other.weights, layer.momentum(pending_matrices(6, RULE))), (layer.weights, state):
+        assert refuses(momentum_step, momentum_arguments(layer) | {"weights": weights, "state": moved})
+        assert refuses(catch_up, {"neurons": np.arange(5), "weights": weights, "state": moved, "n_threads": 1})
+        assert refuses(neuron_points, point_arguments(layer) | {"weights": weights, "n_threads": 1, "state": moved})
+    assert refuses(adam_step, adam_arguments(layer) | {"weights": other.weights})
+    assert refuses(adam_step, adam_arguments(layer) | {"moments": other.moments})
+
+
+def test_read_only_weights_are_read_and_not_moved():
+    layer = Layer(5, 3, np.float64)
+    layer.displacement.flags.writeable = False
+    forward(*forward_arguments(layer).values())
+    for entry, arguments in (momentum_step, momentum_arguments(layer)), (adam_step, adam_arguments(layer)):
+        with pytest.raises(ValueError, match="read-only"):
+            entry(*arguments.values())
+    with pytest.raises(ValueError, match="read-only"):
+        rebase(np.arange(5), layer.weights)
+
+
+def test_weights_of_several_types_are_refused():
+    arguments = weight_arguments(Layer(5, 3, np.float64))
+    for name in ("start", "anchor", "c_state", "V", "start_V"):
+        with pytest.raises(ValueError, match="dtype mismatch"):
+            DenseWeights(*(arguments | {name: arguments[name].astype(np.float32)}).values())
 
 
 @pytest.mark.parametrize("length", [9, 1])
 def test_rows_that_are_no_whole_vectors_are_refused(length):
     W, c_state, anchored = np.ones((3, length)), np.ones((3, 3)), np.zeros(3, np.uint8)
     with pytest.raises(ValueError, match="whole vectors"):
-        dense_forward(PairLists(3, np.float64), np.ones((2, length)), W, W, W, 0, anchored, c_state, 1)
+        without_outputs(W, W, W, anchored, 0, c_state)
 
 
 @pytest.mark.parametrize("delay", [-1, 6])
 def test_a_delay_without_a_matrix_is_refused(delay):
     layer = Layer(5, 3, np.float64, longest_delay=5)
-    layer.delay[7] = delay
-    with pytest.raises(ValueError, match="a row for every delay"):
-        forward(*forward_arguments(layer).values())
     layer.touched[7] = layer.step - delay
-    with pytest.raises(ValueError, match="delays"):
-        momentum_step(*momentum_arguments(layer).values())
-    with pytest.raises(ValueError, match="delays"):
-        catch_up(*catch_up_arguments(layer).values())
+    with pytest.raises(ValueError, match="a row for every delay"):
+        layer.momentum(pending_matrices(6, RULE))
 
 
 def test_neurons_that_are_not_there_are_refused():
     layer = Layer(5, 3, np.float64)
+    state = layer.momentum(pending_matrices(6, RULE))
     for neurons in (np.array([-1]), np.array([N_NEURONS])):
         with pytest.raises(ValueError, match="no neuron"):
-            catch_up(*(catch_up_arguments(layer) | {"neurons": neurons}).values())
+            catch_up(neurons, layer.weights, state, 1)
         with pytest.raises(ValueError, match="no neuron"):
-            rebase(*(rebase_arguments(layer) | {"neurons": neurons}).values())
+            rebase(neurons, layer.weights)
 
 
-def panel_arguments(example, lists):
-    return {"pairs": lists, "lists": example.lists, "data": example.lists.data}
+def panel_weight_arguments(example):
+    arguments = {"base": example.start, "first": example.first, "second": example.second, "factors": (1.0, 2.0)}
+    return arguments | arrays_of(example, "order c_state V start_V")
 
 
-def panel_forward_arguments(example):
-    arguments = panel_arguments(example, PairLists(example.n_neurons, np.float64))
-    arguments |= {"start": example.start, "first": example.first, "a": 1.0, "second": example.second, "b": 2.0}
-    return arguments | {"order": example.order, "c_state": example.c_state, "n_threads": 1}
+def panel_moment_arguments(example):
+    return arrays_of(example, "start mean square first_V second_V")
 
 
 def panel_sgd_arguments(example):
-    arguments = panel_arguments(example, example.fired()) | {"error": example.error}
-    arguments |= {"first": example.first, "a": 1.0, "second": example.second, "b": 2.0}
-    arguments |= {"T": np.eye(2), "after": np.eye(2), "change": np.eye(2)}
-    arguments |= {name: getattr(example, name) for name in ("order", "c_state", "V", "first_V", "start_V")}
+    arguments = {"pairs": example.fired(), "lists": example.lists, "error": example.error}
+    arguments["weights"] = PanelWeights(*panel_weight_arguments(example).values())
+    arguments |= {"first_V": example.first_V, "basis": BasisChange(np.eye(2), np.eye(2), np.eye(2))}
     return arguments | {"parameters": RULE, "n_threads": 1}
 
 
 def panel_adam_arguments(example):
-    arguments = panel_arguments(example, example.fired()) | {"error": example.error}
-    names = ("start", "first", "mean", "square", "order", "c_state", "V", "first_V", "second_V", "start_V")
-    arguments |= {name: getattr(example, name) for name in names}
+    arguments = {"pairs": example.fired(), "lists": example.lists, "error": example.error}
+    arguments["weights"] = example.weights(example.nothing, example.nothing, (1.0, 0.0))
+    arguments["moments"] = PanelMoments(*panel_moment_arguments(example).values())
     return arguments | {"parameters": ADAM_RULE, "n_threads": 1}
 
 
 PANEL_ENTRIES = [
-    (panel_forward, panel_forward_arguments), (panel_sgd_step, panel_sgd_arguments),
-    (panel_adam_step, panel_adam_arguments),
+    (PanelWeights, panel_weight_arguments), (PanelMoments, panel_moment_arguments),
+    (panel_sgd_step, panel_sgd_arguments), (panel_adam_step, panel_adam_arguments),
 ]  # fmt: skip
 
 
@@ -179,11 +208,24 @@ def test_panels_that_are_too_small_are_refused(entry, arguments):
     assert_refuses_all_that_is_cut(entry, lambda: arguments(Example(np.float64)))
 
 
+def test_panels_of_other_neurons_or_features_are_refused():
+    example, other = Example(np.float64), Example(np.float64, n_features=41)
+    fewer = Example(np.float64, n_neurons=149)
+    for weights in (
+        other.weights(other.nothing, other.nothing, (1, 0)),
+        fewer.weights(fewer.start, fewer.second, (1, 1)),
+    ):
+        with pytest.raises(ValueError, match="must"):
+            panel_forward(PairLists(150, np.float64), weights, example.lists, 1)
+        assert refuses(panel_sgd_step, panel_sgd_arguments(example) | {"weights": weights})
+        assert refuses(panel_adam_step, panel_adam_arguments(example) | {"weights": weights})
+
+
 def test_an_order_that_names_a_neuron_twice_is_refused():
-    arguments = panel_forward_arguments(Example(np.float64))
+    arguments = panel_weight_arguments(Example(np.float64))
     arguments["order"] = np.zeros_like(arguments["order"])
     with pytest.raises(ValueError, match="each neuron"):
-        panel_forward(*arguments.values())
+        PanelWeights(*arguments.values())
 
 
 def test_more_points_than_are_numbered_are_refused():
@@ -193,9 +235,3 @@ def test_more_points_than_are_numbered_are_refused():
             BoxTree(n_points, 1, np.float32)
     with pytest.raises(ValueError, match="at most 2147483632"):
         spatial_order(np.empty((2**31 - 15, 0), dtype=np.float32), 0)
-
-
-def test_nothing_pending_is_one_matrix():
-    layer = Layer(5, 3, np.float64, momentum=False)
-    arguments = forward_arguments(layer) | {"pending": NOTHING_PENDING, "delay": np.zeros(N_NEURONS, np.int64)}
-    forward(*arguments.values())

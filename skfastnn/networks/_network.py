@@ -16,6 +16,7 @@ from sklearn.utils import gen_batches
 
 from skfastnn._threads import one_blas_thread
 from skfastnn.passes.dense._catch_up import rebase
+from skfastnn.passes.dense._weights import DenseWeights
 
 ALIGNMENT = 64
 HUGE_ARRAY, HUGE_PAGE = 1 << 23, 1 << 21
@@ -205,6 +206,14 @@ class Network:
         return self.start[:, : self.n_features] @ self.coordinates.offset
 
     @property
+    def arrays(self):
+        """What the compiled passes take: the weights, `DenseWeights` on the arrays as they are now."""
+        return DenseWeights(
+            self.start, self.displacement, self.anchor, self.anchored, self.pair_shift, self.c_state, self.V,
+            self.start_V,
+        )  # fmt: skip
+
+    @property
     def layers(self):
         """The hidden layers: this one."""
         return [self]
@@ -264,7 +273,7 @@ class Network:
 
     def rebase(self, neurons):
         """Make the present weights of some neurons their reference."""
-        rebase(np.asarray(neurons, dtype=np.int64), self.displacement, self.anchor, self.anchored)
+        rebase(np.asarray(neurons, dtype=np.int64), self.arrays)
 
     def begin_here(self):
         """Make the present parameters the start, from which displacements and penalties are measured."""

@@ -3,6 +3,7 @@
 import numpy as np
 
 from skfastnn.networks._network import Network, aligned_zeros, drawn
+from skfastnn.passes.panels._panel_weights import PanelWeights
 
 PANEL = 64
 
@@ -40,6 +41,13 @@ class PanelNetwork(Network):
 
     def _start_means(self):
         return (self.coordinates.offset @ self.start).ravel()[: self.n_drawn]
+
+    @property
+    def arrays(self):
+        """What the compiled passes take: the weights, `PanelWeights` on the arrays as they are now."""
+        return PanelWeights(
+            self.base, self.first, self.second, self.factors, self.order, self.c_state, self.V, self.start_V
+        )
 
     @property
     def hidden_shape(self):

@@ -78,9 +78,5 @@ class Probe:
     @staticmethod
     def _neurons(network, n):
         points = np.empty((n, network.n_features + 1), dtype=network.dtype)
-        nothing = np.zeros((0, 0), dtype=network.dtype)
-        neuron_points(
-            network.displacement[:n], network.start, network.anchor[:n], network.pair_shift, network.anchored[:n],
-            network.c_state[:n], nothing, np.zeros(n, dtype=np.int64), np.array([[1.0, 0, 0, 1]]), points, 1,
-        )  # fmt: skip
+        neuron_points(network.arrays, points, 1)
         return points

@@ -31,10 +31,7 @@ class DenseSearch(SearchEngine):
 
     def candidates(self, batch, solver):
         network, step = self.network, self._step_to_take(solver)
-        dense_forward(
-            self.pairs, batch.rows, network.displacement, network.start, network.anchor, network.pair_shift,
-            network.anchored, network.c_state, self.n_threads, step,
-        )  # fmt: skip
+        dense_forward(self.pairs, network.arrays, batch.rows, self.n_threads, step)
         n_pairs = network.n_neurons * batch.rows.shape[0]
         self.counters["dot_products"] += n_pairs
         self.counters["candidates"] += n_pairs

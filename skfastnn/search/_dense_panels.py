@@ -18,11 +18,8 @@ class PanelSearch(SearchEngine):
         self.pairs = PairLists(network.n_neurons, network.dtype)
 
     def candidates(self, batch, solver):
-        network, (a, b) = self.network, self.network.factors
-        panel_forward(
-            self.pairs, batch.rows, batch.rows.data, network.base, network.first, a, network.second, b, network.order,
-            network.c_state, self.n_threads,
-        )  # fmt: skip
+        network = self.network
+        panel_forward(self.pairs, network.arrays, batch.rows, self.n_threads)
         n_pairs = network.n_neurons * batch.rows.shape[0]
         self.counters["dot_products"] += n_pairs
         self.counters["candidates"] += n_pairs

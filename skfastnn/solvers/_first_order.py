@@ -9,8 +9,8 @@ moments and the weights of a silent neuron stand still.
 import numpy as np
 
 from skfastnn.networks._network import aligned_zeros
-from skfastnn.passes.dense._catch_up import catch_up, movement_bounds
-from skfastnn.passes.dense._updates import adam_step, momentum_step
+from skfastnn.passes.dense._catch_up import MomentumState, catch_up, movement_bounds
+from skfastnn.passes.dense._updates import AdamState, adam_step, momentum_step
 from skfastnn.solvers._rules import Moments, Momentum
 from skfastnn.solvers._solver import Movement, NothingPending, Solver, registered
 
@@ -112,15 +112,17 @@ class MomentumSGD(Momentum, FirstOrder):
         """Silent steps of each neuron that are not carried out yet, int64 of shape (n_neurons,)."""
         return self.n_steps - self.touched
 
+    @property
+    def silence(self):
+        """What silent steps have left to do, a `MomentumState` of the steps so far."""
+        return MomentumState(self.velocity, self.norms, self.touched, self.n_steps, self.pending)
+
     def movement(self):
         """Return certified bounds on the movement since the references, as a `Movement`."""
         intercepts = self.network.c_state[:, 0].astype(np.float64)
         movement = Movement(*np.empty((2, self.network.n_neurons)), intercepts)
         # a step that waits is bounded as if it were silent, and then for its gradient
-        movement_bounds(
-            self.norms, self.anchor_norms, self.touched, self.n_steps, self.pending, movement.drift, movement.pending,
-            self.n_threads,
-        )  # fmt: skip
+        movement_bounds(self.silence, self.anchor_norms, movement.drift, movement.pending, self.n_threads)
         step = self.hand_over()
         if step is not None:
             step.add_reach(movement.drift, movement.pending, movement.intercepts, self.n_threads)
@@ -133,10 +135,7 @@ class MomentumSGD(Momentum, FirstOrder):
         if neurons is None:
             neurons = np.flatnonzero(self.delay)
         if neurons.size:
-            catch_up(
-                neurons, network.displacement, self.velocity, network.anchor, network.anchored, self.norms,
-                self.touched, self.n_steps, self.pending, self.n_threads,
-            )  # fmt: skip
+            catch_up(neurons, network.arrays, self.silence, self.n_threads)
 
     def state(self):
         # there is no anchor after loading: displacements are from the start
@@ -165,11 +164,7 @@ class MomentumSGD(Momentum, FirstOrder):
         """
         network, rule = self.network, self.rule(rate, penalty)
         after = self._extended(rate * penalty)
-        step = momentum_step(
-            pairs, rows, error, network.displacement, self.velocity, network.anchor, network.anchored,
-            network.c_state, network.V, self.first_V, network.start_V, self.norms, self.touched, self.n_steps,
-            self.pending, after, rule,
-        )  # fmt: skip
+        step = momentum_step(pairs, rows, error, network.arrays, self.first_V, self.silence, after, rule)
         self._take(step, n_steps=self.n_steps + 1, pending=after)
         self.move_output_intercepts(intercept_error, rule)
         if self.n_steps - self.touched.min() > MAX_DELAY:
@@ -215,10 +210,8 @@ class Adam(Moments, FirstOrder, NothingPending):
         """Take one step; see `MomentumSGD.step`."""
         network, n_steps = self.network, self.n_steps + 1
         rule = self.rule(rate, penalty, n_steps)
-        step = adam_step(
-            pairs, rows, error, network.displacement, self.mean, self.square, network.anchor, network.anchored,
-            network.c_state, network.V, self.first_V, self.second_V, network.start_V, self.norms,
-            rule | {"sparse": network.coordinates.offset is not None},
-        )  # fmt: skip
+        moments = AdamState(self.mean, self.square, self.first_V, self.second_V, self.norms)
+        rule["sparse"] = network.coordinates.offset is not None
+        step = adam_step(pairs, rows, error, network.arrays, moments, rule)
         self._take(step, n_steps=n_steps)
         self.move_output_intercepts(intercept_error, rule)

@@ -1,7 +1,6 @@
 """What the search engines and the forward pass ask of a solver."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -85,20 +84,7 @@ class Solver:
 class NothingPending:
     """The answers of a solver that carries out every movement at once."""
 
-    @cached_property
-    def velocity(self):
-        """No velocities, ndarray of shape (0, 0)."""
-        return np.zeros((0, 0), dtype=self.network.dtype)
-
-    @cached_property
-    def delay(self):
-        """Silent steps of each neuron that are not carried out yet, int64 of shape (n_neurons,)."""
-        return np.zeros(self.network.n_neurons, dtype=np.int64)
-
-    @cached_property
-    def pending(self):
-        """Matrices of no silent steps, ndarray of shape (1, 4)."""
-        return np.array([[1.0, 0.0, 0.0, 1.0]])
+    silence = None
 
     def movement(self):
         """Return certified bounds on the movement since the references, as a `Movement`."""

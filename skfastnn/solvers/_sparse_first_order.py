@@ -9,7 +9,13 @@ changes y. Nothing is pending for any weight, whenever it is looked at.
 import numpy as np
 
 from skfastnn.networks._network import aligned_zeros
-from skfastnn.passes.panels._panel_layer import change_basis, panel_adam_step, panel_sgd_step
+from skfastnn.passes.panels._panel_layer import (
+    BasisChange,
+    PanelMoments,
+    change_basis,
+    panel_adam_step,
+    panel_sgd_step,
+)
 from skfastnn.solvers._first_order import FirstOrder
 from skfastnn.solvers._rules import Moments, Momentum
 from skfastnn.solvers._solver import NothingPending, registered
@@ -72,23 +78,18 @@ class PanelSGD(Momentum, NothingPending, FirstOrder):
         if _is_worn(after):
             basis = _modes(A)
             after, change = basis, self._change(basis, after)
-        a, b = np.linalg.solve(after, -rate * np.array([sum(self.weights_of_gradient()), 1.0]))
+        added = np.linalg.solve(after, -rate * np.array([sum(self.weights_of_gradient()), 1.0]))
         # T changes in the same call as the weights, which an interruption waits for
-        panel_sgd_step(
-            pairs, rows, rows.data, error, network.first, a, network.second, b, self.T, after, change,
-            network.order, network.c_state, network.V, self.first_V, network.start_V,
-            rule, self.n_threads,
-        )  # fmt: skip
+        basis = BasisChange(self.T, after, change, added)
+        panel_sgd_step(pairs, rows, error, network.arrays, self.first_V, basis, rule, self.n_threads)
         self.n_steps += 1
         self.move_output_intercepts(intercept_error, rule)
 
     def _express(self, basis):
         """Express the state of all weights in another basis."""
-        network = self.network
         # in one call, as the step: an interruption finds all weights, and T, in one basis
-        change_basis(
-            network.first, network.second, self._change(basis, self.T), self.T, basis, self.n_threads
-        )  # fmt: skip
+        change = BasisChange(self.T, basis, self._change(basis, self.T))
+        change_basis(self.network.arrays, change, self.n_threads)
 
     def _change(self, basis, T):
         """Return the matrix with which numbers in T become numbers in a basis."""
@@ -151,8 +152,6 @@ class PanelAdam(Moments, NothingPending, FirstOrder):
         # an interruption before the step leaves a count that is one ahead: nothing but the next rate knows of it
         self.n_steps += 1
         rule = self.rule(rate, penalty, self.n_steps)
-        panel_adam_step(
-            pairs, rows, rows.data, error, network.start, network.first, self.mean, self.square, network.order,
-            network.c_state, network.V, self.first_V, self.second_V, network.start_V, rule, self.n_threads,
-        )  # fmt: skip
+        moments = PanelMoments(network.start, self.mean, self.square, self.first_V, self.second_V)
+        panel_adam_step(pairs, rows, error, network.arrays, moments, rule, self.n_threads)
         self.move_output_intercepts(intercept_error, rule)

@@ -1,31 +1,14 @@
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
-def catch_up(
-    neurons: NDArray[np.int64],
-    displacement: NDArray[np.floating],
-    velocity: NDArray[np.floating],
-    anchor: NDArray[np.floating],
-    anchored: NDArray[np.uint8],
-    norms: NDArray[np.float64],
-    touched: NDArray[np.int64],
-    step: int,
-    pending: NDArray[np.float64],
-    n_threads: int,
-) -> None: ...
-def movement_bounds(
-    norms: NDArray[np.float64],
-    anchor_norms: NDArray[np.float64],
-    touched: NDArray[np.int64],
-    step: int,
-    pending: NDArray[np.float64],
-    drift: NDArray[np.float64],
-    unsettled: NDArray[np.float64],
-    n_threads: int,
-) -> None: ...
-def rebase(
-    neurons: NDArray[np.int64],
-    displacement: NDArray[np.floating],
-    anchor: NDArray[np.floating],
-    anchored: NDArray[np.uint8],
-) -> None: ...
+from skfastnn.passes.dense._weights import DenseWeights
+
+class MomentumState:
+    n_neurons: int
+    ld: int
+    itemsize: int
+
+    def __init__(self, velocity: Any, norms: Any, touched: Any, step: int, pending: Any) -> None: ...
+
+def movement_bounds(state: MomentumState, anchor_norms: Any, drift: Any, unsettled: Any, n_threads: int) -> None: ...
+def catch_up(neurons: Any, weights: DenseWeights, state: MomentumState, n_threads: int) -> None: ...
+def rebase(neurons: Any, weights: DenseWeights) -> None: ...

@@ -3,10 +3,10 @@
 # Problem     Z = W X' + c, where the weights are put together from start, anchor and displacement. On small data the
 #             products take less time than arrays that come and go between them, so that a block of neurons goes
 #             through all of it while it is in the cache.
-# Layout      X (n_rows, ld), displacement and anchor (n_neurons, ld), start (n_neurons >> pair_shift, ld): rows
-#             padded to 64 bytes. Lists as in _pairs.pyx, with activations. Where the products are ours, X is laid out
-#             in panels once, see product_kernels.h: a few neurons' weights, in the first-level cache, meet the rows of
-#             a panel side by side, and pre-activations come out neuron by neuron, as they are listed.
+# Layout      X (n_rows, ld), weights as in _weights.pyx, lists as in _pairs.pyx, with activations. Where the products
+#             are ours, X is laid out in panels once, see product_kernels.h: a few neurons' weights, in the first-level
+#             cache, meet the rows of a panel side by side, and pre-activations come out neuron by neuron, as they are
+#             listed.
 # Invariants  Nothing is pending: the solver has caught up, or its last step is taken here, by each neuron before its
 #             weights are put together.
 # Cost        n_neurons * n_rows * d multiplications, at the speed of the vector units or of the library of linear
@@ -15,7 +15,7 @@
 
 from cython cimport floating
 from cython.parallel cimport prange
-from libc.stdint cimport int32_t, uint8_t
+from libc.stdint cimport int32_t
 from libc.stdlib cimport free, malloc
 
 import numpy as np
@@ -23,8 +23,8 @@ import numpy as np
 from skfastnn.passes.shared._blas cimport gemm_nt
 from skfastnn.passes.shared._pairs cimport PairLists
 from skfastnn.passes.shared._products cimport PANEL_VECTORS, ROWS_AT_ONCE, multiply_panels, pack_panels, products_pay
-from skfastnn.passes.shared._shapes cimport require_weights
 from skfastnn.passes.dense._updates cimport NeuronStep, upcoming_rows
+from skfastnn.passes.dense._weights cimport DenseWeights, put_together
 from skfastnn.passes.shared._worth cimport threads_for
 
 cdef extern from "forward_kernels.h":
@@ -33,13 +33,6 @@ cdef extern from "forward_kernels.h":
         const float*, int32_t, float, const int32_t*, int32_t*, float*) noexcept nogil
     int32_t list_positive_f64(
         const double*, int32_t, double, const int32_t*, int32_t*, double*) noexcept nogil
-
-cdef extern from "vector_kernels.h":
-    void whole_weights_f32(
-        const float*, const float*, const float*, const float*, float, float, Py_ssize_t, float*) noexcept nogil
-    void whole_weights_f64(
-        const double*, const double*, const double*, const double*, double, double, Py_ssize_t,
-        double*) noexcept nogil
 
 cdef enum:
     # neurons of a product: enough for the library, and few enough for the second-level cache
@@ -50,13 +43,8 @@ cdef enum:
 
 def dense_forward(
     PairLists fired,                        # OUT   pairs that fire, with activations
+    DenseWeights weights,                   # IN    moved where the step is taken
     const floating[:, ::1] X,               # IN    (n_rows, ld)
-    const floating[:, ::1] displacement,    # IN    (n_neurons, ld)
-    const floating[:, ::1] start,           # IN    (n_neurons >> pair_shift, ld)
-    const floating[:, ::1] anchor,          # IN    (n_neurons, ld)
-    int pair_shift,
-    const uint8_t[::1] anchored,            # IN    (n_neurons,) rows of anchor that are not zero
-    const floating[:, ::1] c_state,         # IN    (n_neurons, 3) intercepts first
     int n_threads,
     NeuronStep step=None,                   # IN    the solver's last, to be taken by each neuron before it is asked
 ):
@@ -81,7 +69,7 @@ def dense_forward(
     cdef floating* panels = NULL
     if fired.itemsize != sizeof(floating):
         raise ValueError("lists and weights must be of the same dtype")
-    require_weights(fired.n_neurons, ld, displacement, start, anchor, pair_shift, anchored, c_state)
+    weights.check_fits(fired.n_neurons, ld, sizeof(floating), False)
     if step is not None:
         step.begin(fired)
     cdef double work = .006 * sizeof(floating) * n_rows * fired.n_neurons * ld
@@ -96,8 +84,7 @@ def dense_forward(
             pack_panels(&X[p * panel, 0], n_rows - p * panel, panel, ld, panels + p * panel * ld)
     for b in prange(fired.n_blocks, nogil=True, num_threads=threads_for(work, n_threads), schedule="dynamic",
                     chunksize=1):
-        status += _block(fired, b, rows, panels, width, n_rows, ld, &displacement[0, 0], &start[0, 0],
-                         &anchor[0, 0], pair_shift, &anchored[0], &c_state[0, 0], step, numbers)
+        status += _block(fired, b, weights, rows, panels, n_rows, step, numbers)
     free(scratch)
     if status:
         raise MemoryError("no memory for the lists of firing pairs")
@@ -106,24 +93,20 @@ def dense_forward(
 cdef int _block(
     PairLists fired,              # OUT
     Py_ssize_t block,
+    DenseWeights weights,
     const floating* X,            # IN    (n_rows, ld)
-    const floating* panels,       # IN    the same in panels of `width` rows in all, or NULL
-    Py_ssize_t width,
+    const floating* panels,       # IN    the same in panels, or NULL
     Py_ssize_t n_rows,
-    Py_ssize_t ld,
-    const floating* displacement,
-    const floating* start,
-    const floating* anchor,
-    int pair_shift,
-    const uint8_t* anchored,
-    const floating* c_state,      # IN    (n_neurons, 3)
     NeuronStep step,              # IN    or None
     const int32_t* index,         # IN    (n_rows,) 0, 1, 2, ...
 ) noexcept nogil:
     cdef Py_ssize_t first, last, part, r, p
     cdef Py_ssize_t end = min((block + 1) * fired.block_size, fired.n_neurons)
     cdef Py_ssize_t n_parts = (fired.block_size + TOGETHER - 1) // TOGETHER
-    cdef Py_ssize_t some = PANELS_TOGETHER * PANEL_VECTORS * 64 // sizeof(floating)
+    cdef Py_ssize_t ld = weights.ld
+    cdef Py_ssize_t panel = PANEL_VECTORS * 64 // sizeof(floating)
+    cdef Py_ssize_t width = (n_rows + panel - 1) // panel * panel
+    cdef Py_ssize_t some = PANELS_TOGETHER * panel
     cdef Py_ssize_t whole = (TOGETHER + ROWS_AT_ONCE - 1) // ROWS_AT_ONCE * ROWS_AT_ONCE
     # weights, pre-activations, and weights that are too few for a product; scratch of the step
     cdef Py_ssize_t n_numbers = TOGETHER * ld + whole * width + ROWS_AT_ONCE * ld
@@ -145,7 +128,7 @@ cdef int _block(
                 upcoming.n = 0
                 step.list_upcoming(r + 1, last, &upcoming)
                 step.take(r, W + n_numbers, True, &upcoming)
-            put_together(r, ld, displacement, start, anchor, pair_shift, anchored, W + (r - first) * ld)
+            put_together(weights, r, <const floating*> NULL, NULL, W + (r - first) * ld)
         if panels == NULL and n_rows:
             gemm_nt(last - first, n_rows, ld, W, ld, X, ld, Z, width)
         else:
@@ -153,21 +136,10 @@ cdef int _block(
                 multiply_panels(W, last - first, ld, panels + p * some * ld, min(some, width - p * some),
                                 Z + p * some, width, Z + whole * width)
         for r in range(first, last):
-            status += _list(fired, block, r, Z + (r - first) * width, n_rows, c_state[3 * r], index)
+            status += _list(fired, block, r, Z + (r - first) * width, n_rows,
+                            (<const floating*> weights.c_state)[3 * r], index)
     free(W)
     return status
-
-
-cdef void put_together(
-    Py_ssize_t r, Py_ssize_t ld, const floating* displacement, const floating* start, const floating* anchor,
-    int pair_shift, const uint8_t* anchored,
-    floating* w,                  # OUT   (ld,) the weights of neuron r
-) noexcept nogil:
-    cdef const floating* anchor_r = anchor + r * ld if anchored[r] else NULL
-    if floating is float:
-        whole_weights_f32(start + (r >> pair_shift) * ld, anchor_r, displacement + r * ld, NULL, 1, 0, ld, w)
-    else:
-        whole_weights_f64(start + (r >> pair_shift) * ld, anchor_r, displacement + r * ld, NULL, 1, 0, ld, w)
 
 
 cdef int _list(

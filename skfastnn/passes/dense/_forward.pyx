@@ -4,8 +4,7 @@
 #             and output[row] += z * v. w is put together once per neuron and batch: start + anchor +
 #             displacement, moved on by the steps that the solver has not carried out yet; a step that it left to this
 #             pass (_updates.pyx) is taken before.
-# Layout      X (n_rows, ld), displacement and anchor (n_neurons, ld), start (n_neurons >> pair_shift, ld): rows
-#             padded with zeros to 64 bytes. V (n_neurons, ld_out). Lists as in _pairs.pyx.
+# Layout      X (n_rows, ld), rows padded with zeros to 64 bytes. Weights as in _weights.pyx, lists as in _pairs.pyx.
 # Invariants  A block of neurons adds to an output buffer of its own; buffers are summed in block order. Results
 #             do not depend on the number of threads.
 # Cost        d multiplications a candidate, n_outputs a fired pair; a neuron's weights are read once per batch.
@@ -13,12 +12,13 @@
 
 from cython cimport floating
 from cython.parallel cimport prange
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
+from skfastnn.passes.dense._catch_up cimport MomentumState
+from skfastnn.passes.dense._weights cimport DenseWeights, put_together
 from skfastnn.passes.shared._pairs cimport PairLists, sum_over_blocks
-from skfastnn.passes.shared._shapes cimport require, require_delays, require_outputs, require_weights
 from skfastnn.passes.dense._updates cimport NeuronStep, upcoming_rows
 from skfastnn.passes.shared._worth cimport threads_for
 
@@ -33,11 +33,6 @@ cdef extern from "forward_kernels.h":
 
 cdef extern from "vector_kernels.h":
     void prefetch_upcoming(const upcoming_rows*, int32_t, Py_ssize_t) noexcept nogil
-    void whole_weights_f32(
-        const float*, const float*, const float*, const float*, float, float, Py_ssize_t, float*) noexcept nogil
-    void whole_weights_f64(
-        const double*, const double*, const double*, const double*, double, double, Py_ssize_t,
-        double*) noexcept nogil
     void output_neuron_f32(const int32_t*, const float*, int32_t, const float*, Py_ssize_t, float*) noexcept nogil
     void output_neuron_f64(const int32_t*, const double*, int32_t, const double*, Py_ssize_t, double*) noexcept nogil
 
@@ -45,19 +40,11 @@ cdef extern from "vector_kernels.h":
 def forward(
     PairLists candidates,                   # IN
     PairLists fired,                        # OUT   rows that fire, and activations
+    DenseWeights weights,                   # IN    moved where the step is taken
     const floating[:, ::1] X,               # IN    (n_rows, ld)
-    const floating[:, ::1] displacement,    # IN    (n_neurons, ld)
-    const floating[:, ::1] start,           # IN    (n_neurons >> pair_shift, ld)
-    const floating[:, ::1] anchor,          # IN    (n_neurons, ld)
-    int pair_shift,
-    const uint8_t[::1] anchored,            # IN    (n_neurons,) rows of anchor that are not zero
-    const floating[:, ::1] c_state,         # IN    (n_neurons, 3) intercepts first
-    const floating[:, ::1] V,               # IN    (n_neurons, ld_out)
-    const floating[:, ::1] velocity,        # IN    (n_neurons, ld), or (0, 0): nothing is ever pending
-    const int64_t[::1] delay,               # IN    (n_neurons,) silent steps that are not carried out yet
-    const double[:, ::1] pending,           # IN    (n_delays, 4) matrices of that many steps, see _updates.pyx
     floating[:, :, ::1] buffers,            # OUT   (n_blocks, n_rows, ld_out) scratch; the sum is in buffers[0]
     int n_threads,
+    MomentumState state=None,               # IN    what silent steps have left to do; None: nothing
     NeuronStep step=None,                   # IN    the solver's last, to be taken by each neuron before it is asked
 ):
     """Verify candidates, list what fires, and sum the output into buffers[0].
@@ -71,34 +58,28 @@ def forward(
     """
     cdef Py_ssize_t b
     cdef int status = 0
-    cdef Py_ssize_t n_neurons = fired.n_neurons, n_rows = X.shape[0], ld = X.shape[1], ld_out = V.shape[1]
-    cdef const floating* velocity_start = &velocity[0, 0] if velocity.shape[0] else NULL
+    cdef Py_ssize_t n_rows = X.shape[0], ld_out = weights.ld_out
     # a layer without outputs has none of these
-    cdef const floating* V_start = &V[0, 0] if ld_out else NULL
     cdef floating* output = &buffers[0, 0, 0] if ld_out and buffers.shape[0] and buffers.shape[1] else NULL
     cdef const floating* rows = &X[0, 0] if n_rows else NULL
-    _check_buffers(fired, buffers.shape[0], buffers.shape[1], buffers.shape[2], X.shape[0], V.shape[1])
+    _check_buffers(fired, buffers.shape[0], buffers.shape[1], buffers.shape[2], n_rows, ld_out)
     if candidates.n_neurons != fired.n_neurons or fired.itemsize != sizeof(floating):
         raise ValueError("candidates and fired must be lists of the same neurons, fired with values of X's dtype")
-    require_weights(n_neurons, ld, displacement, start, anchor, pair_shift, anchored, c_state)
-    require_outputs("V", V.shape[0], ld_out, n_neurons, sizeof(floating))
-    if velocity.shape[0]:
-        require("velocity", velocity.shape[0], velocity.shape[1], n_neurons, ld)
-    require_delays(delay, n_neurons, pending.shape[0], pending.shape[1])
+    weights.check_fits(fired.n_neurons, X.shape[1], sizeof(floating), False)
+    if state is not None:
+        state.check_fits(weights)
     if step is not None:
         step.begin(fired)
-    cdef double work = .1 * candidates.n_before(candidates.n_blocks) * (ld + ld_out)
+    cdef double work = .1 * candidates.n_before(candidates.n_blocks) * (weights.ld + ld_out)
     if step is not None:
         work += step.work()
     for b in prange(fired.n_blocks, nogil=True, num_threads=threads_for(work, n_threads), schedule="dynamic",
                     chunksize=1):
-        status += _forward_block(candidates, fired, b, rows, n_rows, ld, &displacement[0, 0], &start[0, 0],
-                                 &anchor[0, 0], pair_shift, &anchored[0], &c_state[0, 0], V_start, ld_out,
-                                 velocity_start, &delay[0], &pending[0, 0],
-                                 output + b * buffers.shape[1] * ld_out if output != NULL else NULL, step)
+        status += _forward_block(candidates, fired, b, weights, rows, n_rows,
+                                 output + b * buffers.shape[1] * ld_out if output != NULL else NULL, state, step)
     if status:
         raise MemoryError("no memory for the lists of firing pairs")
-    sum_over_blocks(buffers, fired.n_blocks, X.shape[0], n_threads)
+    sum_over_blocks(buffers, fired.n_blocks, n_rows, n_threads)
 
 
 def output_of_fired(
@@ -131,31 +112,23 @@ cdef int _forward_block(
     PairLists candidates,         # IN
     PairLists fired,              # OUT
     Py_ssize_t block,
+    DenseWeights weights,
     const floating* X,            # IN    (n_rows, ld)
     Py_ssize_t n_rows,
-    Py_ssize_t ld,
-    const floating* displacement,
-    const floating* start,
-    const floating* anchor,
-    int pair_shift,
-    const uint8_t* anchored,
-    const floating* c_state,      # IN    (n_neurons, 3)
-    const floating* V,
-    Py_ssize_t ld_out,
-    const floating* velocity,     # IN    (n_neurons, ld) or NULL
-    const int64_t* delay,         # IN    (n_neurons,)
-    const double* pending,        # IN    (n_delays, 4)
     floating* output,             # OUT   (n_rows, ld_out)
+    MomentumState state,          # IN    or None
     NeuronStep step,              # IN    or None
 ) noexcept nogil:
     cdef Py_ssize_t r, at
     cdef Py_ssize_t last = min((block + 1) * fired.block_size, fired.n_neurons)
-    cdef const floating* velocity_r
-    cdef const floating* anchor_r
+    cdef Py_ssize_t ld = weights.ld, ld_out = weights.ld_out
+    cdef const floating* V = <const floating*> weights.V
+    cdef const floating* velocity
     cdef const double* a
     cdef const int32_t* row
     cdef int32_t count
-    cdef bint behind
+    cdef floating c
+    cdef int64_t delay
     cdef int k
     cdef upcoming_rows now, later
     # weights, and scratch of the step
@@ -173,8 +146,7 @@ cdef int _forward_block(
         fired.count[r] = 0
         later.n = 0
         if r + 1 < last:
-            _list_upcoming(step, r + 1, last, candidates.count[r + 1] > 0, displacement, start, pair_shift, velocity,
-                           delay, ld, &later)
+            _list_upcoming(weights, state, step, r + 1, last, candidates.count[r + 1] > 0, &later)
         if step is not None:
             # one row on the way of the gradient, the others on that of the inner products
             now.n = later.n if count == 0 else min(later.n, 1) if step.pairs.count[r] else 0
@@ -189,21 +161,20 @@ cdef int _forward_block(
             free(whole)
             return -1
         row = candidates.blocks[block].rows + candidates.start[r]
-        anchor_r = anchor + r * ld if anchored[r] else NULL
-        behind = delay[r] and (step is None or step.pairs.count[r] == 0)
-        velocity_r = velocity + r * ld if velocity != NULL and behind else NULL
-        a = pending + 4 * delay[r]
+        velocity, a = NULL, NULL
+        if state is not None and (step is None or step.pairs.count[r] == 0):
+            delay = state.step - state.touched[r]
+            if delay:
+                velocity, a = <const floating*> state.velocity + r * ld, state.pending + 4 * delay
+        put_together(weights, r, velocity, a, whole)
+        c = (<const floating*> weights.c_state)[3 * r]
         if floating is float:
-            whole_weights_f32(start + (r >> pair_shift) * ld, anchor_r, displacement + r * ld, velocity_r,
-                              <float> a[0], <float> a[1], ld, whole)
             fired.count[r] = forward_neuron_f32(
-                whole, X, ld, ld, row, count, c_state[3 * r], V + r * ld_out, ld_out, output, &later,
+                whole, X, ld, ld, row, count, c, V + r * ld_out, ld_out, output, &later,
                 fired.blocks[block].rows + at, <float*> fired.blocks[block].values + at)
         else:
-            whole_weights_f64(start + (r >> pair_shift) * ld, anchor_r, displacement + r * ld, velocity_r, a[0], a[1],
-                              ld, whole)
             fired.count[r] = forward_neuron_f64(
-                whole, X, ld, ld, row, count, c_state[3 * r], V + r * ld_out, ld_out, output, &later,
+                whole, X, ld, ld, row, count, c, V + r * ld_out, ld_out, output, &later,
                 fired.blocks[block].rows + at, <double*> fired.blocks[block].values + at)
         fired.blocks[block].used += fired.count[r]
     free(whole)
@@ -211,30 +182,27 @@ cdef int _forward_block(
 
 
 cdef void _list_upcoming(
-    NeuronStep step,
+    DenseWeights weights,
+    MomentumState state,          # IN    or None
+    NeuronStep step,              # IN    or None
     Py_ssize_t r,
     Py_ssize_t last,
     bint asked,                   # IN    whether the neuron has candidates
-    const floating* displacement,
-    const floating* start,
-    int pair_shift,
-    const floating* velocity,
-    const int64_t* delay,
-    Py_ssize_t ld,
     upcoming_rows* rows,          # OUT
 ) noexcept nogil:
     """List the rows of weights that neuron r will need."""
+    cdef Py_ssize_t size = weights.ld * weights.itemsize
     rows.n = 0
     if step is not None:
         step.list_upcoming(r, last, rows)
     if not asked:
         return
     if rows.n == 0:
-        rows.row[0], rows.n = displacement + r * ld, 1
-        if velocity != NULL and delay[r]:
-            rows.row[1], rows.n = velocity + r * ld, 2
-    if (r - 1) >> pair_shift != r >> pair_shift:
-        rows.row[rows.n] = start + (r >> pair_shift) * ld
+        rows.row[0], rows.n = weights.displacement + r * size, 1
+        if state is not None and state.touched[r] != state.step:
+            rows.row[1], rows.n = state.velocity + r * size, 2
+    if (r - 1) >> weights.pair_shift != r >> weights.pair_shift:
+        rows.row[rows.n] = weights.start + (r >> weights.pair_shift) * size
         rows.n += 1
 
 

@@ -1,5 +1,6 @@
-from libc.stdint cimport int32_t, uint8_t
+from libc.stdint cimport int32_t
 
+from skfastnn.passes.dense._weights cimport DenseWeights
 from skfastnn.passes.shared._pairs cimport PairLists
 
 
@@ -21,22 +22,19 @@ cdef extern from "vector_kernels.h":
 cdef update_rule rule_of(dict parameters) except *
 
 
-# Pointers are to floats or doubles, as the pairs hold; `kept` has the arrays they point to.
+# Pointers are to floats or doubles, as the pairs hold; `rows`, `errors` and `kept` have the arrays they point to.
 cdef class NeuronStep:
     cdef readonly bint taken
     cdef PairLists pairs
+    cdef DenseWeights weights
+    cdef object rows, errors
     cdef tuple kept
     cdef update_rule rule
     cdef Py_ssize_t n_rows, ld, ld_out
     cdef const char* X
     cdef const char* error
-    cdef const char* anchor
-    cdef const uint8_t* anchored
-    cdef char* c_state
-    cdef char* V
+    # the velocity, or first moments, of the output weights; NULL: they are frozen
     cdef char* first_V
-    cdef const char* start_V
-    cdef double* norms
     # arrays of (n_neurons, ld) that the step moves, displacements first
     cdef char* moving[3]
     cdef int n_moving
@@ -47,3 +45,13 @@ cdef class NeuronStep:
     cdef int take_block(self, Py_ssize_t block) noexcept nogil
     cdef void list_upcoming(self, Py_ssize_t r, Py_ssize_t last, upcoming_rows* rows) noexcept nogil
     cdef void take(self, Py_ssize_t r, void* scratch, bint whole, const upcoming_rows* upcoming) noexcept nogil
+
+
+# As of `NeuronStep`.
+cdef class AdamState:
+    cdef readonly Py_ssize_t n_neurons, ld, itemsize
+    cdef tuple kept
+    cdef char* mean
+    cdef char* square
+    cdef char* square_V
+    cdef double* norms

@@ -1,6 +1,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from skfastnn.passes.dense._catch_up import MomentumState
+from skfastnn.passes.dense._weights import DenseWeights
 from skfastnn.passes.shared._pairs import PairLists
 
 class NeuronStep:
@@ -18,22 +20,27 @@ class MomentumStep(NeuronStep):
 
 class AdamStep(NeuronStep): ...
 
+class AdamState:
+    n_neurons: int
+    ld: int
+    itemsize: int
+
+    def __init__(
+        self,
+        mean: NDArray[np.floating],
+        square: NDArray[np.floating],
+        mean_V: NDArray[np.floating],
+        square_V: NDArray[np.floating],
+        norms: NDArray[np.float64],
+    ) -> None: ...
+
 def momentum_step(
     pairs: PairLists,
     X: NDArray[np.floating],
     error: NDArray[np.floating],
-    displacement: NDArray[np.floating],
-    velocity: NDArray[np.floating],
-    anchor: NDArray[np.floating],
-    anchored: NDArray[np.uint8],
-    c_state: NDArray[np.floating],
-    V: NDArray[np.floating],
+    weights: DenseWeights,
     velocity_V: NDArray[np.floating],
-    start_V: NDArray[np.floating],
-    norms: NDArray[np.float64],
-    touched: NDArray[np.int64],
-    step: int,
-    pending: NDArray[np.float64],
+    state: MomentumState,
     after: NDArray[np.float64],
     parameters: dict[str, float],
 ) -> MomentumStep: ...
@@ -41,16 +48,7 @@ def adam_step(
     pairs: PairLists,
     X: NDArray[np.floating],
     error: NDArray[np.floating],
-    displacement: NDArray[np.floating],
-    mean: NDArray[np.floating],
-    square: NDArray[np.floating],
-    anchor: NDArray[np.floating],
-    anchored: NDArray[np.uint8],
-    c_state: NDArray[np.floating],
-    V: NDArray[np.floating],
-    mean_V: NDArray[np.floating],
-    square_V: NDArray[np.floating],
-    start_V: NDArray[np.floating],
-    norms: NDArray[np.float64],
+    weights: DenseWeights,
+    state: AdamState,
     parameters: dict[str, float],
 ) -> AdamStep: ...

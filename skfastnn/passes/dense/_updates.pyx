@@ -8,8 +8,8 @@
 #               carries it out by itself. Intercepts and output weights are few and take every step.
 #             - Adam: lazy, as torch.optim.SparseAdam: moments and weights of a silent neuron stand still; on sparse
 #               rows, so do those of the features that none of its rows has.
-# Layout      displacement, velocity, ... (n_neurons, ld) with rows padded to 64 bytes; V (n_neurons, ld_out);
-#             c_state (n_neurons, 3): intercept, velocity or first moment, second moment.
+# Layout      Weights as in _weights.pyx, velocities and moments as displacements; c_state: intercept, velocity or first
+#             moment, second moment.
 # Invariants  norms[r, :2] are the Euclidean norms of displacement and velocity as of the last touch; norms[r, 2]
 #             sums the norms of all changes of the displacement, the length of the neuron's path.
 # Cost        2 d + 3 n_outputs multiplications a fired pair; a few passes over d numbers a touched neuron.
@@ -23,14 +23,15 @@
 from cython cimport floating
 from cython.parallel cimport prange
 from libc.math cimport fabs, sqrt
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free, malloc
 
 import numpy as np
 
-from skfastnn.passes.dense._catch_up cimport catch_up_one, earliest_touch, latest_touch, note
+from skfastnn.passes.dense._catch_up cimport MomentumState, catch_up_one, note
+from skfastnn.passes.dense._weights cimport DenseWeights, anchor_of
 from skfastnn.passes.shared._pairs cimport PairLists
-from skfastnn.passes.shared._shapes cimport require, require_outputs, require_vectors
+from skfastnn.passes.shared._shapes cimport require
 from skfastnn.passes.shared._worth cimport threads_for
 
 cdef extern from "vector_kernels.h":
@@ -146,48 +147,32 @@ cdef class NeuronStep:
 
 
 cdef void _set_up(
-    NeuronStep step, PairLists pairs, const floating[:, ::1] X, const floating[:, ::1] error,
-    floating[:, ::1] displacement, const floating[:, ::1] anchor, const uint8_t[::1] anchored,
-    floating[:, ::1] c_state, floating[:, ::1] V, floating[:, ::1] first_V, const floating[:, ::1] start_V,
-    double[:, ::1] norms,
+    NeuronStep step, PairLists pairs, const floating[:, ::1] X, const floating[:, ::1] error, DenseWeights weights,
+    const floating[:, ::1] first_V,
 ) except *:
     """Set what steps of all solvers have, if lists and arrays fit each other."""
-    cdef Py_ssize_t n = pairs.n_neurons, ld = X.shape[1], ld_out = V.shape[1]
+    cdef Py_ssize_t ld_out = weights.ld_out
     cdef Py_ssize_t n_errors = X.shape[0] if ld_out else pairs.n_before(pairs.n_blocks)
     if pairs.itemsize != sizeof(floating):
         raise ValueError("lists must hold activations of the dtype of the weights")
-    require_vectors(ld, sizeof(floating))
-    require("displacement", displacement.shape[0], displacement.shape[1], n, ld)
-    require("anchor", anchor.shape[0], anchor.shape[1], n, ld)
-    require("c_state", c_state.shape[0], c_state.shape[1], n, 3)
-    require("norms", norms.shape[0], norms.shape[1], n, 3)
-    require_outputs("V", V.shape[0], ld_out, n, sizeof(floating))
-    require("start_V", start_V.shape[0], start_V.shape[1], n, ld_out)
+    weights.check_fits(pairs.n_neurons, X.shape[1], sizeof(floating), True)
     if first_V.shape[0]:
-        require("the state of V", first_V.shape[0], first_V.shape[1], n, ld_out)
-    if anchored.shape[0] != n or error.shape[0] < n_errors or error.shape[1] != max(ld_out, 1):
-        raise ValueError("anchored must have an entry per neuron, error a row per row, or per entry of the lists")
-    step.pairs, step.taken = pairs, False
-    step.n_rows, step.ld, step.ld_out = X.shape[0], ld, ld_out
+        require("the state of V", first_V.shape[0], first_V.shape[1], pairs.n_neurons, ld_out)
+    if error.shape[0] < n_errors or error.shape[1] != max(ld_out, 1):
+        raise ValueError("error must have a row for each of X, or for each entry of the lists")
+    step.pairs, step.weights, step.taken = pairs, weights, False
+    step.n_rows, step.ld, step.ld_out = X.shape[0], weights.ld, ld_out
     step.X = <const char*> &X[0, 0] if X.shape[0] else NULL
     step.error = <const char*> &error[0, 0] if error.shape[0] else NULL
-    step.anchor, step.anchored = <const char*> &anchor[0, 0], &anchored[0]
-    step.c_state, step.norms = <char*> &c_state[0, 0], &norms[0, 0]
-    step.V = step.first_V = NULL
-    step.start_V = NULL
     # a layer without outputs has none of these
-    if ld_out:
-        step.V, step.start_V = <char*> &V[0, 0], <const char*> &start_V[0, 0]
-        step.first_V = <char*> &first_V[0, 0] if first_V.shape[0] else NULL
-    step.moving[0] = <char*> &displacement[0, 0]
+    step.first_V = <char*> &first_V[0, 0] if ld_out and first_V.shape[0] else NULL
+    step.moving[0] = weights.displacement
 
 
 cdef class MomentumStep(NeuronStep):
     """One step of stochastic gradient descent with momentum."""
 
-    cdef int64_t* touched
-    cdef int64_t step
-    cdef const double* pending
+    cdef MomentumState state
     cdef const double* after
 
     cdef void take(self, Py_ssize_t r, void* scratch, bint whole, const upcoming_rows* upcoming) noexcept nogil:
@@ -209,7 +194,7 @@ cdef class MomentumStep(NeuronStep):
         """
         if not self.pairs.n_neurons == drift.shape[0] == pending.shape[0] == intercepts.shape[0]:
             raise ValueError("bounds must have an entry per neuron")
-        X, error = (np.asarray(self.kept[k]) for k in (0, 1))
+        X, error = (np.asarray(array) for array in (self.rows, self.errors))
         lengths = _lengths(error[:X.shape[0]])
         # of the weights and of the intercept, for each row
         cdef const double[:, ::1] parts = np.column_stack([lengths * _lengths(X), lengths])
@@ -243,11 +228,11 @@ cdef class MomentumStep(NeuronStep):
                 weights += parts[2 * row[count - 1]]
                 intercept += parts[2 * row[count - 1] + 1]
             if self.pairs.itemsize == 4:
-                length = factor * _length(<const float*> self.V + r * self.ld_out, self.ld_out)
-                velocity = (<const float*> self.c_state)[3 * r + 1]
+                length = factor * _length(<const float*> self.weights.V + r * self.ld_out, self.ld_out)
+                velocity = (<const float*> self.weights.c_state)[3 * r + 1]
             else:
-                length = factor * _length(<const double*> self.V + r * self.ld_out, self.ld_out)
-                velocity = (<const double*> self.c_state)[3 * r + 1]
+                length = factor * _length(<const double*> self.weights.V + r * self.ld_out, self.ld_out)
+                velocity = (<const double*> self.weights.c_state)[3 * r + 1]
             drift[r] += length * (weights + more_weights)
             pending[r] += length * (weights + more_weights)
             intercepts[r] += along * mu * velocity + length * (intercept + more_intercept)
@@ -272,10 +257,52 @@ def _lengths(rows):
     return np.sqrt(np.einsum("ij,ij->i", rows, rows)).astype(np.float64)
 
 
+cdef class AdamState:
+    """What Adam knows of each neuron.
+
+    Parameters
+    ----------
+    mean, square : ndarray of shape (n_neurons, ld)
+        Moments of the weights.
+    mean_V, square_V : ndarray of shape (n_neurons, ld_out), or (0, ld_out): V is frozen
+        Moments of the output weights.
+    norms : ndarray of shape (n_neurons, 3), float64
+        Of the displacement as of the last touch; zero; and the length of the path.
+
+    Raises
+    ------
+    ValueError
+        If the arrays do not fit each other.
+    """
+
+    def __init__(self, mean, square, mean_V, square_V, double[:, ::1] norms):
+        self.kept = mean, square, mean_V, square_V, norms
+        if mean.dtype == np.float32:
+            _take_moments[float](self, mean, square, mean_V, square_V)
+        else:
+            _take_moments[double](self, mean, square, mean_V, square_V)
+        require("norms", norms.shape[0], norms.shape[1], self.n_neurons, 3)
+        self.norms = &norms[0, 0]
+
+
+cdef int _take_moments(
+    AdamState of, floating[:, ::1] mean, floating[:, ::1] square, floating[:, ::1] mean_V, floating[:, ::1] square_V,
+) except -1:
+    if mean.shape[0] < 1:
+        raise ValueError("there must be a neuron")
+    require("square", square.shape[0], square.shape[1], mean.shape[0], mean.shape[1])
+    require("square_V", square_V.shape[0], square_V.shape[1], mean_V.shape[0], mean_V.shape[1])
+    of.n_neurons, of.ld, of.itemsize = mean.shape[0], mean.shape[1], sizeof(floating)
+    of.mean, of.square, of.square_V = <char*> &mean[0, 0], <char*> &square[0, 0], NULL
+    if square_V.shape[0] and square_V.shape[1]:
+        of.square_V = <char*> &square_V[0, 0]
+    return 0
+
+
 cdef class AdamStep(NeuronStep):
     """One step of lazy Adam."""
 
-    cdef char* second_V
+    cdef AdamState state
 
     cdef void take(self, Py_ssize_t r, void* scratch, bint whole, const upcoming_rows* upcoming) noexcept nogil:
         if self.pairs.itemsize == 4:
@@ -288,37 +315,23 @@ def momentum_step(
     PairLists pairs,                        # IN    fired pairs and their activations
     const floating[:, ::1] X,               # IN    (n_rows, ld)
     const floating[:, ::1] error,           # IN    (n_rows, ld_out); without outputs (n_entries, 1), signals
-    floating[:, ::1] displacement,          # INOUT (n_neurons, ld)
-    floating[:, ::1] velocity,              # INOUT (n_neurons, ld)
-    const floating[:, ::1] anchor,          # IN    (n_neurons, ld)
-    const uint8_t[::1] anchored,            # IN    (n_neurons,) rows of anchor that are not zero
-    floating[:, ::1] c_state,               # INOUT (n_neurons, 3)
-    floating[:, ::1] V,                     # INOUT (n_neurons, ld_out)
+    DenseWeights weights,                   # INOUT
     floating[:, ::1] velocity_V,            # INOUT (n_neurons, ld_out), or (0, 0): V is frozen
-    const floating[:, ::1] start_V,         # IN    (n_neurons, ld_out)
-    double[:, ::1] norms,                   # INOUT (n_neurons, 3) displacement, velocity, length of the path
-    int64_t[::1] touched,                   # INOUT (n_neurons,) step of the last touch
-    int64_t step,                           # steps before this one
-    const double[:, ::1] pending,           # IN    (n_delays, 4) 2 x 2 matrices of that many silent steps
-    const double[:, ::1] after,             # IN    (n_delays, 4) the same when this step is among them
+    MomentumState state,                    # INOUT as it is before this step
+    const double[:, ::1] after,             # IN    (n_delays, 4) its matrices when this step is among them
     dict parameters,                        # rate, momentum, nesterov, penalty
 ):
     """Return a step of stochastic gradient descent with momentum, a `NeuronStep` on these arrays."""
     cdef MomentumStep of = MomentumStep()
-    require("velocity", velocity.shape[0], velocity.shape[1], displacement.shape[0], displacement.shape[1])
-    require("pending", pending.shape[0], pending.shape[1], pending.shape[0], 4)
     require("after", after.shape[0], after.shape[1], after.shape[0], 4)
-    if (touched.shape[0] != pairs.n_neurons or latest_touch(touched) > step
-            or step + 1 - earliest_touch(touched) >= min(pending.shape[0] + 1, after.shape[0])):
-        raise ValueError("touched, pending and after must cover the neurons and their delays")
-    _set_up(of, pairs, X, error, displacement, anchor, anchored, c_state, V, velocity_V, start_V, norms)
-    of.moving[1], of.n_moving = <char*> &velocity[0, 0], 2
-    of.touched, of.step, of.pending, of.after = &touched[0], step, &pending[0, 0], &after[0, 0]
+    if state.longest_delay + 1 >= min(state.n_delays + 1, after.shape[0]):
+        raise ValueError("after must cover the delays of all neurons, and one more")
+    state.check_fits(weights)
+    _set_up(of, pairs, X, error, weights, velocity_V)
+    of.moving[1], of.n_moving = state.velocity, 2
+    of.state, of.after = state, &after[0, 0]
     of.rule = rule_of(parameters)
-    of.kept = (
-        X, error, displacement, velocity, anchor, anchored, c_state, V, velocity_V, start_V, norms, touched, pending,
-        after,
-    )
+    of.rows, of.errors, of.kept = X, error, (velocity_V, after)
     return of
 
 
@@ -326,29 +339,21 @@ def adam_step(
     PairLists pairs,                        # IN    fired pairs and their activations
     const floating[:, ::1] X,               # IN    (n_rows, ld)
     const floating[:, ::1] error,           # IN    (n_rows, ld_out); without outputs (n_entries, 1), signals
-    floating[:, ::1] displacement,          # INOUT (n_neurons, ld)
-    floating[:, ::1] mean,                  # INOUT (n_neurons, ld)
-    floating[:, ::1] square,                # INOUT (n_neurons, ld)
-    const floating[:, ::1] anchor,          # IN    (n_neurons, ld)
-    const uint8_t[::1] anchored,            # IN    (n_neurons,)
-    floating[:, ::1] c_state,               # INOUT (n_neurons, 3)
-    floating[:, ::1] V,                     # INOUT (n_neurons, ld_out)
-    floating[:, ::1] mean_V,                # INOUT (n_neurons, ld_out), or (0, 0): V is frozen
-    floating[:, ::1] square_V,              # INOUT (n_neurons, ld_out), or (0, 0)
-    const floating[:, ::1] start_V,         # IN    (n_neurons, ld_out)
-    double[:, ::1] norms,                   # INOUT (n_neurons, 3) displacement, 0, length of the path
+    DenseWeights weights,                   # INOUT
+    AdamState state,                        # INOUT
     dict parameters,                        # rate, momentum (beta_1), beta_2, epsilon, penalty, sparse
 ):
     """Return a step of lazy Adam, a `NeuronStep` on these arrays."""
     cdef AdamStep of = AdamStep()
-    require("mean", mean.shape[0], mean.shape[1], displacement.shape[0], displacement.shape[1])
-    require("square", square.shape[0], square.shape[1], displacement.shape[0], displacement.shape[1])
-    require("square_V", square_V.shape[0], square_V.shape[1], mean_V.shape[0], mean_V.shape[1])
-    _set_up(of, pairs, X, error, displacement, anchor, anchored, c_state, V, mean_V, start_V, norms)
-    of.moving[1], of.moving[2], of.n_moving = <char*> &mean[0, 0], <char*> &square[0, 0], 3
-    of.second_V = <char*> &square_V[0, 0] if of.first_V != NULL else NULL
+    cdef floating[:, ::1] mean_V = state.kept[2]
+    require("mean", state.n_neurons, state.ld, weights.n_neurons, weights.ld)
+    if state.itemsize != weights.itemsize:
+        raise ValueError("moments and weights must be of the same dtype")
+    _set_up(of, pairs, X, error, weights, mean_V)
+    of.moving[1], of.moving[2], of.n_moving = state.mean, state.square, 3
+    of.state = state
     of.rule = rule_of(parameters)
-    of.kept = (X, error, displacement, mean, square, anchor, anchored, c_state, V, mean_V, square_V, start_V, norms)
+    of.rows, of.errors = X, error
     return of
 
 
@@ -365,18 +370,19 @@ cdef void _momentum_neuron(
 ) noexcept nogil:
     cdef Py_ssize_t ld = of.ld, ld_out = of.ld_out
     cdef Py_ssize_t block = r // of.pairs.block_size
-    cdef floating* displacement = <floating*> of.moving[0] + r * ld
-    cdef floating* velocity = <floating*> of.moving[1] + r * ld
-    cdef const floating* anchor = <const floating*> of.anchor + r * ld if of.anchored[r] else NULL
-    cdef floating* c = <floating*> of.c_state + 3 * r
-    cdef floating* v = <floating*> of.V + r * ld_out
+    cdef floating* displacement = <floating*> of.weights.displacement + r * ld
+    cdef floating* velocity = <floating*> of.state.velocity + r * ld
+    cdef const floating* anchor = anchor_of(of.weights, r, displacement)
+    cdef floating* c = <floating*> of.weights.c_state + 3 * r
+    cdef floating* v = <floating*> of.weights.V + r * ld_out
     cdef floating* velocity_v = <floating*> of.first_V + r * ld_out if of.first_V != NULL else NULL
-    cdef const floating* start_v = <const floating*> of.start_V + r * ld_out
+    cdef const floating* start_v = <const floating*> of.weights.start_V + r * ld_out
     cdef const int32_t* row = of.pairs.blocks[block].rows + of.pairs.start[r]
     cdef const floating* value = <const floating*> of.pairs.blocks[block].values + of.pairs.start[r]
     cdef int32_t count = of.pairs.count[r]
-    cdef int64_t delay = of.step - of.touched[r]
-    cdef const double* silent = of.pending + 4 * delay if delay else NULL
+    cdef int64_t delay = of.state.step - of.state.touched[r]
+    cdef const double* silent = of.state.pending + 4 * delay if delay else NULL
+    cdef double* norms = of.state.norms + 3 * r
     cdef touch_f32 touch32
     cdef touch_f64 touch64
     if count == 0:
@@ -387,33 +393,34 @@ cdef void _momentum_neuron(
             sgd_small_f64(c, v, velocity_v, start_v, ld_out, 0, NULL, &of.rule)
         if not whole:
             return
-        catch_up_one(displacement, velocity, anchor, ld, of.after + 4 * (delay + 1), of.norms + 3 * r)
+        catch_up_one(of.weights, of.state, r, of.after + 4 * (delay + 1), <floating*> of.state.velocity)
     elif floating is float:
         sgd_neuron_f32(displacement, velocity, anchor, c, v, velocity_v, start_v, <const float*> of.X, ld, ld, row,
                        value, count, _error_of(of, r, scratch), ld_out, &of.rule, silent, scratch, upcoming, &touch32)
-        note(of.norms + 3 * r, touch32.displacement, touch32.velocity, touch32.change)
+        note(norms, touch32.displacement, touch32.velocity, touch32.change)
     else:
         sgd_neuron_f64(displacement, velocity, anchor, c, v, velocity_v, start_v, <const double*> of.X, ld, ld, row,
                        value, count, _error_of(of, r, scratch), ld_out, &of.rule, silent, scratch, upcoming, &touch64)
-        note(of.norms + 3 * r, touch64.displacement, touch64.velocity, touch64.change)
-    of.touched[r] = of.step + 1
+        note(norms, touch64.displacement, touch64.velocity, touch64.change)
+    of.state.touched[r] = of.state.step + 1
 
 
 cdef void _adam_neuron(AdamStep of, Py_ssize_t r, floating* scratch, const upcoming_rows* upcoming) noexcept nogil:
     cdef Py_ssize_t ld = of.ld, ld_out = of.ld_out
     cdef Py_ssize_t block = r // of.pairs.block_size
-    cdef floating* displacement = <floating*> of.moving[0] + r * ld
-    cdef floating* mean = <floating*> of.moving[1] + r * ld
-    cdef floating* square = <floating*> of.moving[2] + r * ld
-    cdef const floating* anchor = <const floating*> of.anchor + r * ld if of.anchored[r] else NULL
-    cdef floating* c = <floating*> of.c_state + 3 * r
-    cdef floating* v = <floating*> of.V + r * ld_out
+    cdef floating* displacement = <floating*> of.weights.displacement + r * ld
+    cdef floating* mean = <floating*> of.state.mean + r * ld
+    cdef floating* square = <floating*> of.state.square + r * ld
+    cdef const floating* anchor = anchor_of(of.weights, r, displacement)
+    cdef floating* c = <floating*> of.weights.c_state + 3 * r
+    cdef floating* v = <floating*> of.weights.V + r * ld_out
     cdef floating* mean_v = <floating*> of.first_V + r * ld_out if of.first_V != NULL else NULL
-    cdef floating* square_v = <floating*> of.second_V + r * ld_out if of.first_V != NULL else NULL
-    cdef const floating* start_v = <const floating*> of.start_V + r * ld_out
+    cdef floating* square_v = <floating*> of.state.square_V + r * ld_out if of.first_V != NULL else NULL
+    cdef const floating* start_v = <const floating*> of.weights.start_V + r * ld_out
     cdef const int32_t* row = of.pairs.blocks[block].rows + of.pairs.start[r]
     cdef const floating* value = <const floating*> of.pairs.blocks[block].values + of.pairs.start[r]
     cdef int32_t count = of.pairs.count[r]
+    cdef double* norms = of.state.norms + 3 * r
     cdef touch_f32 touch32
     cdef touch_f64 touch64
     if count == 0:
@@ -422,8 +429,8 @@ cdef void _adam_neuron(AdamStep of, Py_ssize_t r, floating* scratch, const upcom
     if floating is float:
         adam_neuron_f32(displacement, mean, square, anchor, c, v, mean_v, square_v, start_v, <const float*> of.X, ld,
                         ld, row, value, count, _error_of(of, r, scratch), ld_out, &of.rule, scratch, upcoming, &touch32)
-        note(of.norms + 3 * r, touch32.displacement, touch32.velocity, touch32.change)
+        note(norms, touch32.displacement, touch32.velocity, touch32.change)
     else:
         adam_neuron_f64(displacement, mean, square, anchor, c, v, mean_v, square_v, start_v, <const double*> of.X, ld,
                         ld, row, value, count, _error_of(of, r, scratch), ld_out, &of.rule, scratch, upcoming, &touch64)
-        note(of.norms + 3 * r, touch64.displacement, touch64.velocity, touch64.change)
+        note(norms, touch64.displacement, touch64.velocity, touch64.change)

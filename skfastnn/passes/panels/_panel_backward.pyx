@@ -13,19 +13,17 @@
 
 from cython cimport floating
 from cython.parallel cimport prange
-from libc.stdint cimport int32_t, uint8_t
+from libc.stdint cimport uint8_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from skfastnn.passes.shared._by_feature cimport FeatureLists, feature_entries
 from skfastnn.passes.shared._pairs cimport PairLists, sum_over_blocks
-from skfastnn.passes.panels._panel_layer cimport (
-    SPARE, Layout, layout_of, require_panel_start, require_panels, spread_signals,
-)
+from skfastnn.passes.panels._panel_layer cimport SPARE, Layout, layout_for, spread_signals
+from skfastnn.passes.panels._panel_weights cimport PANEL, PanelWeights
 from skfastnn.passes.shared._worth cimport threads_for
 
 cdef extern from "panel_kernels.h":
-    int PANEL
     int TILE_LD
     void panel_backward_f32(
         feature_entries, const float*, const float*, int, const float*, float, const float*, float,
@@ -39,57 +37,46 @@ def panel_backward(
     PairLists pairs,                        # IN    fired pairs and their activations
     FeatureLists X,                         # IN    rows (n_rows, n_features)
     const floating[:, ::1] error,           # IN    (n_rows, ld_out); without outputs (n_entries of pairs, 1), signals
-    const floating[:, ::1] V,               # IN    (n_neurons, ld_out)
-    const floating[:, :, ::1] start,        # IN    (n_panels, n_features, 32 or 64), or (0, 0, 0)
-    const floating[:, :, ::1] first,        # IN    (n_panels, n_features, 64)
-    floating a,
-    const floating[:, :, ::1] second,       # IN    (n_panels, n_features, 64), or (0, 0, 0)
-    floating b,
-    const int32_t[::1] order,               # IN    (64,) neuron of a column
+    PanelWeights weights,                   # IN
     floating[:, :, ::1] buffers,            # OUT   (n_blocks, n_entries, 1) scratch; the sum is in buffers[0]
     int n_threads,
 ):
     """Compute the derivatives of the loss by the entries of the rows."""
     cdef Py_ssize_t block
     cdef int status = 0
-    cdef Layout layout = layout_of(pairs, X, X.nnz, first.shape[0], first.shape[1], start.shape[2], order)
+    cdef Layout layout = layout_for(pairs, X, weights)
     cdef Py_ssize_t n_entries = X.nnz
-    cdef const floating* start_start = &start[0, 0, 0] if start.shape[0] else NULL
-    cdef const floating* second_start = &second[0, 0, 0] if second.shape[0] else NULL
+    cdef const floating* errors = &error[0, 0] if error.shape[0] else NULL
     if buffers.shape[0] < pairs.n_blocks or buffers.shape[1] != n_entries or buffers.shape[2] != 1:
         raise ValueError("buffers must have an entry per block and entry of the rows")
-    if pairs.itemsize != sizeof(floating) or V.shape[0] != pairs.n_neurons or error.shape[1] != max(V.shape[1], 1):
-        raise ValueError("lists, errors and output weights must be of the same neurons and dtype")
-    if error.shape[0] < (layout.X.n_rows if V.shape[1] else pairs.n_before(pairs.n_blocks)):
+    if pairs.itemsize != sizeof(floating) or error.shape[1] != max(weights.ld_out, 1):
+        raise ValueError("lists, errors and output weights must be of the same outputs and dtype")
+    if error.shape[0] < (layout.X.n_rows if weights.ld_out else pairs.n_before(pairs.n_blocks)):
         raise ValueError("error must have one row per row, or per entry of the lists")
+    weights.check_fits(pairs.n_neurons, sizeof(floating), False)
     if n_entries == 0:
         return
-    require_panels("first", first, first)
-    require_panel_start("start", start, first)
-    if second.shape[0]:
-        require_panels("second", second, first)
-    # a layer without outputs has no V, and lists without entries no signals
-    cdef const floating* v = &V[0, 0] if V.shape[1] else NULL
-    cdef const floating* errors = &error[0, 0] if error.shape[0] else NULL
     for block in prange(pairs.n_blocks, nogil=True, num_threads=threads_for(layout.work, n_threads),
                         schedule="dynamic", chunksize=1):
         memset(&buffers[block, 0, 0], 0, n_entries * sizeof(floating))
-        status += _backward_block(pairs, block, layout, errors, v, V.shape[1], start_start,
-                                  &first[0, 0, 0], a, second_start, b, &buffers[block, 0, 0])
+        status += _backward_block(pairs, block, layout, weights, errors, &buffers[block, 0, 0])
     if status:
         raise MemoryError("no memory for the signals of a batch")
     sum_over_blocks(buffers, pairs.n_blocks, n_entries, n_threads)
 
 
 cdef int _backward_block(
-    PairLists pairs, Py_ssize_t block, Layout layout, const floating* error, const floating* V, Py_ssize_t ld_out,
-    const floating* start, const floating* first, floating a, const floating* second, floating b,
+    PairLists pairs, Py_ssize_t block, Layout layout, PanelWeights weights, const floating* error,
     floating* derivative,         # INOUT (n_entries,)
 ) noexcept nogil:
     cdef Py_ssize_t p, k, r
     cdef Py_ssize_t last = min((block + 1) * pairs.block_size, pairs.n_neurons)
     cdef Py_ssize_t size = layout.n_features * PANEL
     cdef Py_ssize_t n_rows = layout.X.n_rows
+    cdef Py_ssize_t ld_out = weights.ld_out
+    cdef floating a = <floating> weights.a, b = <floating> weights.b
+    cdef const floating* V = <const floating*> weights.V
+    cdef const floating* first = <const floating*> weights.first
     cdef const floating* start_p
     cdef const floating* second_p
     cdef floating* scratch = <floating*> malloc((n_rows * (TILE_LD + 1) + SPARE + ld_out) * sizeof(floating))
@@ -106,8 +93,8 @@ cdef int _backward_block(
             if r < last:
                 spread_signals(pairs, block, r, k, error, V + r * ld_out, ld_out, n_rows, scratch, used,
                                scratch + n_rows * (TILE_LD + 1) + SPARE)
-        start_p = start + p * layout.n_features * layout.n_start if start != NULL else NULL
-        second_p = second + p * size if second != NULL else NULL
+        start_p = <const floating*> weights.base + p * layout.n_features * layout.n_start if weights.base else NULL
+        second_p = <const floating*> weights.second + p * size if weights.second else NULL
         if floating is float:
             panel_backward_f32(layout.X, scratch, start_p, layout.n_start, first + p * size, a, second_p, b, derivative)
         else:

@@ -1,11 +1,11 @@
 from cython cimport floating
 from libc.stdint cimport int32_t, uint8_t
 
+from skfastnn.passes.panels._panel_weights cimport PanelWeights
 from skfastnn.passes.shared._by_feature cimport FeatureLists, feature_entries
 from skfastnn.passes.shared._pairs cimport PairLists
 
 cdef extern from "panel_kernels.h":
-    int PANEL
     int TILE_LD
     int SPARE
 
@@ -21,9 +21,7 @@ cdef Layout layout_of(
     PairLists pairs, FeatureLists X, n_numbers, n_panels, n_features, n_start, const int32_t[::1] order,
 ) except *
 
-cdef int require_panels(name, const floating[:, :, ::1] array, const floating[:, :, ::1] first) except -1
-
-cdef int require_panel_start(name, const floating[:, :, ::1] start, const floating[:, :, ::1] first) except -1
+cdef Layout layout_for(PairLists pairs, FeatureLists X, PanelWeights weights) except *
 
 cdef floating spread_signals(
     PairLists pairs, Py_ssize_t block, Py_ssize_t r, Py_ssize_t column, const floating* error, const floating* v,

@@ -21,9 +21,12 @@ from libc.stdint cimport int32_t, uint8_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
+import numpy as np
+
 from skfastnn.passes.shared._by_feature cimport FeatureLists
 from skfastnn.passes.shared._pairs cimport PairLists
-from skfastnn.passes.shared._shapes cimport require, require_outputs
+from skfastnn.passes.panels._panel_weights cimport PANEL, PanelWeights, require_panel_start, require_panels
+from skfastnn.passes.shared._shapes cimport require
 from skfastnn.passes.dense._updates cimport rule_of, update_rule
 from skfastnn.passes.shared._worth cimport threads_for
 
@@ -68,37 +71,36 @@ PANEL_SIZE = PANEL
 
 def panel_forward(
     PairLists pairs,                        # OUT   rows that fire, and activations
+    PanelWeights weights,                   # IN
     FeatureLists X,                         # IN    rows (n_rows, n_features)
-    const floating[::1] data,               # IN    (n_entries,) X.data
-    const floating[:, :, ::1] start,        # IN    (n_panels, n_features, 32 or 64), or (0, 0, 0)
-    const floating[:, :, ::1] first,        # IN    (n_panels, n_features, 64)
-    floating a,
-    const floating[:, :, ::1] second,       # IN    (n_panels, n_features, 64), or (0, 0, 0)
-    floating b,
-    const int32_t[::1] order,               # IN    (64,) neuron of a column
-    const floating[:, ::1] c_state,         # IN    (n_neurons, 3) intercepts first
     int n_threads,
 ):
     """Compute all pre-activations and list those above zero."""
+    weights.check_fits(pairs.n_neurons, pairs.itemsize, False)
+    if weights.itemsize == 4:
+        _forward[float](pairs, weights, X, X.data, n_threads)
+    else:
+        _forward[double](pairs, weights, X, X.data, n_threads)
+
+
+cdef int _forward(
+    PairLists pairs, PanelWeights weights, FeatureLists X, const floating[::1] data, int n_threads,
+) except -1:
     cdef Py_ssize_t block
     cdef int status = 0
-    cdef Layout layout = layout_of(pairs, X, data.shape[0], first.shape[0], first.shape[1], start.shape[2], order)
-    cdef const floating* data_start = &data[0] if data.shape[0] else NULL
-    cdef const floating* start_start = &start[0, 0, 0] if start.shape[0] else NULL
-    cdef const floating* second_start = &second[0, 0, 0] if second.shape[0] else NULL
-    if pairs.itemsize != sizeof(floating):
-        raise ValueError("pairs must hold values of the weights' dtype")
-    require_panels("first", first, first)
-    require_panel_start("start", start, first)
-    if second.shape[0]:
-        require_panels("second", second, first)
-    require("c_state", c_state.shape[0], c_state.shape[1], pairs.n_neurons, 3)
+    cdef Layout layout = layout_for(pairs, X, weights)
+    cdef const floating* numbers = &data[0] if data.shape[0] else NULL
     for block in prange(pairs.n_blocks, nogil=True, num_threads=threads_for(layout.work, n_threads),
                         schedule="dynamic", chunksize=1):
-        status += _forward_block(pairs, block, layout, data_start, start_start, &first[0, 0, 0], a, second_start, b,
-                                 &c_state[0, 0])
+        status += _forward_block(pairs, block, layout, weights, numbers)
     if status:
         raise MemoryError("no memory for the lists of firing pairs")
+    return 0
+
+
+cdef Layout layout_for(PairLists pairs, FeatureLists X, PanelWeights weights) except *:
+    """Return the layout of a pass over weights; raise ValueError unless they fit the lists and the rows."""
+    return layout_of(pairs, X, len(X.data), weights.n_panels, weights.n_features, weights.n_start, weights.order)
 
 
 cdef Layout layout_of(
@@ -119,29 +121,15 @@ cdef Layout layout_of(
     return layout
 
 
-cdef int require_panels(name, const floating[:, :, ::1] array, const floating[:, :, ::1] first) except -1:
-    """Raise unless an array has a number for each weight."""
-    require(name, array.shape[0], array.shape[1], first.shape[0], first.shape[1])
-    return require("a feature of %s" % name, 1, array.shape[2], 1, PANEL)
-
-
-cdef int require_panel_start(name, const floating[:, :, ::1] start, const floating[:, :, ::1] first) except -1:
-    """Raise unless there is no start, or one for each weight, or for every two that share it."""
-    if start.shape[0] == 0:
-        return 0
-    require(name, start.shape[0], start.shape[1], first.shape[0], first.shape[1])
-    if start.shape[2] != PANEL and 2 * start.shape[2] != PANEL:
-        raise ValueError("%s must have %d or %d numbers for a feature" % (name, PANEL // 2, PANEL))
-    return 0
-
-
 cdef int _forward_block(
-    PairLists pairs, Py_ssize_t block, Layout layout, const floating* data, const floating* start,
-    const floating* first, floating a, const floating* second, floating b, const floating* c_state,
+    PairLists pairs, Py_ssize_t block, Layout layout, PanelWeights weights, const floating* data,
 ) noexcept nogil:
     cdef Py_ssize_t p, k, r
     cdef Py_ssize_t last = min((block + 1) * pairs.block_size, pairs.n_neurons)
     cdef Py_ssize_t size = layout.n_features * PANEL
+    cdef floating a = <floating> weights.a, b = <floating> weights.b
+    cdef const floating* first = <const floating*> weights.first
+    cdef const floating* c_state = <const floating*> weights.c_state
     cdef const floating* start_p
     cdef const floating* second_p
     cdef floating intercept[64]
@@ -153,8 +141,8 @@ cdef int _forward_block(
         for k in range(PANEL):
             r = p * PANEL + layout.order[k]
             intercept[k] = c_state[3 * r] if r < last else 0
-        start_p = start + p * layout.n_features * layout.n_start if start != NULL else NULL
-        second_p = second + p * size if second != NULL else NULL
+        start_p = <const floating*> weights.base + p * layout.n_features * layout.n_start if weights.base else NULL
+        second_p = <const floating*> weights.second + p * size if weights.second else NULL
         if floating is float:
             panel_forward_f32(layout.X, data, start_p, layout.n_start, first + p * size, a, second_p, b, intercept, z)
         else:
@@ -189,23 +177,49 @@ cdef int _emit(PairLists pairs, Py_ssize_t block, Py_ssize_t r, const floating* 
     return 0
 
 
+cdef class BasisChange:
+    """What the numbers of the weights are expressed in, and what that becomes.
+
+    Parameters
+    ----------
+    T : ndarray of shape (2, 2), float64
+        (distance from the start, velocity) is T times (first, second); overwritten by `after`.
+    after : ndarray of shape (2, 2), float64
+    change : ndarray of shape (2, 2), or (1, 1) without second, or (0, 0): none
+        What the numbers are multiplied by, of the dtype of the weights.
+    added : tuple of two float
+        What a gradient of one then adds to first and second.
+    """
+
+    cdef double[:, ::1] T
+    cdef const double[:, ::1] after
+    cdef object change
+    cdef double a, b
+
+    def __init__(self, double[:, ::1] T, const double[:, ::1] after, change, added=(0.0, 0.0)):
+        require("T", T.shape[0], T.shape[1], 2, 2)
+        require("what T becomes", after.shape[0], after.shape[1], 2, 2)
+        self.T, self.after, self.change = T, after, change
+        self.a, self.b = added
+
+    cdef int carry_out(self, PanelWeights weights, int n_threads) except -1:
+        """Change the weights and T, in one call that nothing interrupts."""
+        if weights.itemsize == 4:
+            _change[float](weights, self.change, n_threads)
+        else:
+            _change[double](weights, self.change, n_threads)
+        self.T[0, 0], self.T[0, 1] = self.after[0, 0], self.after[0, 1]
+        self.T[1, 0], self.T[1, 1] = self.after[1, 0], self.after[1, 1]
+        return 0
+
+
 def panel_sgd_step(
     PairLists pairs,                        # IN    fired pairs and their activations
     FeatureLists X,                         # IN    rows (n_rows, n_features)
-    const floating[::1] data,               # IN    (n_entries,) X.data
     const floating[:, ::1] error,           # IN    (n_rows, ld_out); without outputs (n_entries, 1), signals
-    floating[:, :, ::1] first,              # INOUT (n_panels, n_features, 64)
-    floating a,                             # IN    what a gradient of one adds to first
-    floating[:, :, ::1] second,             # INOUT (n_panels, n_features, 64), or (0, 0, 0)
-    floating b,                             # IN    what a gradient of one adds to second
-    double[:, ::1] T,                       # INOUT (2, 2) what (first, second) are expressed in
-    const double[:, ::1] after,             # IN    (2, 2) what T is after the step
-    const floating[:, ::1] change,          # IN    as of `change_basis`, made before the gradient; or (0, 0): none
-    const int32_t[::1] order,               # IN    (64,) neuron of a column
-    floating[:, ::1] c_state,               # INOUT (n_neurons, 3)
-    floating[:, ::1] V,                     # INOUT (n_neurons, ld_out)
+    PanelWeights weights,                   # INOUT
     floating[:, ::1] velocity_V,            # INOUT (n_neurons, ld_out), or (0, 0): V is frozen
-    const floating[:, ::1] start_V,         # IN    (n_neurons, ld_out)
+    BasisChange basis,                      # INOUT made before the gradient is added
     dict parameters,                        # of intercepts and output weights: rate, momentum, nesterov, penalty
     int n_threads,
 ):
@@ -213,58 +227,51 @@ def panel_sgd_step(
     cdef update_rule rule = rule_of(parameters)
     cdef Py_ssize_t block
     cdef int status = 0
-    cdef Layout layout = layout_of(pairs, X, data.shape[0], first.shape[0], first.shape[1], 0, order)
-    cdef const floating* data_start = &data[0] if data.shape[0] else NULL
-    cdef floating* second_start = &second[0, 0, 0] if second.shape[0] else NULL
-    # a layer without outputs has none of these
-    cdef bint outputs = V.shape[1] > 0
-    cdef floating* v = &V[0, 0] if outputs else NULL
-    cdef floating* velocity_v = &velocity_V[0, 0] if outputs and velocity_V.shape[0] else NULL
-    cdef const floating* start_v = &start_V[0, 0] if outputs else NULL
+    cdef Layout layout = layout_for(pairs, X, weights)
+    cdef const floating[::1] data = X.data
+    cdef const floating* numbers = &data[0] if data.shape[0] else NULL
+    cdef floating* velocity_v = &velocity_V[0, 0] if weights.ld_out and velocity_V.shape[0] else NULL
     cdef const floating* errors = &error[0, 0] if error.shape[0] else NULL
-    _check(pairs, sizeof(floating), layout.X.n_rows, error, c_state, V, velocity_V, start_V)
-    require_panels("first", first, first)
-    if second.shape[0]:
-        require_panels("second", second, first)
-    if change.shape[0]:
-        change_basis(first, second, change, T, after, n_threads)
-    _assign(T, after)
+    cdef double a = basis.a, b = basis.b
+    _check(pairs, layout.X.n_rows, error, weights, velocity_V)
+    basis.carry_out(weights, n_threads)
     for block in prange(pairs.n_blocks, nogil=True, num_threads=threads_for(layout.work, n_threads),
                         schedule="dynamic", chunksize=1):
-        status += _sgd_block(pairs, block, layout, data_start, errors, V.shape[1], &first[0, 0, 0], a,
-                             second_start, b, &c_state[0, 0], v, velocity_v, start_v, &rule)
+        status += _sgd_block(pairs, block, layout, weights, numbers, errors, <floating> a, <floating> b, velocity_v,
+                             &rule)
     if status:
         raise MemoryError("no memory for the signals of a batch")
 
 
 cdef int _check(
-    PairLists pairs, Py_ssize_t itemsize, Py_ssize_t n_rows, const floating[:, ::1] error,
-    const floating[:, ::1] c_state, const floating[:, ::1] V, const floating[:, ::1] state_V,
-    const floating[:, ::1] start_V,
+    PairLists pairs, Py_ssize_t n_rows, const floating[:, ::1] error, PanelWeights weights,
+    const floating[:, ::1] state_V,
 ) except -1:
-    """Raise unless lists, errors and small parameters of a step fit each other."""
-    cdef Py_ssize_t n = pairs.n_neurons, ld_out = V.shape[1]
-    if ld_out == 0:
+    """Raise unless lists, errors and weights of a step fit each other."""
+    if weights.ld_out == 0:
         n_rows = pairs.n_before(pairs.n_blocks)
-    if pairs.itemsize != itemsize or error.shape[0] < n_rows or error.shape[1] != max(ld_out, 1):
+    if pairs.itemsize != sizeof(floating) or error.shape[0] < n_rows or error.shape[1] != max(weights.ld_out, 1):
         raise ValueError("lists and errors must be of the same rows, and of the dtype of the weights")
-    require("c_state", c_state.shape[0], c_state.shape[1], n, 3)
-    require_outputs("V", V.shape[0], ld_out, n, itemsize)
-    require("start_V", start_V.shape[0], start_V.shape[1], n, ld_out)
+    weights.check_fits(pairs.n_neurons, sizeof(floating), True)
     if state_V.shape[0]:
-        require("the state of V", state_V.shape[0], state_V.shape[1], n, ld_out)
+        require("the state of V", state_V.shape[0], state_V.shape[1], pairs.n_neurons, weights.ld_out)
     return 0
 
 
 cdef int _sgd_block(
-    PairLists pairs, Py_ssize_t block, Layout layout, const floating* data, const floating* error, Py_ssize_t ld_out,
-    floating* first, floating a, floating* second, floating b, floating* c_state, floating* V, floating* velocity_v,
-    const floating* start_v, const update_rule* rule,
+    PairLists pairs, Py_ssize_t block, Layout layout, PanelWeights weights, const floating* data,
+    const floating* error, floating a, floating b, floating* velocity_v, const update_rule* rule,
 ) noexcept nogil:
     cdef Py_ssize_t p, k, r
     cdef Py_ssize_t last = min((block + 1) * pairs.block_size, pairs.n_neurons)
     cdef Py_ssize_t size = layout.n_features * PANEL
     cdef Py_ssize_t n_rows = layout.X.n_rows
+    cdef Py_ssize_t ld_out = weights.ld_out
+    cdef floating* first = <floating*> weights.first
+    cdef floating* c_state = <floating*> weights.c_state
+    cdef floating* V = <floating*> weights.V
+    cdef const floating* start_v = <const floating*> weights.start_V
+    cdef floating* second = <floating*> weights.second
     cdef floating grad_c
     cdef floating* velocity_vr
     cdef floating* scratch = <floating*> malloc((n_rows * (TILE_LD + 1) + SPARE + ld_out) * sizeof(floating))
@@ -325,21 +332,61 @@ cdef floating spread_signals(
     return grad_c
 
 
+cdef class PanelMoments:
+    """What Adam knows of each weight, and what the weights are held to.
+
+    Parameters
+    ----------
+    start : ndarray of shape (n_panels, n_features, 32 or 64), or (0, 0, 0): there is no penalty
+    mean, square : ndarray of shape (n_panels, n_features, 64)
+        Moments of the weights.
+    mean_V, square_V : ndarray of shape (n_neurons, ld_out), or (0, ld_out): V is frozen
+        Moments of the output weights.
+
+    Raises
+    ------
+    ValueError
+        If the arrays do not fit each other.
+    """
+
+    cdef Py_ssize_t n_panels, n_features, itemsize
+    cdef int n_start
+    cdef tuple kept
+    cdef const char* start
+    cdef char* mean
+    cdef char* square
+
+    def __init__(self, start, mean, square, mean_V, square_V):
+        self.kept = start, mean, square, mean_V, square_V
+        if mean.dtype == np.float32:
+            _take_moments[float](self, *self.kept)
+        else:
+            _take_moments[double](self, *self.kept)
+
+
+cdef int _take_moments(
+    PanelMoments of, const floating[:, :, ::1] start, floating[:, :, ::1] mean, floating[:, :, ::1] square,
+    const floating[:, ::1] mean_V, const floating[:, ::1] square_V,
+) except -1:
+    require_panels("mean", mean, mean)
+    require_panels("square", square, mean)
+    require_panel_start("start", start, mean)
+    require("square_V", square_V.shape[0], square_V.shape[1], mean_V.shape[0], mean_V.shape[1])
+    if mean.shape[0] < 1 or mean.shape[1] < 1:
+        raise ValueError("there must be a neuron and a feature")
+    of.n_panels, of.n_features, of.itemsize = mean.shape[0], mean.shape[1], sizeof(floating)
+    of.n_start = start.shape[2]
+    of.start = <const char*> &start[0, 0, 0] if start.shape[0] else NULL
+    of.mean, of.square = <char*> &mean[0, 0, 0], <char*> &square[0, 0, 0]
+    return 0
+
+
 def panel_adam_step(
     PairLists pairs,                        # IN    fired pairs and their activations
     FeatureLists X,                         # IN    rows (n_rows, n_features)
-    const floating[::1] data,               # IN    (n_entries,) X.data
     const floating[:, ::1] error,           # IN    (n_rows, ld_out); without outputs (n_entries, 1), signals
-    const floating[:, :, ::1] start,        # IN    (n_panels, n_features, 32 or 64), or (0, 0, 0): no penalty
-    floating[:, :, ::1] weights,            # INOUT (n_panels, n_features, 64)
-    floating[:, :, ::1] mean,               # INOUT (n_panels, n_features, 64)
-    floating[:, :, ::1] square,             # INOUT (n_panels, n_features, 64)
-    const int32_t[::1] order,               # IN    (64,) neuron of a column
-    floating[:, ::1] c_state,               # INOUT (n_neurons, 3)
-    floating[:, ::1] V,                     # INOUT (n_neurons, ld_out)
-    floating[:, ::1] mean_V,                # INOUT (n_neurons, ld_out), or (0, 0): V is frozen
-    floating[:, ::1] square_V,              # INOUT (n_neurons, ld_out), or (0, 0)
-    const floating[:, ::1] start_V,         # IN    (n_neurons, ld_out)
+    PanelWeights weights,                   # INOUT all in first, without factors
+    PanelMoments moments,                   # INOUT
     dict parameters,                        # rate, momentum (beta_1), beta_2, epsilon, penalty
     int n_threads,
 ):
@@ -347,40 +394,41 @@ def panel_adam_step(
     cdef update_rule rule = rule_of(parameters)
     cdef Py_ssize_t block
     cdef int status = 0
-    cdef Layout layout = layout_of(pairs, X, data.shape[0], weights.shape[0], weights.shape[1], start.shape[2], order)
-    cdef const floating* data_start = &data[0] if data.shape[0] else NULL
-    cdef const floating* start_start = &start[0, 0, 0] if start.shape[0] else NULL
-    require("square_V", square_V.shape[0], square_V.shape[1], mean_V.shape[0], mean_V.shape[1])
-    # a layer without outputs has none of these
-    cdef bint outputs = V.shape[1] > 0
-    cdef floating* v = &V[0, 0] if outputs else NULL
-    cdef floating* mean_v = &mean_V[0, 0] if outputs and mean_V.shape[0] else NULL
-    cdef floating* square_v = &square_V[0, 0] if outputs and mean_V.shape[0] else NULL
-    cdef const floating* start_v = &start_V[0, 0] if outputs else NULL
+    cdef Layout layout = layout_for(pairs, X, weights)
+    cdef const floating[::1] data = X.data
+    cdef floating[:, ::1] mean_V = moments.kept[3]
+    cdef floating[:, ::1] square_V = moments.kept[4]
+    cdef const floating* numbers = &data[0] if data.shape[0] else NULL
+    cdef bint trained = weights.ld_out and mean_V.shape[0]
+    cdef floating* mean_v = &mean_V[0, 0] if trained else NULL
+    cdef floating* square_v = &square_V[0, 0] if trained else NULL
     cdef const floating* errors = &error[0, 0] if error.shape[0] else NULL
-    _check(pairs, sizeof(floating), layout.X.n_rows, error, c_state, V, mean_V, start_V)
-    require_panels("weights", weights, weights)
-    require_panel_start("start", start, weights)
-    require_panels("mean", mean, weights)
-    require_panels("square", square, weights)
+    _check(pairs, layout.X.n_rows, error, weights, mean_V)
+    require("mean", moments.n_panels, moments.n_features, weights.n_panels, weights.n_features)
+    if weights.base or weights.second or weights.a != 1:
+        raise ValueError("weights must be in one array")
     for block in prange(pairs.n_blocks, nogil=True, num_threads=threads_for(layout.work, n_threads),
                         schedule="dynamic", chunksize=1):
-        status += _adam_block(pairs, block, layout, data_start, errors, V.shape[1],
-                              start_start, &weights[0, 0, 0], &mean[0, 0, 0], &square[0, 0, 0], &c_state[0, 0],
-                              v, mean_v, square_v, start_v, &rule)
+        status += _adam_block(pairs, block, layout, weights, moments, numbers, errors, mean_v, square_v, &rule)
     if status:
         raise MemoryError("no memory for the signals of a batch")
 
 
 cdef int _adam_block(
-    PairLists pairs, Py_ssize_t block, Layout layout, const floating* data, const floating* error, Py_ssize_t ld_out,
-    const floating* start, floating* weights, floating* mean, floating* square, floating* c_state, floating* V,
-    floating* mean_v, floating* square_v, const floating* start_v, const update_rule* rule,
+    PairLists pairs, Py_ssize_t block, Layout layout, PanelWeights weights, PanelMoments moments,
+    const floating* data, const floating* error, floating* mean_v, floating* square_v, const update_rule* rule,
 ) noexcept nogil:
     cdef Py_ssize_t p, k, r
     cdef Py_ssize_t last = min((block + 1) * pairs.block_size, pairs.n_neurons)
     cdef Py_ssize_t n_rows = layout.X.n_rows
     cdef Py_ssize_t size = layout.n_features * PANEL
+    cdef Py_ssize_t ld_out = weights.ld_out
+    cdef floating* first = <floating*> weights.first
+    cdef floating* c_state = <floating*> weights.c_state
+    cdef floating* V = <floating*> weights.V
+    cdef const floating* start_v = <const floating*> weights.start_V
+    cdef floating* mean = <floating*> moments.mean
+    cdef floating* square = <floating*> moments.square
     cdef floating grad_c
     cdef floating* mean_vr
     cdef floating* square_vr
@@ -413,12 +461,14 @@ cdef int _adam_block(
             else:
                 adam_small_f64(c_state + 3 * r, V + r * ld_out, mean_vr, square_vr, start_v + r * ld_out, ld_out,
                                grad_c, grad_v, rule)
-        start_p = start + p * layout.n_features * layout.n_start if start != NULL else NULL
+        start_p = NULL
+        if moments.start:
+            start_p = <const floating*> moments.start + p * layout.n_features * moments.n_start
         if floating is float:
-            panel_adam_f32(layout.X, data, scratch, used, start_p, layout.n_start, weights + p * size,
+            panel_adam_f32(layout.X, data, scratch, used, start_p, moments.n_start, first + p * size,
                            mean + p * size, square + p * size, rule)
         else:
-            panel_adam_f64(layout.X, data, scratch, used, start_p, layout.n_start, weights + p * size,
+            panel_adam_f64(layout.X, data, scratch, used, start_p, moments.n_start, first + p * size,
                            mean + p * size, square + p * size, rule)
     if flushes:
         keep_denormals(before)
@@ -428,37 +478,32 @@ cdef int _adam_block(
 
 
 def change_basis(
-    floating[:, :, ::1] first,              # INOUT (n_panels, n_features, 64)
-    floating[:, :, ::1] second,             # INOUT (n_panels, n_features, 64), or (0, 0, 0)
-    const floating[:, ::1] change,          # IN    (2, 2), or (1, 1) without second
-    double[:, ::1] T,                       # INOUT (2, 2) what (first, second) are expressed in
-    const double[:, ::1] basis,             # IN    (2, 2) what T is afterwards
+    PanelWeights weights,                   # INOUT
+    BasisChange basis,                      # INOUT
     int n_threads,
 ):
-    """Multiply the pairs (first, second) of all weights by a matrix, and set T, in one call that nothing interrupts."""
+    """Express all weights in another basis, in one call that nothing interrupts."""
+    basis.carry_out(weights, n_threads)
+
+
+cdef int _change(PanelWeights weights, const floating[:, ::1] change, int n_threads) except -1:
+    """Multiply the pairs (first, second) of all weights by a matrix, unless it is empty."""
     cdef Py_ssize_t p
-    cdef Py_ssize_t size = first.shape[1] * first.shape[2]
-    cdef bint both = second.shape[0] > 0
+    cdef Py_ssize_t size = weights.n_features * PANEL
+    cdef floating* first = <floating*> weights.first
+    cdef floating* second = <floating*> weights.second
+    cdef bint both = second != NULL
+    if change.shape[0] == 0:
+        return 0
+    weights.check_fits(weights.n_neurons, sizeof(floating), True)
     if change.shape[0] != 1 + both or change.shape[1] != 1 + both:
         raise ValueError("change must be a matrix of as many rows and columns as there are numbers for a weight")
-    if both and (second.shape[0] != first.shape[0] or second.shape[1] != first.shape[1]
-                 or second.shape[2] != first.shape[2]):
-        raise ValueError("first and second must be of the same weights")
-    _assign(T, basis)
-    cdef double work = .5 * first.shape[0] * size
-    for p in prange(first.shape[0], nogil=True, num_threads=threads_for(work, n_threads), schedule="static"):
+    cdef double work = .5 * weights.n_panels * size
+    for p in prange(weights.n_panels, nogil=True, num_threads=threads_for(work, n_threads), schedule="static"):
         if both:
-            _change_pairs(&first[p, 0, 0], &second[p, 0, 0], size, &change[0, 0])
+            _change_pairs(first + p * size, second + p * size, size, &change[0, 0])
         else:
-            _scale(&first[p, 0, 0], size, change[0, 0])
-
-
-cdef int _assign(double[:, ::1] T, const double[:, ::1] new) except -1:
-    """Overwrite a matrix of two rows and columns."""
-    require("T", T.shape[0], T.shape[1], 2, 2)
-    require("what T becomes", new.shape[0], new.shape[1], 2, 2)
-    T[0, 0], T[0, 1] = new[0, 0], new[0, 1]
-    T[1, 0], T[1, 1] = new[1, 0], new[1, 1]
+            _scale(first + p * size, size, change[0, 0])
     return 0
 
 

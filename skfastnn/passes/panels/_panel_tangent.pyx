@@ -18,9 +18,8 @@ from libc.string cimport memset
 
 from skfastnn.passes.shared._by_feature cimport FeatureLists, feature_entries
 from skfastnn.passes.shared._pairs cimport PairLists, sum_over_blocks
-from skfastnn.passes.panels._panel_layer cimport (
-    PANEL, SPARE, TILE_LD, Layout, layout_of, require_panels, spread_signals,
-)
+from skfastnn.passes.panels._panel_layer cimport SPARE, TILE_LD, Layout, layout_of, spread_signals
+from skfastnn.passes.panels._panel_weights cimport PANEL, require_panels
 from skfastnn.passes.shared._shapes cimport require, require_outputs
 from skfastnn.passes.shared._worth cimport threads_for
 

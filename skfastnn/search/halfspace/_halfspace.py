@@ -80,11 +80,7 @@ class HalfspaceSearch(SearchEngine):
         return n_rows <= FEW_ROWS and self.may_order
 
     def candidates(self, batch, solver):
-        network = self.network
-        neuron_points(
-            network.displacement, network.start, network.anchor, network.pair_shift, network.anchored,
-            network.c_state, solver.velocity, solver.delay, solver.pending, self.neurons, self.n_threads,
-        )  # fmt: skip
+        neuron_points(self.network.arrays, self.neurons, self.n_threads, solver.silence)
         ask = self._ask_neurons if self._rows_ask(batch.index.size) else self._ask_rows
         n_boxes, n_points = ask(batch)
         self.counters["visited"] += n_boxes

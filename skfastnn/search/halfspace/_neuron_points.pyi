@@ -1,15 +1,8 @@
 from numpy import ndarray
 
+from skfastnn.passes.dense._catch_up import MomentumState
+from skfastnn.passes.dense._weights import DenseWeights
+
 def neuron_points(
-    displacement: ndarray,
-    start: ndarray,
-    anchor: ndarray,
-    pair_shift: int,
-    anchored: ndarray,
-    c_state: ndarray,
-    velocity: ndarray,
-    delay: ndarray,
-    pending: ndarray,
-    points: ndarray,
-    n_threads: int,
+    weights: DenseWeights, points: ndarray, n_threads: int, state: MomentumState | None = None
 ) -> None: ...

@@ -2,59 +2,51 @@
 #
 # Problem     Geometry wants a neuron's weights without padding and with its intercept, all movement included that the
 #             solver has not carried out yet.
-# Layout      As in _forward.pyx; points (n_neurons, d + 1).
+# Layout      Weights as in _weights.pyx; points (n_neurons, d + 1).
 # Cost        One pass over what is known of the weights, n_neurons * d.
 # Threads     Neurons.
 
 from cython cimport floating
 from cython.parallel cimport prange
-from libc.stdint cimport int64_t, uint8_t
 
-from skfastnn.passes.shared._shapes cimport require, require_delays, require_start
+from skfastnn.passes.dense._catch_up cimport MomentumState
+from skfastnn.passes.dense._weights cimport DenseWeights, anchor_of
 from skfastnn.passes.shared._worth cimport threads_for
 
 
 def neuron_points(
-    const floating[:, ::1] displacement,    # IN    (n_neurons, ld)
-    const floating[:, ::1] start,           # IN    (n_neurons >> pair_shift, ld)
-    const floating[:, ::1] anchor,          # IN    (n_neurons, ld)
-    int pair_shift,
-    const uint8_t[::1] anchored,            # IN    (n_neurons,) rows of anchor that are not zero
-    const floating[:, ::1] c_state,         # IN    (n_neurons, 3) intercepts first
-    const floating[:, ::1] velocity,        # IN    (n_neurons, ld), or (0, 0): nothing is ever pending
-    const int64_t[::1] delay,               # IN    (n_neurons,) silent steps that are not carried out yet
-    const double[:, ::1] pending,           # IN    (n_delays, 4) matrices of that many steps, see _updates.pyx
-    floating[:, ::1] points,                # OUT   (n_neurons, d + 1)
+    DenseWeights weights,                   # IN
+    floating[:, ::1] points,                # OUT   (n, d + 1), of the first neurons
     int n_threads,
+    MomentumState state=None,               # IN    what silent steps have left to do; None: nothing
 ):
-    """Write the weights and the intercept of every neuron."""
+    """Write the weights and the intercept of every neuron, or of the first."""
     cdef Py_ssize_t r
-    cdef Py_ssize_t n_neurons = displacement.shape[0], ld = displacement.shape[1]
-    cdef const floating* velocity_start = &velocity[0, 0] if velocity.shape[0] else NULL
-    if points.shape[0] != displacement.shape[0] or points.shape[1] > displacement.shape[1] + 1:
-        raise ValueError("points must have a row per neuron and a column per feature and one more")
-    require_start(start.shape[0], start.shape[1], n_neurons, ld, pair_shift)
-    require("anchor", anchor.shape[0], anchor.shape[1], n_neurons, ld)
-    require("c_state", c_state.shape[0], c_state.shape[1], n_neurons, 3)
-    if velocity.shape[0]:
-        require("velocity", velocity.shape[0], velocity.shape[1], n_neurons, ld)
-    require_delays(delay, n_neurons, pending.shape[0], pending.shape[1])
-    if anchored.shape[0] != n_neurons or points.shape[1] < 1:
-        raise ValueError("anchored must have an entry per neuron, points a column for the intercept")
-    cdef double work = .5 * n_neurons * ld
+    cdef Py_ssize_t d = points.shape[1] - 1
+    if points.shape[0] > weights.n_neurons or not 0 <= d <= weights.ld:
+        raise ValueError("points must have a row per neuron, and a column per feature and one more")
+    weights.check_fits(weights.n_neurons, weights.ld, sizeof(floating), False)
+    if state is not None:
+        state.check_fits(weights)
+    cdef double work = .5 * points.shape[0] * weights.ld
     for r in prange(points.shape[0], nogil=True, num_threads=threads_for(work, n_threads), schedule="static"):
-        _neuron(&displacement[r, 0], &start[r >> pair_shift, 0], &anchor[r, 0] if anchored[r] else NULL,
-                velocity_start + r * displacement.shape[1] if velocity_start != NULL and delay[r] else NULL,
-                &pending[delay[r], 0], points.shape[1] - 1, &points[r, 0])
-        points[r, points.shape[1] - 1] = c_state[r, 0]
+        _neuron(weights, state, r, d, &points[r, 0])
 
 
-cdef inline void _neuron(
-    const floating* displacement, const floating* start, const floating* anchor, const floating* velocity,
-    const double* a, Py_ssize_t d, floating* point,
+cdef void _neuron(
+    DenseWeights weights, MomentumState state, Py_ssize_t r, Py_ssize_t d, floating* point,
 ) noexcept nogil:
     cdef Py_ssize_t j
+    cdef Py_ssize_t ld = weights.ld
     cdef floating w
+    cdef const floating* displacement = <const floating*> weights.displacement + r * ld
+    cdef const floating* start = <const floating*> weights.start + (r >> weights.pair_shift) * ld
+    cdef const floating* anchor = anchor_of(weights, r, displacement)
+    cdef const floating* velocity = NULL
+    cdef const double* a = NULL
+    if state is not None and state.touched[r] != state.step:
+        velocity = <const floating*> state.velocity + r * ld
+        a = state.pending + 4 * (state.step - state.touched[r])
     for j in range(d):
         w = displacement[j]
         if anchor != NULL:
@@ -62,3 +54,4 @@ cdef inline void _neuron(
         if velocity != NULL:
             w = <floating> a[0] * w + <floating> a[1] * velocity[j]
         point[j] = w + start[j]
+    point[d] = (<const floating*> weights.c_state)[3 * r]

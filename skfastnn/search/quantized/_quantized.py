@@ -7,6 +7,7 @@ from skfastnn.search import _costs
 from skfastnn.search._engine import SearchEngine, registered
 from skfastnn.search.quantized._quantized_forward import (
     MAX_FEATURES,
+    RowsInBytes,
     byte_gain,
     byte_products,
     quantized_forward,
@@ -63,21 +64,20 @@ class QuantizedSearch(SearchEngine):
         self.pairs, self.spare = (PairLists(network.n_neurons, network.dtype) for _ in range(2))
         step = -(-rows.n_samples // TILE_ROWS)
         some = rows.take(np.arange(0, rows.n_samples, step, dtype=np.int32))
-        _, self.shift, self.base, self.zero, _ = choose_grid(some, network, n_threads)
+        _, shift, base, zero, _ = choose_grid(some, network, n_threads)
         shape = rows.n_samples, network.ld
         try:
             self.codes, self.about = np.empty(shape, dtype=np.uint8), np.empty((shape[0], 4), dtype=np.float32)
         except MemoryError:
             raise MemoryError(f"rows in bytes need {np.prod(shape):,} bytes") from None
-        self.lossless = network.dtype == np.float32 and byte_products()
+        exact = network.dtype == np.float32 and byte_products()
         rows_buffer, norms = rows.buffers(min(TILE_ROWS, rows.n_samples))
         for first in range(0, rows.n_samples, TILE_ROWS):
             part = slice(first, min(first + TILE_ROWS, rows.n_samples))
             tile = rows.gather(np.arange(part.start, part.stop, dtype=np.int32), rows_buffer, norms)[0]
-            self.codes[part], self.about[part], lossless = in_bytes(
-                tile, network, self.shift, self.base, self.zero, n_threads
-            )
-            self.lossless = self.lossless and lossless
+            self.codes[part], self.about[part], lossless = in_bytes(tile, network, shift, base, zero, n_threads)
+            exact = exact and lossless
+        self.coded = RowsInBytes(self.codes, self.about, shift, zero, exact)
 
     @property
     def nbytes(self):
@@ -90,10 +90,8 @@ class QuantizedSearch(SearchEngine):
     def candidates(self, batch, solver):
         network, step = self.network, self._step_to_take(solver)
         n_possible = quantized_forward(
-            self.pairs, batch.rows, batch.index, self.codes, self.about, self.shift, self.zero, self.lossless,
-            network.displacement, network.start, network.anchor, network.pair_shift, network.anchored, network.c_state,
-            self.n_threads, step,
-        )  # fmt: skip
+            self.pairs, network.arrays, batch.rows, batch.index, self.coded, self.n_threads, step
+        )
         self.counters["visited"] += network.n_neurons * batch.rows.shape[0]
         self.counters["candidates"] += n_possible
         self.counters["dot_products"] += n_possible

@@ -4,7 +4,7 @@
 #             Rows and weights rounded to bytes say as much for most pairs, at a quarter of the multiplications, with a
 #             bound on what rounding hides; where the bound is positive the pre-activation is computed exactly.
 # Layout      codes (n_samples, ld) bytes of the training rows, about (n_samples, 4) steps, norms, sums and errors,
-#             written once. X (n_rows, ld) the rows of the batch in floating point, weights as in _dense_forward.pyx.
+#             written once. X (n_rows, ld) the rows of the batch in floating point, weights as in _weights.pyx.
 #             Weights are put together and rounded a few neurons at a time, and are still in the cache when their exact
 #             products are asked for. Panels of rows: see byte_kernels.h. Lists as in _pairs.pyx, with activations.
 #             Rows of floats come from the second-level cache more slowly than they are multiplied: those that bytes
@@ -25,10 +25,10 @@ from libc.string cimport memcpy, memset
 
 import numpy as np
 
-from skfastnn.passes.dense._dense_forward cimport put_together
 from skfastnn.passes.shared._pairs cimport PairLists
-from skfastnn.passes.shared._shapes cimport require_vectors, require_weights
+from skfastnn.passes.shared._shapes cimport require_vectors
 from skfastnn.passes.dense._updates cimport NeuronStep
+from skfastnn.passes.dense._weights cimport DenseWeights, put_together
 from skfastnn.passes.shared._worth cimport threads_for
 
 cdef extern from "byte_kernels.h":
@@ -62,12 +62,13 @@ cdef extern from "byte_kernels.h":
         const uint32_t*, uint32_t, int32_t, int32_t*, float*, Py_ssize_t, int32_t*) noexcept nogil
 
 # The rows of a batch in bytes: all samples, which of them, and panels of these.
-cdef struct ByteRows:
+cdef struct BatchInBytes:
     const uint8_t* codes
     const float* about
     const int32_t* index
     uint8_t* panels
     byte_panel* known
+    Py_ssize_t n_rows
     int zero
     bint lossless
 
@@ -117,21 +118,51 @@ def rows_to_bytes(
             row_to_bytes_f64(&X[i, 0], &shift[0], ld, base, zero, &codes[i, 0], &about[i, 0])
 
 
+cdef class RowsInBytes:
+    """The rows of the training data in bytes.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_samples, ld), uint8
+    about : ndarray of shape (n_samples, 4), float32
+        Of `rows_to_bytes`.
+    shift : ndarray of shape (ld,)
+        What was added before rows were written in bytes.
+    zero : int
+        Code of a zero.
+    lossless : bool
+        Whether bytes hold the rows as well as floats do, and are to be read.
+
+    Raises
+    ------
+    ValueError
+        If the arrays do not fit each other, or bytes do not stand for the rows.
+    """
+
+    cdef const uint8_t[:, ::1] codes
+    cdef const float[:, ::1] about
+    cdef readonly object shift
+    cdef int zero
+    cdef readonly bint lossless
+
+    def __init__(self, const uint8_t[:, ::1] codes, const float[:, ::1] about, shift, int zero, bint lossless):
+        if codes.shape[1] != shift.shape[0]:
+            raise ValueError("shift and codes must have the same length")
+        if codes.shape[0] != about.shape[0] or about.shape[1] != 4:
+            raise ValueError("codes and about must be of the same samples")
+        if lossless and (shift.dtype != np.float32 or zero or not have_byte_products()):
+            raise ValueError(
+                "bytes stand for rows in single precision alone, with a zero of 0, and where they are fast"
+            )
+        self.codes, self.about, self.shift, self.zero, self.lossless = codes, about, shift, zero, lossless
+
+
 def quantized_forward(
     PairLists fired,                        # OUT   pairs that fire, with activations
+    DenseWeights weights,                   # IN    moved where the step is taken
     const floating[:, ::1] X,               # IN    (n_rows, ld)
     const int32_t[::1] index,               # IN    (n_rows,) samples of the rows
-    const uint8_t[:, ::1] codes,            # IN    (n_samples, ld)
-    const float[:, ::1] about,              # IN    (n_samples, 4)
-    const floating[::1] shift,              # IN    (ld,) what was added before rows were written in bytes
-    int zero,
-    bint lossless,                          # IN    whether bytes hold the rows as well as X does, and are to be read
-    const floating[:, ::1] displacement,    # IN    (n_neurons, ld)
-    const floating[:, ::1] start,           # IN    (n_neurons >> pair_shift, ld)
-    const floating[:, ::1] anchor,          # IN    (n_neurons, ld)
-    int pair_shift,
-    const uint8_t[::1] anchored,            # IN    (n_neurons,) rows of anchor that are not zero
-    const floating[:, ::1] c_state,         # IN    (n_neurons, 3) intercepts first
+    RowsInBytes coded,                      # IN    all samples
     int n_threads,
     NeuronStep step=None,                   # IN    the solver's last, to be taken by each neuron before it is asked
 ):
@@ -146,21 +177,20 @@ def quantized_forward(
     """
     cdef Py_ssize_t b, p
     cdef Py_ssize_t status = 0
-    cdef ByteRows rows
-    cdef Py_ssize_t n_rows = X.shape[0], ld = X.shape[1]
+    cdef BatchInBytes rows
+    cdef const floating[::1] shift = coded.shift
+    cdef Py_ssize_t n_rows = X.shape[0], ld = X.shape[1], n_samples = coded.codes.shape[0]
     cdef Py_ssize_t n_panels = (n_rows + PANEL_ROWS - 1) // PANEL_ROWS
     cdef const floating* X_start = &X[0, 0] if n_rows else NULL
     if fired.itemsize != sizeof(floating):
         raise ValueError("lists and weights must be of the same dtype")
-    require_weights(fired.n_neurons, ld, displacement, start, anchor, pair_shift, anchored, c_state)
-    if not ld == shift.shape[0] == codes.shape[1]:
-        raise ValueError("rows, shift and codes must have the same length")
-    if index.shape[0] != n_rows or codes.shape[0] != about.shape[0] or about.shape[1] != 4:
-        raise ValueError("there must be an index for each row, and codes and about of the same samples")
-    if n_rows and (np.min(index) < 0 or np.max(index) >= codes.shape[0]):
+    weights.check_fits(fired.n_neurons, ld, sizeof(floating), False)
+    if ld != shift.shape[0]:
+        raise ValueError("rows and codes must have the same length")
+    if index.shape[0] != n_rows:
+        raise ValueError("there must be an index for each row")
+    if n_rows and (np.min(index) < 0 or np.max(index) >= n_samples):
         raise ValueError("index must hold numbers of samples")
-    if lossless and (floating is double or zero or not have_byte_products()):
-        raise ValueError("bytes stand for rows in single precision alone, with a zero of 0, and where they are fast")
     if step is not None:
         step.begin(fired)
     cdef int64_t[::1] n_possible = np.zeros(fired.n_blocks, dtype=np.int64)
@@ -169,10 +199,10 @@ def quantized_forward(
     rows.panels = <uint8_t*> (((<size_t> &panels[0]) + 63) // 64 * 64)
     rows.known = <byte_panel*> malloc((n_panels + 1) * sizeof(byte_panel))
     rows.codes, rows.about = NULL, NULL
-    if codes.shape[0]:
-        rows.codes, rows.about = &codes[0, 0], &about[0, 0]
+    if n_samples:
+        rows.codes, rows.about = &coded.codes[0, 0], &coded.about[0, 0]
     rows.index = &index[0] if n_rows else NULL
-    rows.zero, rows.lossless = zero, lossless
+    rows.n_rows, rows.zero, rows.lossless = n_rows, coded.zero, coded.lossless
     if rows.known == NULL:
         raise MemoryError("no memory for the rows in bytes")
     for p in prange(n_panels, nogil=True, num_threads=threads_for(.1 * n_rows * ld, n_threads), schedule="static"):
@@ -181,8 +211,7 @@ def quantized_forward(
     cdef double work = .006 * n_rows * fired.n_neurons * ld
     for b in prange(fired.n_blocks, nogil=True, num_threads=threads_for(work, n_threads), schedule="dynamic",
                     chunksize=1):
-        status += _block(fired, b, X_start, n_rows, ld, rows, &shift[0], &displacement[0, 0], &start[0, 0],
-                         &anchor[0, 0], pair_shift, &anchored[0], &c_state[0, 0], step, &n_possible[b])
+        status += _block(fired, b, weights, X_start, rows, &shift[0], step, &n_possible[b])
     free(rows.known)
     if status:
         raise MemoryError("no memory for the lists of firing pairs")
@@ -192,22 +221,16 @@ def quantized_forward(
 cdef int _block(
     PairLists fired,              # OUT
     Py_ssize_t block,
+    DenseWeights weights,
     const floating* X,            # IN    (n_rows, ld)
-    Py_ssize_t n_rows,
-    Py_ssize_t ld,
-    ByteRows in_bytes,            # IN    the same in bytes
+    BatchInBytes in_bytes,            # IN    the same in bytes
     const floating* shift,        # IN    (ld,)
-    const floating* displacement,
-    const floating* start,
-    const floating* anchor,
-    int pair_shift,
-    const uint8_t* anchored,
-    const floating* c_state,      # IN    (n_neurons, 3)
     NeuronStep step,              # IN    or None
     int64_t* n_possible,          # OUT
 ) noexcept nogil:
     cdef Py_ssize_t first, r, p, some
     cdef Py_ssize_t end = min((block + 1) * fired.block_size, fired.n_neurons)
+    cdef Py_ssize_t ld = weights.ld, n_rows = in_bytes.n_rows
     # a row of a list is written before it is known whether it fires
     cdef Py_ssize_t ld_list = n_rows + 1
     cdef Py_ssize_t n_panels = (n_rows + PANEL_ROWS - 1) // PANEL_ROWS
@@ -239,15 +262,15 @@ cdef int _block(
         for r in range(some):
             if step is not None:
                 step.take(first + r, step_scratch, True, NULL)
-            put_together(first + r, ld, displacement, start, anchor, pair_shift, anchored, W + r * ld)
-            c[r] = c_state[3 * (first + r)]
+            put_together(weights, first + r, <const floating*> NULL, NULL, W + r * ld)
+            c[r] = (<const floating*> weights.c_state)[3 * (first + r)]
             _to_bytes(W + r * ld, shift, ld, c[r], in_bytes.zero, codes + r * ld, neuron + r)
             if in_bytes.lossless:
                 c[r] = neuron[r].shifted
         for p in range(n_panels):
             possible(codes, neuron, ld, in_bytes.panels + p * PANEL_ROWS * ld, in_bytes.known + p,
-                     _ahead(2 * p, first + NEURONS_AT_ONCE, end, ld, displacement, start, pair_shift, step, W),
-                     _ahead(2 * p + 1, first + NEURONS_AT_ONCE, end, ld, displacement, start, pair_shift, step, W),
+                     _ahead(2 * p, first + NEURONS_AT_ONCE, end, weights, step, <const char*> W),
+                     _ahead(2 * p + 1, first + NEURONS_AT_ONCE, end, weights, step, <const char*> W),
                      may + p * PANEL_ROWS)
         n_possible[0] += _verify(W, c, X, in_bytes, ld, may, (<uint32_t> 1 << some) - 1, <int32_t> n_rows, rows,
                                  values, ld_list, count)
@@ -259,21 +282,22 @@ cdef int _block(
 
 
 cdef const char* _ahead(
-    Py_ssize_t part, Py_ssize_t next, Py_ssize_t end, Py_ssize_t ld, const floating* displacement,
-    const floating* start, int pair_shift, NeuronStep step, const floating* nothing,
+    Py_ssize_t part, Py_ssize_t next, Py_ssize_t end, DenseWeights weights, NeuronStep step, const char* nothing,
 ) noexcept nogil:
     """Return a part of what the next neurons need, 16 * ld bytes; `nothing` when all is under way."""
-    cdef Py_ssize_t parts = NEURONS_AT_ONCE * sizeof(floating) // 16
-    cdef Py_ssize_t within = part % parts * 16 * ld
+    cdef Py_ssize_t size = weights.ld * weights.itemsize
+    cdef Py_ssize_t parts = NEURONS_AT_ONCE * weights.itemsize // 16
+    cdef Py_ssize_t within = part % parts * 16 * weights.ld
     cdef int array = part // parts
     cdef int n_moving = step.n_moving if step is not None else 1
-    if next >= end or array > n_moving or array == n_moving and within >= parts * 16 * ld >> pair_shift:
-        return <const char*> nothing
+    if (next >= end or array > n_moving
+            or array == n_moving and within >= parts * 16 * weights.ld >> weights.pair_shift):
+        return nothing
     if array == 0:
-        return <const char*> (displacement + next * ld) + within
+        return weights.displacement + next * size + within
     if array == n_moving:
-        return <const char*> (start + (next >> pair_shift) * ld) + within
-    return step.moving[array] + next * ld * sizeof(floating) + within
+        return weights.start + (next >> weights.pair_shift) * size + within
+    return step.moving[array] + next * size + within
 
 
 cdef void _to_bytes(
@@ -286,7 +310,7 @@ cdef void _to_bytes(
 
 
 cdef int64_t _verify(
-    const floating* W, const floating* c, const floating* X, ByteRows in_bytes, Py_ssize_t ld, const uint32_t* may,
+    const floating* W, const floating* c, const floating* X, BatchInBytes in_bytes, Py_ssize_t ld, const uint32_t* may,
     uint32_t there, int32_t n_rows, int32_t* rows, floating* values, Py_ssize_t ld_list, int32_t* count,
 ) noexcept nogil:
     if floating is double:
