@@ -5,7 +5,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skfastnn.inspection._display import Display
 
-# What `search_counters_` counts as visited: pairs, for engines that look at every pair for less than its price.
+# What `search_counters_` counts as visited: looks at a pair for less than its price, or boxes.
 LOOKS = {
     "quantized": "looked at in bytes",
     "correlation_tree": "looked at by a bound",
@@ -137,12 +137,14 @@ def _counts(estimator):
 
 
 def _n_pairs(estimator):
-    """Return how many pairs there were in the passes of the last call; Gauss-Newton also passes over trial steps."""
+    """Return how many pairs there were in the passes of the last call, or None.
+
+    Gauss-Newton also passes over steps on trial, which its rates do not count: only engines that count every pair know.
+    """
     counters, rate = estimator.search_counters_, _mean_firing_rate(estimator)
-    if estimator.search_ == "dense":
-        return counters["candidates"]
-    if estimator.search_ != "halfspace":
-        return counters["visited"]
+    every = {"dense": "candidates", "quantized": "visited"}.get(estimator.search_)
+    if every is not None:
+        return counters[every]
     return round(counters["fired"] / rate) if rate and estimator.solver_ != "gauss_newton" else None
 
 
