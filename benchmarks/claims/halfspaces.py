@@ -60,7 +60,7 @@ def report_cost():
                 else "The exponent of m exceeds 4/5"
             )
             + f" ({', '.join(f'{slopes[d]:.2f} at d = {d}' for d in (2, 4, 8, 16))}), and at d = {FEATURES[-1]} "
-            f"{last[FEATURES[-1]]:.0%} of all pairs are looked at.",
+            f"{last[FEATURES[-1]]:.0%} of all pairs, boxes counted with them, are looked at.",
             {"x": "m", "y": ["looks / nm"], "by": "d", "log": "xy"},
         )
     ]
