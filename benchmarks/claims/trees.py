@@ -47,7 +47,7 @@ def tree_costs():
     sixth = Claim(
         6,
         "P1",
-        "INIT takes O(nmd), QUERY O(k log m), UPDATE O(n (d + log m)) or, of the trees over rows, O(nd).",
+        "INIT takes O(nmd), QUERY O(k log m), UPDATE O(n (d + log m)) or, of the trees over rows, O(n d).",
         "32 trees with so many leaves (CorrelationDTree: a tree for each row, of neurons; CorrelationWTree: a tree "
         "for each neuron, of rows), 64 features, counted by the structures. Bounds: 2k log2(L/k) + 4k nodes of L "
         "leaves; n log2(m), or n, nodes that an update writes.",
