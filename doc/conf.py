@@ -37,8 +37,8 @@ numpydoc_xref_param_type = False
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
-    # what takes a minute is shown, not run; README's command runs the first
-    "filename_pattern": r"/(?!quickstart|which_solver)\w+\.py$",
+    # run: what takes seconds and needs nothing but the package and matplotlib; all others are shown
+    "filename_pattern": r"/(firing|half_spaces|heavy_pairs|importances)\.py$",
     "ignore_pattern": r"__init__\.py",
     "show_memory": False,
     "download_all_examples": False,
@@ -80,10 +80,11 @@ def read_root_page(app, docname, source):
 
 
 def tidy_docstring(app, what, name, obj, options, lines):
-    """Escape the underscore that ends a name in a type, and drop links into the site of scikit-learn."""
+    """Escape the underscore that ends a name in a type; drop links to scikit-learn, and formulas that need a script."""
     for k, line in enumerate(lines):
         if re.match(r"^\w+(, \w+)* : |^\w+ of shape ", line):
             line = re.sub(r"\b(n_\w+)_(?!\w)", r"\1\\_", line)
+        line = re.sub(r":math:`([^`]*)`", r"``\1``", line)
         lines[k] = re.sub(r":ref:`([^`<]*[^`<\s])\s*(<[^>]*>)?`", r"\1", line)
 
 

@@ -62,7 +62,7 @@ def _draw(claim, path):
             # a group with twice the same x has more to it than this plot shows: its first run through x
             xs = [row[at(plot["x"])] for row in rows]
             n = next((i for i in range(1, len(xs)) if xs[i] <= xs[i - 1]), len(xs))
-            label = name if group is None else f"{name}, {by} = {group:,}"
+            label = name if group is None else f"{name}, {by} {_cell(group)}"
             axes.plot(
                 xs[:n],
                 [row[at(name)] for row in rows[:n]],
@@ -75,7 +75,7 @@ def _draw(claim, path):
         axes.set_xscale("log", base=2)
     if "y" in plot["log"]:
         axes.set_yscale("log")
-    axes.set(xlabel=plot["x"])
+    axes.set(xlabel=plot["x"], title=plot.get("title", ""))
     axes.legend(fontsize=7)
     figure.savefig(path, dpi=90, metadata={"Software": None})
     plt.close(figure)

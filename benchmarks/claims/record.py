@@ -29,7 +29,8 @@ class Claim:
     conclusion : str
         A sentence with the numbers on which the verdict rests.
     plot : dict
-        Of the page: `x`, `y` (columns), `by` (a column, optional), `log` (axes, as "x", "xy"). May be empty.
+        Of the page: `x`, `y` (columns), `by` (a column, optional), `log` (axes, as "x", "xy"), `title`
+        (optional). May be empty.
     """
 
     number: int
