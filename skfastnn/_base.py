@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 from sklearn import get_config
 from sklearn.base import BaseEstimator, _fit_context
+from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _num_samples, validate_data
@@ -215,7 +216,9 @@ class BaseFastReLU(
             if validation[0] is not None:
                 held_out, self._split = given_set(self, validation, data, self._takes_missing(goes_on), split)
             else:
-                data, held_out, self._split = hold_out(data, params, random_state, split, self._strata)
+                data, held_out, self._split = hold_out(
+                    data, params, (train_test_split, random_state), split, self._strata
+                )
             same = self._split["as_before"]
             compared = compared and validation[0] is not None
         loss = self._make_loss()

@@ -4,9 +4,11 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from skfastnn._messages import warn
+from skfastnn._recipe import EPOCHS_TO_TRY
 from skfastnn._start import Start
 from skfastnn._task import Before
 from skfastnn.search.heavy._heavy_search import warn_if_missed
+from skfastnn.selection import unit_of
 
 
 def keep(estimator, task, trained):
@@ -95,8 +97,8 @@ def keep_insights(estimator, recipe, kind):
     """
     for name in ("feature_importances_", *estimator._left_out_names):
         vars(estimator).pop(name, None)
-    estimator._posterior = None if recipe.unit_of_errors is None else {"unit": recipe.unit_of_errors}
-    insights = recipe.insights
+    known, insights = recipe.left_out, recipe.insights
+    estimator._posterior = None if known is None else {"unit": unit_of(known.error, known.weight)}
     if insights is None:
         return
     estimator._posterior = insights.posterior
@@ -130,7 +132,8 @@ def warn_of(trained, max_iter, incremental):
             f"(it was {trained.stages[0].learning_rate_init:.3g}) or scale the data.",
             ConvergenceWarning,
         )
-    used_up = history.n_epochs_begun == max_iter and trained.plan.recipe.epochs != max_iter
+    chosen = trained.plan.recipe.epochs == max_iter >= EPOCHS_TO_TRY[-1]
+    used_up = history.n_epochs_begun == max_iter and not chosen
     used_up = used_up or trained.plan.solver == "lbfgs"  # or max_fun is used up
     if used_up and not (incremental or history.converged or history.interrupted):
         warn(f"Maximum iterations ({max_iter}) reached and the optimization hasn't converged yet.", ConvergenceWarning)

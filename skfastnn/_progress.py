@@ -6,6 +6,8 @@ is exported from the network for those that ask for it, and never else. Where sc
 `set_callbacks`, and where none were set nothing is called.
 """
 
+import sys
+
 try:
     from sklearn.callback import CallbackSupportMixin
 except ImportError:  # scikit-learn < 1.9
@@ -40,6 +42,11 @@ class Progress:
         """Print a line, if asked to."""
         if self.verbose:
             print(line)
+
+    def announce(self, line):
+        """Print a line about what is to come, if asked to: beside the results, whose lines programs read."""
+        if self.verbose:
+            print(line, file=sys.stderr)
 
     def begin(self, n_epochs, attributes):
         """Take note that a fit begins.

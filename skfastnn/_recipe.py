@@ -18,7 +18,6 @@ from skfastnn.preprocessing import PiecewiseLinearEncoder
 from skfastnn.selection import forest_operations, select
 from skfastnn.selection._inputs import MARGIN_OF_RANGE
 from skfastnn.selection._kernel import CONSTANT
-from skfastnn.selection._spread import unit_of
 
 # Epochs that are tried. Of fewer rows than these nobody is asked: one batch holds them all, and epochs are between the
 # last two, that at least this many rows are seen (35 epochs of ten rows leave a rate that is far from its mean where it
@@ -65,6 +64,24 @@ class Insights:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """Errors on samples that were held out to choose.
+
+    Attributes
+    ----------
+    index : ndarray of shape (n_held_out,)
+        Which samples they are; some may be there twice.
+    error : ndarray of shape (n_held_out, n_outputs)
+        Target less raw output.
+    weight : ndarray of shape (n_held_out,)
+    """
+
+    index: np.ndarray
+    error: np.ndarray
+    weight: np.ndarray
+
+
+@dataclass(frozen=True)
 class Recipe:
     """How a network is made and trained.
 
@@ -85,9 +102,11 @@ class Recipe:
         Standard deviation of the intercepts at the start.
     share_of_step : float
         Of the usual one that falls to zero.
+    solver : str or None
+        That trains it; None: that of the task.
     insights : Insights or None
-    unit_of_errors : ndarray of shape (n_outputs,) or None
-        Standard deviation of the target, given the prediction, by rows that were held out.
+    left_out : LeftOut or None
+        How wrong it was when it was chosen.
     """
 
     widths: list
@@ -98,8 +117,9 @@ class Recipe:
     epochs: int | None = None
     spread: float = 0.0
     share_of_step: float = 1.0
+    solver: str | None = None
     insights: object = None
-    unit_of_errors: np.ndarray | None = None
+    left_out: object = None
 
     def rows(self, X):
         """Return the rows that the network takes, before its coordinates."""
@@ -114,7 +134,7 @@ class Recipe:
     def describe(self):
         """Return what the recipe says, in plain words and numbers."""
         return {
-            "encoding": self.encoding, "learned_scales": self.scales is not None,
+            "solver": self.solver, "encoding": self.encoding, "learned_scales": self.scales is not None,
             "hidden_layer_sizes": tuple(self.widths), "epochs": self.epochs, "threshold": self.threshold,
             "share_of_step": self.share_of_step,
         }  # fmt: skip
@@ -126,7 +146,7 @@ def make_encoder():
 
 
 def choose_in_closed_form(widths, data, loss, n_threads):
-    """Return the recipe for Gauss-Newton with the least leave-one-out error of infinitely wide networks, and a table.
+    """Return the recipe for Gauss-Newton with the least leave-one-out error of infinitely wide networks.
 
     Parameters
     ----------
@@ -134,6 +154,14 @@ def choose_in_closed_form(widths, data, loss, n_threads):
     data : Data
     loss : object of `skfastnn._losses`
     n_threads : int
+
+    Returns
+    -------
+    recipe : Recipe
+    table : list of dict
+        What was tried.
+    error : float
+        Mean over samples of squared errors of the standardised target, added up over outputs.
     """
     shift, scale = loss.standardisation(data.target, data.weight)
     n, d = data.X.shape
@@ -153,11 +181,15 @@ def choose_in_closed_form(widths, data, loss, n_threads):
         spread=CONSTANT, insights=insights,
     )  # fmt: skip
     table = [
-        {"encoding": record["candidate"].encoding, "learned_scales": record["candidate"].scales}
+        {
+            "solver": "gauss_newton",
+            "encoding": record["candidate"].encoding,
+            "learned_scales": record["candidate"].scales,
+        }
         | {name: record[name] for name in ("alpha", "error", "seconds")}
         for record in chosen.table
     ]
-    return recipe, table
+    return recipe, table, chosen.error
 
 
 def products_per_epoch(recipe, X):
@@ -192,7 +224,7 @@ def affordable_epochs(recipe, X):
     return affordable
 
 
-def choose(recipes, data, train, evaluate, strata, random_state, enough):
+def choose(recipes, data, train, evaluate, strata, random_state, stop):
     """Return the recipe with the least loss on rows that are held out, and a table of what was tried.
 
     The encoding is chosen first, by short training; then whether smaller steps do better; then the number of epochs.
@@ -209,15 +241,18 @@ def choose(recipes, data, train, evaluate, strata, random_state, enough):
     strata : callable
         Takes the target and the number of rows that are held out, returns labels or None.
     random_state : numpy.random.RandomState
-    enough : float
-        Loss from which on nothing else is tried.
+    stop : tuple of float and int
+        Loss from which on nothing else is tried, and the limit to epochs. A limit that is below the most epochs that
+        would be tried is what was asked for: it is their number.
     """
+    enough, limit = stop
     n = data.target.shape[0]
     if n < FEW_ROWS:
         _, least, most = EPOCHS_TO_TRY
         differ = distinct(data.X, data.y)[0].size  # so that a weight of k is the same as k copies
         return replace(recipes[0], epochs=int(np.clip(LEAST_ROWS_SEEN / differ, least, most))), []
-    affordable = affordable_epochs(recipes[0], data.X)
+    asked_for = [limit] if limit < EPOCHS_TO_TRY[-1] else None
+    affordable = asked_for or affordable_epochs(recipes[0], data.X)
     if len(affordable) == len(recipes) == 1:
         return replace(recipes[0], epochs=affordable[0]), []
     n_held_out = int(min(HELD_OUT * n, MAX_HELD_OUT))
@@ -226,12 +261,13 @@ def choose(recipes, data, train, evaluate, strata, random_state, enough):
         inside, outside = train_test_split(
             np.arange(n), test_size=n_held_out, random_state=random_state, stratify=strata(data.y, n_held_out)
         )
-        splits.append((data.take(np.sort(inside[:MAX_ASKED])), data.take(np.sort(outside))))
+        splits.append((data.take(np.sort(inside[:MAX_ASKED])), np.sort(outside)))
     table, errors = [], {}
 
     def loss_of(recipe):
         began = perf_counter()
-        losses, errors[id(recipe)] = zip(*(evaluate(train(recipe, part), rest) for part, rest in splits), strict=True)
+        answers = [evaluate(train(recipe, part), data.take(outside)) for part, outside in splits]
+        losses, errors[id(recipe)] = zip(*answers, strict=True)
         loss = float(np.mean(losses))
         table.append(recipe.describe() | {"error": loss, "seconds": perf_counter() - began})
         return loss if np.isfinite(loss) else np.inf
@@ -241,12 +277,12 @@ def choose(recipes, data, train, evaluate, strata, random_state, enough):
     for other in encoded:
         best, least = _better(best, least, other, loss_of, enough, WORTH)
     best, least = _better(best, least, replace(best, share_of_step=GENTLE), loss_of, enough, WORTH)
-    for epochs in affordable_epochs(best, data.X)[1:]:  # codes cost more
+    for epochs in (asked_for or affordable_epochs(best, data.X))[1:]:  # codes cost more
         longer, _ = best, least = _better(best, least, replace(best, epochs=epochs), loss_of, enough, 0.0)
         if longer.epochs != epochs:
             break
-    weight = np.concatenate([rest.weight for _, rest in splits])
-    return replace(best, unit_of_errors=unit_of(np.concatenate(errors[id(best)]), weight)), table
+    index = np.concatenate([outside for _, outside in splits])
+    return replace(best, left_out=LeftOut(index, np.concatenate(errors[id(best)]), data.weight[index])), table
 
 
 def _better(best, least, other, loss_of, enough, worth):

@@ -83,9 +83,14 @@ class Task:
     progress: Progress
 
     def encoded(self, recipe):
-        """Return the task with the rows that the network takes."""
+        """Return the task with the rows that the network takes, and the solver that trains it."""
         held_out = self.held_out and self.held_out.with_rows(recipe.rows(self.held_out.X))
-        return replace(self, data=self.data.with_rows(recipe.rows(self.data.X)), held_out=held_out)
+        return replace(
+            self,
+            solver=recipe.solver or self.solver,
+            data=self.data.with_rows(recipe.rows(self.data.X)),
+            held_out=held_out,
+        )
 
 
 @dataclass

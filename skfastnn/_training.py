@@ -168,7 +168,7 @@ def _run_stages(task, plan, trainer, given):
             trainer = _make_trainer(stage, network, _make_solver(stage, network), task)
             trainer.history = history
         record = plan.describe(trainer.stage, thresholds)
-        task.progress.say(f"Stage {number + 1} of {len(plan.stages)}: {sentence(record)}")
+        task.progress.announce(f"Stage {number + 1} of {len(plan.stages)}: {sentence(record)}")
         _run_stage(trainer, data, validate)
         counters.update(trainer.engine.counters)
         stages.append(replace(trainer.stage, alpha=trainer.schedule.alpha))

@@ -4,7 +4,6 @@ import zlib
 
 import numpy as np
 from scipy.sparse import csr_array, issparse
-from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from skfastnn._data import Data
@@ -80,7 +79,7 @@ def check_missing(data, encodes):
         )
 
 
-def hold_out(data, params, random_state, split, strata):
+def hold_out(data, params, draw, split, strata):
     """Return the data to train on, those that are held out, and what is known of the split.
 
     Parameters
@@ -88,7 +87,8 @@ def hold_out(data, params, random_state, split, strata):
     data : Data
     params : namespace
         Parameters of the estimator.
-    random_state : numpy.random.RandomState
+    draw : tuple of callable and numpy.random.RandomState
+        What splits, as `sklearn.model_selection.train_test_split`, and its source of random numbers.
     split : dict or None
         That of the call before. With the same samples, those that were held out before are held out again.
     strata : callable
@@ -100,6 +100,7 @@ def hold_out(data, params, random_state, split, strata):
     split : dict
         Among others "as_before", whether the same samples are held out as before.
     """
+    divide, random_state = draw
     n_samples = data.target.shape[0]
     n_held_out = int(np.ceil(params.validation_fraction * n_samples))
     if n_held_out < 2 or n_held_out >= n_samples:
@@ -113,7 +114,7 @@ def hold_out(data, params, random_state, split, strata):
     else:
         random_state = np.random.RandomState()
         random_state.set_state(split["state"])
-    parts = train_test_split(
+    parts = divide(
         data.X, data.y, data.target, data.weight, test_size=n_held_out, random_state=random_state,
         stratify=strata(data.y, n_held_out),
     )  # fmt: skip

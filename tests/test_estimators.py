@@ -479,17 +479,18 @@ def test_warnings_point_to_the_line_of_the_user(Estimator):
 
 
 @BOTH
-def test_verbose_prints_a_line_per_epoch(Estimator, capsys):
+def test_verbose_prints_a_line_per_epoch_and_the_plan_beside_them(Estimator, capsys):
     X, y = data_for(Estimator)
     est = Estimator(**SMALL, verbose=True).fit(X, y)
-    plan, *lines = capsys.readouterr().out.splitlines()
-    assert plan.startswith("Stage 1 of 1: ")
+    printed = capsys.readouterr()
+    lines = printed.out.splitlines()
+    assert printed.err.startswith("Stage 1 of 1: ")
     assert len(lines) == 5
     assert lines[2].startswith(f"Iteration 3, loss = {est.loss_curve_[2]:.8f}")
     Estimator(**SMALL, verbose=True, early_stopping=True).fit(X, y)
     assert "validation score" in capsys.readouterr().out
     Estimator(**SMALL).fit(X, y)
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr() == ("", "")
 
 
 @BOTH
@@ -497,7 +498,7 @@ def test_verbose_prints_a_line_per_epoch(Estimator, capsys):
 def test_interrupt_keeps_the_model(Estimator, early_stopping, monkeypatch):
     X, y = data_for(Estimator)
 
-    def interrupt(message):
+    def interrupt(message, file=None):
         if message.startswith("Iteration 3"):
             raise KeyboardInterrupt
 

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from scipy import sparse
 from sklearn.datasets import make_classification
 
-from skfastnn import FastReLUClassifier
+from skfastnn import FastReLUClassifier, FastReLURegressor
 from skfastnn import _recipe as recipe_module
 from skfastnn._data import Data
 from skfastnn._plan import (
@@ -18,12 +19,16 @@ from skfastnn._rates import FEATURES_OF_STEP, SPARSE_STEP, STEP, falling_step
 from skfastnn._recipe import (
     ASKED_TWICE,
     EPOCHS_TO_TRY,
+    HELD_OUT,
     LEAST_EPOCHS,
+    Insights,
+    LeftOut,
     Recipe,
     affordable_epochs,
     choose,
     products_per_epoch,
 )
+from skfastnn._trials import _less_wrong
 
 
 def problem(n_features, n_samples=150, seed=0):
@@ -57,7 +62,7 @@ def test_what_leaves_no_choice_is_not_tried(monkeypatch):
     X, y = problem(20)
     monkeypatch.setattr(recipe_module, "MAX_PRODUCTS", 1)
     data = Data(X, y, y[:, None], np.ones(y.size))
-    chosen, table = choose([Recipe([8])], data, None, None, None, np.random.RandomState(0), 0.0)
+    chosen, table = choose([Recipe([8])], data, None, None, None, np.random.RandomState(0), (0.0, 200))
     assert chosen.epochs == LEAST_EPOCHS
     assert table == []
 
@@ -102,7 +107,7 @@ def test_few_rows_are_asked_twice_and_the_losses_averaged(n_samples, n_parts):
     def evaluate(trained, part):
         return next(losses), part.target
 
-    _, table = choose([Recipe([8])], data, train, evaluate, lambda y, n: y, np.random.RandomState(0), 0.0)
+    _, table = choose([Recipe([8])], data, train, evaluate, lambda y, n: y, np.random.RandomState(0), (0.0, 200))
     assert parts == [n_samples - n_samples // 5] * len(parts)
     assert [row["error"] for row in table] == [np.mean(np.arange(n_parts) + n_parts * i) for i in range(len(table))]
 
@@ -139,7 +144,7 @@ def test_the_plan_says_what_auto_stands_for(capsys):
     assert adam["learning_rate_init"] == model.learning_rate_init_
     assert gauss_newton["learning_rate_init"] is None
     assert gauss_newton["alpha"] == model.alpha_
-    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Stage")]
+    lines = capsys.readouterr().err.splitlines()
     assert [line[:12] for line in lines] == ["Stage 1 of 2", "Stage 2 of 2"]
     assert "batch_size=120" in lines[0]
 
@@ -149,3 +154,48 @@ def test_nothing_in_the_plan_is_auto_but_what_training_finds():
     for settings in ({}, {"solver": "adam"}, {"solver": "sgd", "max_iter": 2}, {"hidden_layer_sizes": ()}):
         (stage,) = FastReLUClassifier(random_state=0, **settings).fit(X, y).plan_
         assert "auto" not in stage.values()
+
+
+def test_a_limit_to_epochs_that_is_low_is_their_number():
+    X, y = problem(3, 300)
+    y[::7] = 1 - y[::7]
+    few = FastReLUClassifier(16, max_iter=20, random_state=0).fit(X, y)
+    assert few.n_iter_ == 20
+    assert {row["epochs"] for row in few.selection_} <= {20}
+    assert FastReLUClassifier(16, random_state=0).fit(X, y).n_iter_ in EPOCHS_TO_TRY
+
+
+def bends(n_samples, noise, seed=0):
+    """Return what two neurons that look in the right directions have learned."""
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(-1, 1, size=(n_samples, 6))
+    y = np.abs(X[:, 0] + X[:, 1]) + np.maximum(X[:, 2] - X[:, 3], 0)
+    return X, y + noise * rng.standard_normal(n_samples)
+
+
+@pytest.mark.parametrize(("noise", "solvers"), [(0.01, {"gauss_newton", "adam"}), (1.5, {"gauss_newton"})])
+def test_features_are_learned_where_there_is_little_noise(noise, solvers):
+    X, y = bends(800, noise)
+    reg = FastReLURegressor(random_state=0).fit(X, y)
+    assert {row["solver"] for row in reg.selection_} == solvers
+    assert reg.solver_ == ("adam" if "adam" in solvers else "gauss_newton")
+    assert reg.feature_importances_[:4].sum() > 0.6
+
+
+def test_features_are_learned_only_if_that_is_less_wrong_on_the_same_samples():
+    y, weight = np.arange(6.0)[:, None], np.array([1.0, 2, 1, 1, 1, 1])
+    errors = np.array([1.0, 3, 1, 1, 1, 1])[:, None]
+    data = Data(y, y, y, weight)
+    recipe = Recipe([8], insights=Insights(None, y - errors, {"unit": np.ones(1)}))
+    error = (weight @ errors**2 / weight.sum()).item()
+
+    def chosen(error_of_adam, expected=error):
+        learned = Recipe([4], solver="adam", left_out=LeftOut(np.array([1, 2]), error_of_adam, weight[[1, 2]]))
+        return _less_wrong(recipe, expected, learned, data, np.ones(1))
+
+    # it was trained on a fifth less than the other
+    assert chosen(errors[[1, 2]] * np.sqrt(0.96 / (1 - HELD_OUT))).solver is None
+    better = chosen(errors[[1, 2]] * np.sqrt(0.9 / (1 - HELD_OUT)))
+    assert better.solver == "adam"
+    assert_allclose(better.insights.posterior["unit"], np.sqrt(0.9))
+    assert chosen(errors[[1, 2]] * np.sqrt(1.8 / (1 - HELD_OUT)), expected=2 * error).solver == "adam"

@@ -2,6 +2,6 @@
 
 from skfastnn.selection._budget import forest_operations
 from skfastnn.selection._select import Candidate, Selection, select
-from skfastnn.selection._spread import standard_deviation
+from skfastnn.selection._spread import standard_deviation, unit_of
 
-__all__ = ["Candidate", "Selection", "forest_operations", "select", "standard_deviation"]
+__all__ = ["Candidate", "Selection", "forest_operations", "select", "standard_deviation", "unit_of"]
