@@ -7,7 +7,7 @@ from skfastnn._layer_passes import LayerPasses, as_rows
 from skfastnn.networks._training_rows import Batch, by_feature
 from skfastnn.passes.shared._pairs import PairLists
 from skfastnn.search import make_engine
-from skfastnn.solvers._solver import NothingPending
+from skfastnn.solvers._solver import Solver
 
 # Outputs over which the tangent kernel is averaged.
 PROBED_OUTPUTS = 3
@@ -61,11 +61,12 @@ class Probe:
         engine = make_engine("dense", first)
         engine.build(None, first, n_threads)
         batch = Batch(None, by_feature(rows) if first.by_panels else rows, None)
-        candidates = engine.candidates(batch, NothingPending())
+        solver = Solver(first, n_threads)
+        candidates = engine.candidates(batch, solver)
         buffers = np.empty((candidates.n_blocks, rows.shape[0], 0), dtype=first.dtype)
         fired = PairLists(first.n_neurons, first.dtype)
         self.passes = LayerPasses(network, n_threads)
-        self.passes.forward(verify(engine, candidates, batch, fired, first, None, buffers, n_threads), batch.rows)
+        self.passes.forward(verify(engine, candidates, batch, fired, first, solver, buffers, n_threads), batch.rows)
         self.inputs = [rows, *(above.to_csr() for above in self.passes.inputs[1:])]
         self.activations = as_rows(self.passes.lists[-1], rows.shape[0], 1.0).to_csr()
 

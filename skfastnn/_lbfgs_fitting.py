@@ -11,13 +11,16 @@ from scipy.sparse import issparse
 from skfastnn._dense_objective import DenseObjective
 from skfastnn._fitting import Trainer
 from skfastnn._messages import warn
-from skfastnn.solvers._solver import NothingPending
+from skfastnn.solvers._solver import Solver
 
 
-class NoSteps(NothingPending):
+class NoSteps(Solver):
     """The solver of a network whose parameters are moved all at once, by somebody else."""
 
     n_steps = 0
+
+    def __init__(self):
+        """Know no network."""
 
     def measure(self):
         """Nothing is kept."""

@@ -148,7 +148,7 @@ def test_reach_is_that_of_the_longest_gradient(settings, dtype, n_threads, n_out
     weights = np.bincount(neuron, (length * np.linalg.norm(rows, axis=1))[row], N_NEURONS)
     expected = share[:, None] * np.column_stack([weights, np.bincount(neuron, length[row], N_NEURONS)])
     drift, pending, intercepts = np.zeros((3, N_NEURONS))
-    training.solver.deferred.add_reach(drift, pending, intercepts, n_threads)
+    training.solver.deferred.add_step_bound(drift, pending, intercepts, n_threads)
     assert np.any(drift == 0)
     mu = settings["momentum"]
     along = mu * mu if settings["nesterovs_momentum"] else mu
@@ -156,7 +156,7 @@ def test_reach_is_that_of_the_longest_gradient(settings, dtype, n_threads, n_out
     assert_allclose(np.column_stack([drift, intercepts]), expected, rtol=2e-5, atol=1e-9)
     assert_array_equal(pending, drift)
     with pytest.raises(ValueError, match="an entry per neuron"):
-        training.solver.deferred.add_reach(drift[1:], pending, intercepts, n_threads)
+        training.solver.deferred.add_step_bound(drift[1:], pending, intercepts, n_threads)
 
 
 @SOLVERS

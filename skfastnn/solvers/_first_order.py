@@ -12,7 +12,7 @@ from skfastnn.networks._network import aligned_zeros
 from skfastnn.passes.dense._catch_up import MomentumState, catch_up, movement_bounds
 from skfastnn.passes.dense._updates import AdamState, adam_step, momentum_step
 from skfastnn.solvers._rules import Moments, Momentum
-from skfastnn.solvers._solver import Movement, NothingPending, Solver, registered
+from skfastnn.solvers._solver import Movement, Solver, registered
 
 # Silent neurons are brought up to date after this many steps at the latest.
 MAX_DELAY = 64
@@ -125,7 +125,7 @@ class MomentumSGD(Momentum, FirstOrder):
         movement_bounds(self.silence, self.anchor_norms, movement.drift, movement.pending, self.n_threads)
         step = self.hand_over()
         if step is not None:
-            step.add_reach(movement.drift, movement.pending, movement.intercepts, self.n_threads)
+            step.add_step_bound(movement.drift, movement.pending, movement.intercepts, self.n_threads)
         return movement
 
     def catch_up(self, neurons=None):
@@ -179,7 +179,7 @@ class MomentumSGD(Momentum, FirstOrder):
 
 
 @registered
-class Adam(Moments, FirstOrder, NothingPending):
+class Adam(Moments, FirstOrder):
     """Lazy Adam: only neurons that fire move, and only their moments decay.
 
     On sparse data, of which few numbers are other than zero, the same holds for each weight: without a gradient it

@@ -23,7 +23,7 @@ from skfastnn.passes.dense._tangent import gram_product, jacobian_product, jacob
 from skfastnn.passes.shared._gram import gram, gram_rows
 from skfastnn.solvers._leave_one_out import best_ridge
 from skfastnn.solvers._preconditioner import CholeskyPreconditioner, NystromPreconditioner
-from skfastnn.solvers._solver import NothingPending, Solver, registered
+from skfastnn.solvers._solver import Solver, registered
 from skfastnn.solvers._tiled_gram import tiled_gram, tiles_pay
 
 # Conjugate gradients stop at this residual, relative to the right-hand side, or after so many iterations: what is
@@ -75,7 +75,7 @@ class Displacement:
 
 
 @registered
-class GaussNewton(NothingPending, Solver):
+class GaussNewton(Solver):
     """Gauss-Newton iterations on a network.
 
     Parameters

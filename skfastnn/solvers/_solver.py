@@ -60,17 +60,31 @@ class Solver:
         Whether its bounds on the movement then cover that step.
     defers : bool
         Whether it does leave it.
+    silence : MomentumState or None
+        What silent steps have left to do; None where every movement is carried out at once.
     """
 
     name = kind = ""
     layout = "dense"
     drifted = np.inf
     may_defer = foresees = defers = False
+    silence = None
 
     def __init__(self, network, n_threads):
         self.network, self.n_threads = network, n_threads
         self.n_steps = 0
         self.norms = np.zeros((network.n_neurons, 3))
+
+    def movement(self):
+        """Return certified bounds on the movement since the references, as a `Movement`."""
+        intercepts = self.network.c_state[:, 0].astype(np.float64)
+        return Movement(self.norms[:, 0].copy(), np.zeros(self.network.n_neurons), intercepts)
+
+    def hand_over(self):
+        """Return the part of the last step that is left to the next pass, a `NeuronStep`, or None."""
+
+    def catch_up(self, neurons=None):
+        """Carry out the pending movement of some neurons, or of all."""
 
     def path(self, neurons):
         """Return how long the path of some neurons is so far, without what is pending."""
@@ -79,20 +93,3 @@ class Solver:
     def rebased(self, neurons):
         """Take note that some neurons have a new reference, from which their displacement is zero."""
         self.norms[neurons, 0] = 0
-
-
-class NothingPending:
-    """The answers of a solver that carries out every movement at once."""
-
-    silence = None
-
-    def movement(self):
-        """Return certified bounds on the movement since the references, as a `Movement`."""
-        intercepts = self.network.c_state[:, 0].astype(np.float64)
-        return Movement(self.norms[:, 0].copy(), np.zeros(self.network.n_neurons), intercepts)
-
-    def hand_over(self):
-        """Return None: nothing is left to the engine."""
-
-    def catch_up(self, neurons=None):
-        """Nothing is ever pending."""

@@ -18,14 +18,14 @@ from skfastnn.passes.panels._panel_layer import (
 )
 from skfastnn.solvers._first_order import FirstOrder
 from skfastnn.solvers._rules import Moments, Momentum
-from skfastnn.solvers._solver import NothingPending, registered
+from skfastnn.solvers._solver import registered
 
 # y is expressed anew when its columns in T, scaled to one, are nearly parallel, or when one has all but vanished.
 WORST_CONDITION, LEAST_COLUMN = 1e3, 1e-12
 
 
 @registered
-class PanelSGD(Momentum, NothingPending, FirstOrder):
+class PanelSGD(Momentum, FirstOrder):
     """Gradient descent with momentum, classical or Nesterov's.
 
     Parameters
@@ -111,7 +111,7 @@ def _is_worn(T):
 
 
 @registered
-class PanelAdam(Moments, NothingPending, FirstOrder):
+class PanelAdam(Moments, FirstOrder):
     """Lazy Adam: only weights with a gradient move, and only their moments decay.
 
     Parameters

@@ -10,7 +10,7 @@ class NeuronStep:
     def take_all(self, n_threads: int) -> None: ...
 
 class MomentumStep(NeuronStep):
-    def add_reach(
+    def add_step_bound(
         self,
         drift: NDArray[np.float64],
         pending: NDArray[np.float64],

@@ -16,7 +16,7 @@
 # Threads     A neuron belongs to one thread; nothing is reduced across neurons.
 # Taken when  A step is an object: all neurons take it at once, or each by itself, when a pass over the neurons comes to
 #             it for the next batch. Its weights then come from memory once for both, while the pass computes. A search
-#             that has to say before where neurons will be asks for a bound (`MomentumStep.add_reach`).
+#             that has to say before where neurons will be asks for a bound (`MomentumStep.add_step_bound`).
 # Reference   Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and momentum in deep
 #             learning", 2013; Kingma, Ba, "Adam", 2015.
 
@@ -181,7 +181,7 @@ cdef class MomentumStep(NeuronStep):
         else:
             _momentum_neuron(self, r, <double*> scratch, whole, upcoming)
 
-    def add_reach(self, double[::1] drift, double[::1] pending, double[::1] intercepts, int n_threads):
+    def add_step_bound(self, double[::1] drift, double[::1] pending, double[::1] intercepts, int n_threads):
         """Add to bounds on the neurons' movement and on their intercepts what the step will add at most.
 
         Of the weights, that is what the gradient will; what they would do without one is among the silent steps. A
@@ -201,9 +201,9 @@ cdef class MomentumStep(NeuronStep):
         cdef Py_ssize_t b
         cdef int n_worth = threads_for(1. * self.pairs.n_before(self.pairs.n_blocks), n_threads)
         for b in prange(self.pairs.n_blocks, nogil=True, num_threads=n_worth, schedule="static"):
-            self.add_reach_of_block(b, &parts[0, 0], &drift[0], &pending[0], &intercepts[0])
+            self.add_step_bound_of_block(b, &parts[0, 0], &drift[0], &pending[0], &intercepts[0])
 
-    cdef void add_reach_of_block(
+    cdef void add_step_bound_of_block(
         self, Py_ssize_t block, const double* parts, double* drift, double* pending, double* intercepts,
     ) noexcept nogil:
         cdef Py_ssize_t r
@@ -242,7 +242,7 @@ cdef double _length(const floating* v, Py_ssize_t n) noexcept nogil:
     """Return the norm of a row of output weights, which is padded to fours where there is more than one."""
     cdef double a = 0, b = 0, c = 0, d = 0  # an addition waits for the one before it
     cdef Py_ssize_t j
-    if n % 4:
+    if n == 1:
         return fabs(v[0])
     for j in range(0, n, 4):
         a += <double> v[j] * v[j]
