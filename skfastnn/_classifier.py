@@ -151,11 +151,11 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         What encodes the features, fitted; None if the network takes them as they are.
     selection_ : list of dict
         What was tried when the network was drawn, one record each, in the order in which it was tried; empty if
-        nothing was left to choose. All have "solver", "encoding", "learned_scales", "error" and "seconds". With "gauss_newton"
-        the error is the leave-one-out error (mean squared error of standardised targets or of indicators of the
-        classes) of an infinitely wide network at the ridge "alpha"; with "adam" it is the mean loss on held-out samples
-        after "epochs" with "share_of_step" of the usual step, and "hidden_layer_sizes" and "threshold" (None: as
-        `threshold` says) belong to it; where regressors try both solvers, that error is the mean squared one, too.
+        nothing was left to choose. All have "solver", "encoding", "learned_scales", "error" and "seconds". With
+        "gauss_newton" the error is the leave-one-out error (mean squared error of standardised targets or of indicators
+        of the classes) of an infinitely wide network at the ridge "alpha"; with "adam" it is the mean loss on held-out
+        samples after "epochs" with "share_of_step" of the usual step, and "hidden_layer_sizes" and "threshold" (None:
+        as `threshold` says) belong to it. Where regressors try both, both are mean squared errors.
     plan_ : list of dict
         What was trained in the last call, one record for each stage, in words and numbers: one stage, or two with
         "adam_gauss_newton". What "auto" stood for is resolved: "hidden_layer_sizes", "threshold" (of each layer),
