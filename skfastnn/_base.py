@@ -9,7 +9,6 @@ import numpy as np
 from sklearn import get_config
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _num_samples, validate_data
 
@@ -18,11 +17,11 @@ from skfastnn._coordinates import LOW_DENSITY, density
 from skfastnn._data import Data
 from skfastnn._documentation import DocumentedMixin
 from skfastnn._export import ExportMixin
-from skfastnn._fitted import keep, keep_insights, warn_of, what_was_kept
+from skfastnn._fitted import keep, keep_insights, random_state_of, warn_of, what_was_kept
 from skfastnn._linear import train_linear
 from skfastnn._messages import warn
 from skfastnn._plan import Problem, choose_solver
-from skfastnn._prediction import checked_weights, raw_output
+from skfastnn._prediction import checked_weights, dtype_of, raw_output
 from skfastnn._progress import NEEDED_TO_END, CallbackSupportMixin, progress_of
 from skfastnn._recipe import Recipe
 from skfastnn._scoring import make_score
@@ -209,7 +208,7 @@ class BaseFastReLU(
         goes_on = hasattr(self, "coefs_") and (incremental or self.warm_start)
         n_given = _num_samples(X)
         data = self._validate(params, X, y, sample_weight, (goes_on, incremental, classes))
-        random_state = self._resume_random_state(goes_on)
+        random_state = random_state_of(self, goes_on)
         compared, held_out, same = data.X.shape[0] == n_given, None, False
         if stops_early(self.early_stopping, validation):
             split = getattr(self, "_split", None) if goes_on else None
@@ -242,7 +241,7 @@ class BaseFastReLU(
         """Return the samples that count."""
         goes_on, incremental, classes = call
         check_activation(params, "MLPClassifier" if hasattr(self, "predict_proba") else "MLPRegressor")
-        dtype = self._dtype() if goes_on else (np.float64, np.float32)
+        dtype = dtype_of(self.coefs_, self.intercepts_) if goes_on else (np.float64, np.float32)
         X, y = validate_rows(self, X, y, dtype, self._takes_missing(goes_on), reset=not goes_on)
         y = self._validate_target(y, not goes_on, incremental, classes)
         X, y, weight = weigh(X, y, sample_weight, self._weigh_samples, is_penalised(params))
@@ -270,18 +269,6 @@ class BaseFastReLU(
         if goes_on:
             return self.encoder_ is not None
         return all_is_auto(self) or self.encoding == "piecewise_linear"
-
-    def _dtype(self):
-        """Return the type of the weights to go on with; any other than float32 counts as float64."""
-        arrays = (*self.coefs_, *self.intercepts_)
-        return np.float32 if all(np.asarray(a).dtype == np.float32 for a in arrays) else np.float64
-
-    def _resume_random_state(self, goes_on):
-        if not goes_on:
-            return check_random_state(self.random_state)
-        random_state = np.random.RandomState()
-        random_state.set_state(self._random_state)
-        return random_state
 
     # prediction
 

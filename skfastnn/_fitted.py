@@ -2,6 +2,7 @@
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
 
 from skfastnn._messages import warn
 from skfastnn._recipe import EPOCHS_TO_TRY
@@ -121,6 +122,15 @@ def what_was_kept(estimator, same_held_out):
         estimator.coefs_, estimator.intercepts_, Start.from_state(estimator._start), estimator._solver_state,
         estimator._neurons, estimator.t_, estimator.best_validation_score_ if same_held_out else None,
     )  # fmt: skip
+
+
+def random_state_of(estimator, goes_on):
+    """Return the generator of random numbers of a call, which may go on where the one before has ended."""
+    if not goes_on:
+        return check_random_state(estimator.random_state)
+    random_state = np.random.RandomState()
+    random_state.set_state(estimator._random_state)
+    return random_state
 
 
 def warn_of(trained, max_iter, incremental):

@@ -73,6 +73,11 @@ def raw_output(X, coefs, intercepts, centre=None, order=None):
     return out
 
 
+def dtype_of(coefs, intercepts):
+    """Return the type of weights that a user may have set: float32 if all are, else float64."""
+    return np.float32 if all(np.asarray(a).dtype == np.float32 for a in (*coefs, *intercepts)) else np.float64
+
+
 def checked_weights(coefs, intercepts, n_features, n_outputs):
     """Return weights that a user may have set, as lists of arrays of one type: float32 if all are, else float64.
 
@@ -86,9 +91,8 @@ def checked_weights(coefs, intercepts, n_features, n_outputs):
     ValueError
         If their shapes are not those of a network from `n_features` to `n_outputs`.
     """
-    arrays = [np.asarray(a) for a in (*coefs, *intercepts)]
-    dtype = np.float32 if all(a.dtype == np.float32 for a in arrays) else np.float64
-    arrays = [a.astype(dtype, copy=False) for a in arrays]
+    dtype = dtype_of(coefs, intercepts)
+    arrays = [np.asarray(a).astype(dtype, copy=False) for a in (*coefs, *intercepts)]
     coefs, intercepts = arrays[: len(coefs)], arrays[len(coefs) :]
     sizes = [n_features, *(c.size for c in intercepts[:-1]), n_outputs]
     shapes = list(pairwise(sizes))
