@@ -17,7 +17,10 @@ ESTIMATORS = [
     FastReLUClassifier(hidden_layer_sizes=256, solver="adam_gauss_newton", alpha="loo", max_iter=30),
     FastReLUClassifier(hidden_layer_sizes=(128, 96), solver="sgd", threshold=0.5),
     FastReLURegressor(),
-    FastReLURegressor(hidden_layer_sizes=(128, 96), solver="adam", alpha=0.1, threshold=[1.0, 0.5]),
+    # where a gradient is zero but for how sums over copies are rounded, Adam makes a step of it: a small one here
+    FastReLURegressor(
+        hidden_layer_sizes=(128, 96), solver="adam", alpha=0.1, threshold=[1.0, 0.5], learning_rate_init=0.001
+    ),
     FastReLURegressor(hidden_layer_sizes=256, threshold=0.5, alpha=0.01, search="dense"),
     FastReLURegressor(hidden_layer_sizes=256, solver="adam_gauss_newton", alpha=0.1),
     FastReLURegressor("huber", hidden_layer_sizes=256, solver="sgd", search="correlation_tree", threshold=1.0),
