@@ -102,6 +102,8 @@ class Recipe:
         Standard deviation of the intercepts at the start.
     share_of_step : float
         Of the usual one that falls to zero.
+    share_of_output : float
+        How far the output goes from a constant to what was trained: less than one where rows that were held out say so.
     solver : str or None
         That trains it; None: that of the task.
     insights : Insights or None
@@ -117,6 +119,7 @@ class Recipe:
     epochs: int | None = None
     spread: float = 0.0
     share_of_step: float = 1.0
+    share_of_output: float = 1.0
     solver: str | None = None
     insights: object = None
     left_out: object = None

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+from scipy.optimize import minimize_scalar
 from scipy.sparse import issparse
 
 from skfastnn._losses import SquaredError
@@ -27,6 +28,9 @@ from skfastnn._training import train
 # airfoil .221, .193, .190; energy .044, .040, .040; concrete .271, .272, .269; machine .355, .366, .363; stock .354,
 # .369, .365; wine-quality-red .729, .752, .729.
 MOST_NOISE, WORTH_LEARNING = 0.3, 0.05
+# Share of the loss that is gained at least where the output is shrunk (held-out rows of 3,000 of letter: log-loss .316,
+# .292; 300 columns of noise, 3,000 rows: 1.12 times the squared error of the mean, 1.00).
+WORTH_SHRINKING = 0.01
 
 
 def all_is_auto(params):
@@ -130,7 +134,40 @@ def _try_recipes(task, widths, strata):
 
     recipes = [replace(recipe, solver=task.solver) for recipe in recipes]
     stop = task.loss.negligible, task.params.max_iter
-    return choose(recipes, task.data, train_quietly, evaluate, strata, task.random_state, stop)
+    recipe, table = choose(recipes, task.data, train_quietly, evaluate, strata, task.random_state, stop)
+    return _as_sure_as_held_out_rows_say(recipe, task.data, task.loss), table
+
+
+def _as_sure_as_held_out_rows_say(recipe, data, loss):
+    """Return the recipe with the share of the way from a constant to the output that has the least loss there.
+
+    What is learned from noise makes no wilder predictions then than the constant, and probabilities are not too sure.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    data : Data
+        To choose from.
+    loss : object of `skfastnn._losses`
+    """
+    known = recipe.left_out
+    if known is None:
+        return recipe
+    shift, scale = loss.standardisation(data.target, data.weight)
+    target = (data.target - shift) / scale
+    constant, held_out = loss.initial_output(target, data.weight), target[known.index]
+    way = held_out - known.error / scale - constant
+
+    def loss_of(share):
+        losses, _ = loss.value_and_gradient(constant + share * way, held_out)
+        return float(np.average(losses, weights=known.weight))
+
+    best = minimize_scalar(loss_of, bounds=(0, 1), method="bounded").x
+    if not loss_of(best) < (1 - WORTH_SHRINKING) * loss_of(1.0):
+        return recipe
+    return replace(
+        recipe, share_of_output=float(best), left_out=replace(known, error=scale * (held_out - constant - best * way))
+    )
 
 
 def _encodings(task, widths):

@@ -1,20 +1,25 @@
 """How first order is trained where nothing is said about it: widths, codes, epochs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
 from sklearn.datasets import make_classification
+from sklearn.metrics import log_loss
 
 from skfastnn import FastReLUClassifier, FastReLURegressor
 from skfastnn import _recipe as recipe_module
 from skfastnn._data import Data
+from skfastnn._losses import SquaredError
 from skfastnn._plan import (
     MANY_FEATURES,
     SPARSE_WIDTH,
     Problem,
     batch_size_of,
 )
+from skfastnn._prediction import raw_output
 from skfastnn._rates import FEATURES_OF_STEP, SPARSE_STEP, STEP, falling_step
 from skfastnn._recipe import (
     ASKED_TWICE,
@@ -28,7 +33,8 @@ from skfastnn._recipe import (
     choose,
     products_per_epoch,
 )
-from skfastnn._trials import _less_wrong
+from skfastnn._training import _nearer_to
+from skfastnn._trials import _as_sure_as_held_out_rows_say, _less_wrong
 
 
 def problem(n_features, n_samples=150, seed=0):
@@ -199,3 +205,37 @@ def test_features_are_learned_only_if_that_is_less_wrong_on_the_same_samples():
     assert better.solver == "adam"
     assert_allclose(better.insights.posterior["unit"], np.sqrt(0.9))
     assert chosen(errors[[1, 2]] * np.sqrt(1.8 / (1 - HELD_OUT)), expected=2 * error).solver == "adam"
+
+
+@pytest.mark.parametrize("Estimator", [FastReLUClassifier, FastReLURegressor])
+def test_what_is_learned_from_noise_is_not_worse_than_a_constant(Estimator):
+    rng = np.random.default_rng(0)
+    X, X_test = rng.standard_normal((3_000, 60)), rng.standard_normal((2_000, 60))
+    if Estimator is FastReLURegressor:
+        y, y_test = rng.standard_normal(3_000) + 50, rng.standard_normal(2_000) + 50
+        reg = Estimator(hidden_layer_sizes=64, random_state=0).fit(X, y)
+        assert np.mean((reg.predict(X_test) - y_test) ** 2) < 1.02 * np.mean((y.mean() - y_test) ** 2)
+    else:
+        y, y_test = (rng.random(n) < 0.2 for n in (3_000, 2_000))
+        clf = Estimator(hidden_layer_sizes=64, random_state=0).fit(X, y)
+        constant = np.tile([1 - y.mean(), y.mean()], (2_000, 1))
+        assert log_loss(y_test, clf.predict_proba(X_test)) < 1.02 * log_loss(y_test, constant)
+
+
+def test_the_output_is_shrunk_towards_the_constant_as_held_out_rows_say():
+    y, weight = np.array([1.0, 2, 4, 5])[:, None], np.array([1.0, 1, 1, 1])
+    data, index, raw = Data(y, y, y, weight), np.array([0, 3]), np.array([-3.0, 9.0])[:, None]
+    recipe = Recipe([8], left_out=LeftOut(index, y[index] - raw, weight[index]))
+    shrunk = _as_sure_as_held_out_rows_say(recipe, data, SquaredError())
+    # the mean is 3, from which -3 and 9 are three times as far as 1 and 5
+    assert_allclose(shrunk.share_of_output, 1 / 3, rtol=1e-4)
+    assert_allclose(shrunk.left_out.error, 0, atol=1e-3)
+    sure = replace(recipe, left_out=LeftOut(index, 0 * raw, weight[index]))
+    assert _as_sure_as_held_out_rows_say(sure, data, SquaredError()) is sure
+
+
+def test_a_share_of_the_output_is_that_of_the_trained_network():
+    X, _ = bends(300, 0.1)
+    coefs, intercepts = [np.ones((6, 4)), np.arange(4.0)[:, None]], [np.zeros(4), np.array([2.0])]
+    nearer = raw_output(X, *_nearer_to(np.array([5.0]), 0.25, coefs, intercepts))
+    assert_allclose(nearer, 5 + 0.25 * (raw_output(X, coefs, intercepts) - 5))
