@@ -26,6 +26,7 @@ from skfastnn._progress import NEEDED_TO_END, CallbackSupportMixin, progress_of
 from skfastnn._recipe import Recipe
 from skfastnn._scoring import make_score
 from skfastnn._sparse_input import check_indices
+from skfastnn._stored import StoredMixin
 from skfastnn._task import Task
 from skfastnn._threads import one_blas_thread
 from skfastnn._training import train
@@ -53,7 +54,7 @@ BELOW_ONE = Interval(Real, 0, 1, closed="left")
 
 
 class BaseFastReLU(
-    ActivationsMixin, ExportMixin, DocumentedMixin, CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta
+    ActivationsMixin, ExportMixin, StoredMixin, DocumentedMixin, CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta
 ):
     """Base of the classifier and the regressor."""
 

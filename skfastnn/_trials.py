@@ -98,9 +98,9 @@ def _less_wrong(recipe, error, learned, data, scale):
     expected = here * error / max(mean_square(residual, data.weight), np.finfo(float).tiny)
     # trained on as many more samples as the others were, it would be less wrong in about that ratio
     error_of_more = (1 - HELD_OUT) * mean_square(left_out.error / scale, left_out.weight)
-    share = error_of_more / max(expected, np.finfo(float).tiny)
-    if share >= 1 - WORTH_LEARNING:
+    if error_of_more >= (1 - WORTH_LEARNING) * expected:
         return recipe
+    share = error_of_more / expected
     posterior = insights.posterior | {"unit": insights.posterior["unit"] * np.sqrt(share)}
     return replace(learned, insights=replace(insights, posterior=posterior))
 

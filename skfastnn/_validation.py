@@ -215,9 +215,11 @@ def checked_widths(params, n_features, before):
     Raises
     ------
     ValueError
-        If the network to go on with has others.
+        If one has more neurons than can be numbered; if the network to go on with has others.
     """
     widths, given = choose_widths(params.hidden_layer_sizes, n_features)
+    if max(widths, default=0) > np.iinfo(np.int32).max:
+        raise ValueError(f"hidden_layer_sizes={params.hidden_layer_sizes!r}: a layer has less than 2**31 neurons.")
     if before is None:
         return widths, given
     sizes = [W.shape[1] for W in before.coefs[:-1]]

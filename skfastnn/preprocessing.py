@@ -18,6 +18,7 @@ from sklearn.utils.validation import _check_feature_names_in, _check_sample_weig
 
 from skfastnn._documentation import DocumentedMixin
 from skfastnn._sparse_input import canonical, check_indices
+from skfastnn._stored import StoredMixin
 
 CHUNK = 1 << 15  # numbers that are encoded at a time: they stay in the cache of a core
 RAW_LIMIT = 1e6  # standard deviations up to which the raw coordinate goes; training data of up to 1e12 rows stay below
@@ -28,7 +29,7 @@ TIE = 1e-12  # relative rounding of sums of weights
 ORIGIN, SLOPE, LOW, HIGH, SHIFT, MISSING = range(6)  # rows of the table of coordinates
 
 
-class PiecewiseLinearEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
+class PiecewiseLinearEncoder(StoredMixin, DocumentedMixin, TransformerMixin, BaseEstimator):
     """Encode numerical features piecewise linearly, beside the standardised features themselves.
 
     For each feature, edges t_0 < ... < t_k are placed at quantiles of the training data. Coordinate i of the code is

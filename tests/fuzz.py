@@ -294,27 +294,43 @@ class Case:
 
     def fit(self, interrupt=None):
         """Fit, and compare with another fit."""
-        weight = draw_weights(self.draw, self.n)
+        more = {"sample_weight": draw_weights(self.draw, self.n), **self.held_out()}
         twin = clone(self.est)
-        done = self.call("fit", lambda est: est.fit(self.given, self.y, sample_weight=weight), interrupt)
+        self.say("   ", {name: np.shape(value) for name, value in more.items()})
+        done = self.call("fit", lambda est: est.fit(self.given, self.y, **more), interrupt)
         if not done or interrupt or self.est.warm_start or not self.draw.chance(0.3):
             return
         with warnings.catch_warnings(action="ignore"):
-            twin.fit(self.given, self.y, sample_weight=weight)
+            twin.fit(self.given, self.y, **more)
         for left, right in zip(self.est.coefs_ + self.est.intercepts_, twin.coefs_ + twin.intercepts_, strict=True):
             if not np.array_equal(left, right):
                 raise Broken("the same fit again has other weights")
+
+    def first(self, size):
+        """Return the first rows as they are given, and their target."""
+        X = self.given[:size] if isinstance(self.given, np.ndarray | list | pd.DataFrame) else self.given.tocsr()[:size]
+        return X, self.y[:size] if np.shape(self.y) else self.y
+
+    def held_out(self):
+        """Return arguments of samples that are held out, most of the time none."""
+        if self.draw.chance(0.8):
+            return {}
+        size = min(self.n, int(self.draw.one_of([1, 2, self.n])))
+        X, y = self.first(size)
+        more = {"X_val": X, "y_val": y, "sample_weight_val": draw_weights(self.draw, size)}
+        if self.draw.chance(0.1):
+            del more[self.draw.one_of(list(more))]
+        return more
 
     def partial_fit(self):
         """Train on some of the rows, sometimes on others."""
         if not hasattr(self.est, "partial_fit"):
             return
         size = min(self.n, int(self.draw.one_of([1, 2, self.n])))
-        X = self.given[:size] if isinstance(self.given, np.ndarray | list | pd.DataFrame) else self.given.tocsr()[:size]
+        X, y = self.first(size)
         if isinstance(X, np.ndarray) and X.dtype.kind == "f" and self.draw.chance(0.3):
             with np.errstate(over="ignore"):
                 X = X * X.dtype.type(self.draw.one_of([0, 1e-3, 100])) + X.dtype.type(self.draw.one_of([0, 1, 1000]))
-        y = self.y[:size] if np.shape(self.y) else self.y
         more = {"sample_weight": draw_weights(self.draw, size)}
         if self.Estimator is FastReLUClassifier and self.draw.chance(0.9) and np.ndim(self.y) == 1:
             more["classes"] = np.unique(np.asarray(self.y, dtype=object).astype(str) if None in self.y else self.y)
@@ -402,6 +418,43 @@ class Case:
         size = max(np.abs(raw).max(), self.magnitude(row))
         if np.abs(alone - raw[one]).max() > (1e-4 if single else 1e-10) * size:
             raise Broken(f"a row alone is predicted otherwise: {alone} {raw[one]}, of {size}")
+
+        self.check_activations(raw)
+        self.check_errors(raw)
+
+    def check_activations(self, raw):
+        """Check that the output is made of the activations of the last hidden layer."""
+        est = self.est
+        H = est.transform(self.given)
+        H = H.toarray() if sparse.issparse(H) else np.asarray(H)
+        if not np.isfinite(H).all() or (est.n_layers_ > 2 and (H < 0).any()):
+            raise Broken("activations are none")
+        with np.errstate(over="ignore"):
+            output = H @ est.coefs_[-1] + est.intercepts_[-1]
+            size = np.abs(H) @ np.abs(est.coefs_[-1]) + np.abs(est.intercepts_[-1]) + self.magnitude(self.given)
+        if est.out_activation_ != "exp" and output.size == raw.size:
+            wrong = (
+                np.abs(output.ravel() - raw.ravel()) > (1e-4 if output.dtype == np.float32 else 1e-10) * size.ravel()
+            )
+            if wrong.any():
+                raise Broken(
+                    f"the output is not of the activations: {output.ravel()[wrong][:3]} {raw.ravel()[wrong][:3]}"
+                )
+
+    def check_errors(self, raw):
+        """Check the standard deviation of predictions, where one is known."""
+        if hasattr(self.est, "predict_proba"):
+            return
+        try:
+            mean, deviation = self.est.predict(self.given, return_std=True)
+        except ValueError as error:
+            if "return_std=True needs" in str(error):
+                return
+            raise
+        if not np.array_equal(mean, raw):
+            raise Broken("with a standard deviation the prediction is another")
+        if not (np.isfinite(deviation).all() and (deviation >= 0).all() and deviation.shape == mean.shape):
+            raise Broken(f"a standard deviation is none: {deviation}")
 
     def magnitude(self, row):
         """Return the size of the numbers that are summed up for a row, of which rounding is a share."""

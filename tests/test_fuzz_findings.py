@@ -161,3 +161,24 @@ def test_rates_of_events_have_a_curvature_however_small(raw):
     assert (model.scale > 0).all()
     assert np.isfinite(model.minus_gradient).all()
     assert_allclose(-model.scale * model.minus_gradient, np.exp(raw) - 1)
+
+
+def test_a_layer_of_more_neurons_than_can_be_numbered_is_refused_in_words():
+    X, y = data_for(FastReLURegressor)
+    for solver in ("auto", "adam", "adam_gauss_newton"):
+        with pytest.raises(ValueError, match="a layer has less than"):
+            FastReLURegressor(hidden_layer_sizes=10**30, solver=solver).fit(X, y)
+
+
+def test_a_momentum_given_to_one_that_goes_on_without_has_something_to_begin_with():
+    X, y = data_for(FastReLUClassifier)
+    clf = FastReLUClassifier((8, 4), solver="sgd", momentum=0.0, max_iter=2, warm_start=True, random_state=0).fit(X, y)
+    assert clf.fit(X, y).set_params(momentum=0.9).fit(X, y).t_ == 600
+    assert clf.set_params(momentum=0.0).fit(X, y).t_ == 800
+
+
+@pytest.mark.filterwarnings("ignore:Maximum iterations")
+def test_an_error_of_next_to_nothing_is_no_overflow_beside_one_of_nothing():
+    X = np.random.default_rng(0).standard_normal((300, 1))
+    clf = FastReLUClassifier(max_iter=2, random_state=0).fit(X, np.full(300, 7))
+    assert (clf.predict(X) == 7).all()

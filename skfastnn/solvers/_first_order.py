@@ -76,8 +76,9 @@ class FirstOrder(Solver):
     def resume(self, arrays, n_steps):
         """Go on with the state of another call, in which the network has moved to where it is."""
         for name, value in arrays.items():
-            if getattr(self, name, value[:0]).shape == value.shape:
-                getattr(self, name)[...] = value
+            mine = getattr(self, name, None)
+            if mine is not None and mine.shape == value.shape:
+                mine[...] = value
         self.network.c_state[:, 1:] = arrays["intercept_moments"]
         self.n_steps = n_steps
 
