@@ -58,11 +58,12 @@ def choose_recipe(task, widths, strata):
     """
     if chooses_inputs(task.params, task.problem) and task.solver == "gauss_newton" and not issparse(task.data.X):
         recipe, table, error = choose_in_closed_form(widths, task.data, task.loss, effective_n_threads())
-        if not isinstance(task.loss, SquaredError) or error > MOST_NOISE * task.problem.n_outputs:
+        # all losses derive from that of squares, in which alone errors of the two can be compared
+        if type(task.loss) is not SquaredError or error > MOST_NOISE * task.problem.n_outputs:
             return recipe, table
         learned, tried = _try_recipes(replace(task, solver="adam"), widths, strata)
-        # the loss is half of what the error is
-        tried = [row | {"error": 2 * row["error"]} for row in tried]
+        # the loss is half of the mean over outputs
+        tried = [row | {"error": 2 * task.problem.n_outputs * row["error"]} for row in tried]
         _, scale = task.loss.standardisation(task.data.target, task.data.weight)
         return _less_wrong(recipe, error, learned, task.data, scale), table + tried
     return _try_recipes(task, widths, strata)
@@ -94,10 +95,9 @@ def _less_wrong(recipe, error, learned, data, scale):
     expected = here * error / max(mean_square(residual, data.weight), np.finfo(float).tiny)
     # trained on as many more samples as the others were, it would be less wrong in about that ratio
     error_of_more = (1 - HELD_OUT) * mean_square(left_out.error / scale, left_out.weight)
-    share = error_of_more / max(expected, np.finfo(float).tiny)
-    if share >= 1 - WORTH_LEARNING:
+    if error_of_more >= (1 - WORTH_LEARNING) * expected:  # both are zero where the target is constant
         return recipe
-    posterior = insights.posterior | {"unit": insights.posterior["unit"] * np.sqrt(share)}
+    posterior = insights.posterior | {"unit": insights.posterior["unit"] * np.sqrt(error_of_more / expected)}
     return replace(learned, insights=replace(insights, posterior=posterior))
 
 
