@@ -11,6 +11,7 @@ from sklearn.metrics import log_loss
 
 from skfastnn import FastReLUClassifier, FastReLURegressor
 from skfastnn import _recipe as recipe_module
+from skfastnn import _trials as trials_module
 from skfastnn._data import Data
 from skfastnn._losses import SquaredError
 from skfastnn._plan import (
@@ -186,6 +187,28 @@ def test_features_are_learned_where_there_is_little_noise(noise, solvers):
     assert {row["solver"] for row in reg.selection_} == solvers
     assert reg.solver_ == ("adam" if "adam" in solvers else "gauss_newton")
     assert reg.feature_importances_[:4].sum() > 0.6
+
+
+def test_errors_of_what_was_tried_are_in_one_unit(monkeypatch):
+    X, y = bends(60, 0.0)
+    monkeypatch.setattr(trials_module, "_try_recipes", lambda *_: (Recipe([4]), [{"error": 0.1}]))
+    for n_outputs in (2, 3):
+        reg = FastReLURegressor(random_state=0).fit(X, np.tile(y[:, None], n_outputs))
+        assert reg.selection_[-1]["error"] == pytest.approx(0.2 * n_outputs)
+
+
+@pytest.mark.parametrize("model", [FastReLUClassifier(), FastReLURegressor("poisson"), FastReLURegressor("huber")])
+def test_features_are_learned_for_squared_errors_alone(model):
+    X, y = bends(150, 0.0)
+    model.set_params(random_state=0).fit(X, y > 0.7 if hasattr(model, "predict_proba") else y)
+    assert {row["solver"] for row in model.selection_} == {"gauss_newton"}
+
+
+def test_a_constant_target_leaves_nothing_to_learn():
+    X, _ = bends(150, 0.0)
+    with np.errstate(all="raise"):
+        reg = FastReLURegressor(random_state=0).fit(X, np.full(150, 4.0))
+    assert reg.solver_ == "gauss_newton"
 
 
 def test_features_are_learned_only_if_that_is_less_wrong_on_the_same_samples():
