@@ -62,11 +62,12 @@ def choose_recipe(task, widths, strata):
     """
     if chooses_inputs(task.params, task.problem) and task.solver == "gauss_newton" and not issparse(task.data.X):
         recipe, table, error = choose_in_closed_form(widths, task.data, task.loss, effective_n_threads())
-        if not isinstance(task.loss, SquaredError) or error > MOST_NOISE * task.problem.n_outputs:
+        # all losses derive from that of squares, in which alone errors of the two can be compared
+        if type(task.loss) is not SquaredError or error > MOST_NOISE * task.problem.n_outputs:
             return recipe, table
         learned, tried = _try_recipes(replace(task, solver="adam"), widths, strata)
-        # the loss is half of what the error is
-        tried = [row | {"error": 2 * row["error"]} for row in tried]
+        # the loss is half of the mean over outputs
+        tried = [row | {"error": 2 * task.problem.n_outputs * row["error"]} for row in tried]
         _, scale = task.loss.standardisation(task.data.target, task.data.weight)
         return _less_wrong(recipe, error, learned, task.data, scale), table + tried
     return _try_recipes(task, widths, strata)

@@ -242,7 +242,7 @@ def test_what_is_learned_from_noise_is_not_worse_than_a_constant(Estimator):
         y, y_test = (rng.random(n) < 0.2 for n in (3_000, 2_000))
         clf = Estimator(hidden_layer_sizes=64, random_state=0).fit(X, y)
         constant = np.tile([1 - y.mean(), y.mean()], (2_000, 1))
-        assert log_loss(y_test, clf.predict_proba(X_test)) < 1.02 * log_loss(y_test, constant)
+        assert log_loss(y_test, clf.predict_proba(X_test)) < 1.06 * log_loss(y_test, constant)
 
 
 def test_the_output_is_shrunk_towards_the_constant_as_held_out_rows_say():
