@@ -6,8 +6,6 @@
 #ifndef SKFASTNN_STEP_KERNELS_H
 #define SKFASTNN_STEP_KERNELS_H
 
-#include <string.h>
-
 #include "vector_kernels.h"
 
 /* numbers in a row from which on its gradient is added up row after row instead of strip after strip */

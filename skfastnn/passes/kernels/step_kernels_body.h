@@ -32,16 +32,18 @@ INLINE NAME(group) NAME(group_of)(const REAL *X, ptrdiff_t ld, const int32_t *ro
     return of;
 }
 
-/* a vector of the sum so far and of the rows */
-INLINE VEC NAME(with_group)(const REAL *sum, const NAME(group) *of, ptrdiff_t j, const int n) {
-    VEC total = LOAD(sum + j);
+/* a vector of the sum so far, if it has begun, and of the rows */
+INLINE VEC NAME(with_group)(const REAL *sum, const NAME(group) *of, ptrdiff_t j, const int n, const int begun) {
+    VEC total = {0};
+    if (begun)
+        total = LOAD(sum + j);
     for (int q = 0; q < n; q++)
         total += of->weight[q] * LOAD(of->row[q] + j);
     return total;
 }
 
-/* The gradient of a neuron's weights as its step takes it: what is added up, and the rows that are not; a row of
- * weights to ask for meanwhile, or NULL. */
+/* The gradient of a neuron's weights as its step takes it: what is added up, or NULL, and the rows that are not; a row
+ * of weights to ask for meanwhile, or NULL. */
 typedef struct {
     const REAL *sum;
     const REAL *X;
@@ -70,31 +72,38 @@ INLINE REAL NAME(begin_gradient)(
     const REAL grad_c = NAME(signals)(row, value, count, error, v, ld_out, signal, grad_v);
     prefetch_upcoming(upcoming, 1, n * (ptrdiff_t)sizeof(REAL));
     const void *next = upcoming && upcoming->n ? upcoming->row[0] : NULL;
-    memset(grad_w, 0, n * sizeof(REAL));
     int32_t i = 0;
     for (; i + TOGETHER < count; i += TOGETHER) {
         const NAME(group) of = NAME(group_of)(X, ld_x, row + i, signal + i, TOGETHER);
-        for (ptrdiff_t j = 0; j < n; j += LANES)
-            STORE(grad_w + j, NAME(with_group)(grad_w, &of, j, TOGETHER));
+        if (i == 0)
+            for (ptrdiff_t j = 0; j < n; j += LANES)
+                STORE(grad_w + j, NAME(with_group)(NULL, &of, j, TOGETHER, 0));
+        else
+            for (ptrdiff_t j = 0; j < n; j += LANES)
+                STORE(grad_w + j, NAME(with_group)(grad_w, &of, j, TOGETHER, 1));
     }
-    *open = (NAME(open_gradient)){grad_w, X, ld_x, row + i, signal + i, count - i, next};
+    *open = (NAME(open_gradient)){i ? grad_w : NULL, X, ld_x, row + i, signal + i, count - i, next};
     return grad_c;
 }
 
-/* `step(n)`, an expression, for as many rows as are left: a constant there */
+/* `step(n, begun)`, an expression, for as many rows as are left and whether the sum has begun: constants there */
 #define FOR_ROWS_LEFT(open, step) \
-    switch ((open)->left) { \
-    case 0: step(0); break; \
-    case 1: step(1); break; \
-    case 2: step(2); break; \
-    case 3: step(3); break; \
-    default: step(4); \
+    switch ((open)->left + ((open)->sum ? 8 : 0)) { \
+    case 8: step(0, 1); break; \
+    case 9: step(1, 1); break; \
+    case 10: step(2, 1); break; \
+    case 11: step(3, 1); break; \
+    case 12: step(4, 1); break; \
+    case 1: step(1, 0); break; \
+    case 2: step(2, 0); break; \
+    case 3: step(3, 0); break; \
+    default: step(4, 0); \
     }
 
 /* One step of momentum for n numbers; start may be NULL (the displacement is then the distance from the start).
  * pending, if not NULL, is the 2 x 2 matrix of the silent steps before this one, as in catch_up_neuron. */
 INLINE void NAME(momentum_step)(
-    REAL *p, REAL *velocity, const NAME(open_gradient) *open, const int n_left, const REAL *start,
+    REAL *p, REAL *velocity, const NAME(open_gradient) *open, const int n_left, const int begun, const REAL *start,
     ptrdiff_t n, const update_rule *rule, REAL penalty, const double *pending, NAME(touch) *norms
 ) {
     const REAL rate = (REAL)rule->rate, mu = (REAL)rule->momentum;
@@ -106,7 +115,7 @@ INLINE void NAME(momentum_step)(
     for (ptrdiff_t j = 0; j < n; j += LANES) {
         if (n_left && upcoming)
             ASK_FOR_LINE((const REAL *)upcoming + j);
-        const VEC gradient = NAME(with_group)(sum, &of, j, n_left);
+        const VEC gradient = NAME(with_group)(sum, &of, j, n_left, begun);
         VEC u = LOAD(p + j);
         VEC from_start = u;
         if (start)
@@ -140,7 +149,7 @@ INLINE void NAME(root)(VEC *a) {
 
 /* One step of Adam for n numbers. */
 INLINE void NAME(adam_step)(
-    REAL *p, REAL *mean, REAL *square, const NAME(open_gradient) *open, const int n_left,
+    REAL *p, REAL *mean, REAL *square, const NAME(open_gradient) *open, const int n_left, const int begun,
     const REAL *start, ptrdiff_t n, const update_rule *rule, REAL penalty, NAME(touch) *norms
 ) {
     const REAL rate = (REAL)rule->rate, b1 = (REAL)rule->momentum, b2 = (REAL)rule->beta_2;
@@ -152,7 +161,7 @@ INLINE void NAME(adam_step)(
     for (ptrdiff_t j = 0; j < n; j += LANES) {
         if (n_left && upcoming)
             ASK_FOR_LINE((const REAL *)upcoming + j);
-        const VEC gradient = NAME(with_group)(sum, &of, j, n_left);
+        const VEC gradient = NAME(with_group)(sum, &of, j, n_left, begun);
         VEC u = LOAD(p + j);
         VEC from_start = u;
         if (start)
@@ -234,9 +243,9 @@ VECTOR_CLONES static void NAME(sgd_neuron)(
         X, ld_x, n, row, value, count, error, v, ld_out, signal, grad_w, grad_v, upcoming, &open
     );
     const REAL penalty = (REAL)rule->penalty;
-#define STEP(n_left) NAME(momentum_step)(p, velocity, &open, n_left, start, n, rule, penalty, NULL, norms)
-#define STEP_AFTER_SILENCE(n_left) \
-    NAME(momentum_step)(p, velocity, &open, n_left, start, n, rule, penalty, pending, norms)
+#define STEP(n_left, begun) NAME(momentum_step)(p, velocity, &open, n_left, begun, start, n, rule, penalty, NULL, norms)
+#define STEP_AFTER_SILENCE(n_left, begun) \
+    NAME(momentum_step)(p, velocity, &open, n_left, begun, start, n, rule, penalty, pending, norms)
     if (pending)
         FOR_ROWS_LEFT(&open, STEP_AFTER_SILENCE)
     else
@@ -289,7 +298,7 @@ VECTOR_CLONES static void NAME(adam_neuron)(
         X, ld_x, n, row, value, count, error, v, ld_out, signal, grad_w, grad_v, upcoming, &open
     );
     const REAL penalty = (REAL)rule->penalty;
-#define STEP(n_left) NAME(adam_step)(p, mean, square, &open, n_left, start, n, rule, penalty, norms)
+#define STEP(n_left, begun) NAME(adam_step)(p, mean, square, &open, n_left, begun, start, n, rule, penalty, norms)
     FOR_ROWS_LEFT(&open, STEP)
 #undef STEP
     NAME(adam_small)(c, v, mean_v, square_v, start_v, ld_out, grad_c, grad_v, rule);
