@@ -201,4 +201,4 @@ n_features_in_, feature_names_in_
                 "the parameters' defaults, and a loss other than 'poisson'."
             )
         X = check_array(X, dtype=np.float64, accept_sparse="csr", ensure_all_finite="allow-nan")
-        return standard_deviation(self._posterior, self.encoder_, X, effective_n_threads())
+        return standard_deviation(self._posterior, X, effective_n_threads())

@@ -1,12 +1,16 @@
 """Standard deviations of predictions: by a Gaussian process on few samples, by held-out rows on many."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.sparse import csr_array
 
 from skfastnn import FastReLURegressor
+from skfastnn._recipe import Recipe
+from skfastnn.preprocessing import PiecewiseLinearEncoder
 from skfastnn.selection._inputs import candidate_inputs
 from skfastnn.selection._kernel import network_rows, tangent_kernel
 from skfastnn.selection._ridge import fit_ridge
@@ -40,7 +44,7 @@ def test_deviation_is_that_of_the_gaussian_process():
     K = tangent_kernel(both)
     told = K[40:, :40] @ np.linalg.solve(K[:40, :40] + fit.ridge * np.diag(1 / weight), K[:40, 40:])
     expected = np.sqrt(np.diag(K[40:, 40:] - told) + fit.ridge)
-    assert_allclose(standard_deviation(known, None, new), np.c_[expected, expected], rtol=1e-5)
+    assert_allclose(standard_deviation(known, new), np.c_[expected, expected], rtol=1e-5)
 
 
 def test_deviation_of_a_row_left_out_is_what_the_others_say():
@@ -97,6 +101,27 @@ def test_each_target_has_its_own_deviation_which_a_pickle_keeps():
     assert prediction.shape == std.shape == (5, 2)
     assert (std[:, 1] > 20 * std[:, 0]).all()
     assert_allclose(pickle.loads(pickle.dumps(reg)).predict(X[:5], return_std=True)[1], std, rtol=0)
+
+
+def test_deviation_is_that_of_the_rows_however_they_are_stored():
+    X, y = noisy_sine(120)
+    reg = FastReLURegressor(random_state=0).fit(X, y)
+    assert_allclose(reg.predict(csr_array(X), return_std=True), reg.predict(X, return_std=True), rtol=1e-6)
+
+
+@pytest.mark.parametrize("encoded", [True, False])
+def test_deviation_takes_its_own_inputs_where_adam_takes_others(encoded, monkeypatch):
+    X, y = noisy_sine(120)
+    inputs = candidate_inputs(X, np.full(120, 1 / 120), None if encoded else PiecewiseLinearEncoder)[-1]
+    monkeypatch.setattr("skfastnn.selection._select.candidate_inputs", lambda *_: [inputs])
+    encoder = PiecewiseLinearEncoder().fit(X) if encoded else None
+    learned = Recipe([8], encoding="piecewise_linear" if encoded else "none", encoder=encoder, solver="adam", epochs=3)
+    monkeypatch.setattr("skfastnn._trials._less_wrong", lambda recipe, *_: replace(learned, insights=recipe.insights))
+    monkeypatch.setattr("skfastnn._trials.MOST_NOISE", np.inf)
+    reg = FastReLURegressor(random_state=0).fit(X, y)
+    assert (reg.encoder_ is None) == (inputs.encoder is not None)
+    Z = np.r_[X, [[np.nan, 0.0]]] if encoded else X
+    assert np.isfinite(reg.predict(Z, return_std=True)[1]).all()
 
 
 @pytest.mark.parametrize(

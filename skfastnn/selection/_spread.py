@@ -9,6 +9,7 @@ so that the unit is that of the intervals people ask for.
 
 import numpy as np
 from scipy.linalg import solve_triangular
+from scipy.sparse import issparse
 
 from skfastnn.passes.shared._lower import cholesky
 from skfastnn.selection._kernel import CONSTANT, rms_norm, tangent_kernel
@@ -41,7 +42,9 @@ def unit_of(errors, weight):
 
 
 def posterior(inputs, X, weight, fit, optimism):
-    """Return what `standard_deviation` takes: a dict of arrays and numbers.
+    """Return what `standard_deviation` takes: a dict of arrays, numbers, and the encoder of the inputs.
+
+    The network may get others in the end.
 
     Parameters
     ----------
@@ -57,22 +60,21 @@ def posterior(inputs, X, weight, fit, optimism):
     coordinates = inputs.transform(X)
     size = rms_norm(coordinates, weight / weight.sum())
     return {
-        "low": inputs.low, "high": inputs.high, "mean": inputs.mean, "factor": inputs.factor / size,
-        "rows": (coordinates / size).astype(np.float32), "root": np.sqrt(weight), "ridge": fit.ridge,
+        "encoder": inputs.encoder, "low": inputs.low, "high": inputs.high, "mean": inputs.mean,
+        "factor": inputs.factor / size, "rows": (coordinates / size).astype(np.float32), "root": np.sqrt(weight),
+        "ridge": fit.ridge,
         "unit": np.sqrt(optimism) * unit_of(fit.residual / fit.deviation[:, None], weight),
     }  # fmt: skip
 
 
-def standard_deviation(known, encoder, X, n_threads=1):
+def standard_deviation(known, X, n_threads=1):
     """Return the standard deviation of the target, given the features.
 
     Parameters
     ----------
     known : dict
         That of `posterior`; or with "unit" alone, which is then what all rows have.
-    encoder : object or None
-        Of the inputs.
-    X : ndarray of shape (n_rows, n_features)
+    X : ndarray or CSR matrix of shape (n_rows, n_features)
     n_threads : int, default=1
 
     Returns
@@ -82,12 +84,16 @@ def standard_deviation(known, encoder, X, n_threads=1):
     deviation = np.tile(np.asarray(known["unit"], dtype=np.float64), (X.shape[0], 1))
     if "rows" not in known:
         return deviation
-    root, rows = known["root"], with_constant(known["rows"])
+    root, encoder, rows = known["root"], known["encoder"], with_constant(known["rows"])
     factor, ridge = factor_of(rows, root, known["ridge"], n_threads)
     for first in range(0, X.shape[0], BATCH):
         part = slice(first, first + BATCH)
-        coordinates = np.clip(X[part], known["low"], known["high"])
-        coordinates = coordinates if encoder is None else encoder.transform(coordinates)
+        coordinates = X[part].toarray() if issparse(X) else X[part]
+        coordinates = np.clip(coordinates, known["low"], known["high"])
+        if encoder is None:  # that of the network may take what is missing for an average
+            coordinates = np.where(np.isnan(coordinates), known["mean"], coordinates)
+        else:
+            coordinates = encoder.transform(coordinates)
         new = with_constant((np.asarray(coordinates, dtype=np.float64) - known["mean"]) * known["factor"])
         told = solve_triangular(factor, root[:, None] * tangent_kernel(rows, new), lower=True, check_finite=False)
         prior = 1 + 2 * np.einsum("ij,ij->i", new, new)
