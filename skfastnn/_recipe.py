@@ -148,7 +148,7 @@ def make_encoder():
     return PiecewiseLinearEncoder(beyond=MARGIN_OF_RANGE)
 
 
-def choose_in_closed_form(widths, data, loss, n_threads):
+def choose_in_closed_form(widths, data, loss, n_threads, missing=False):
     """Return the recipe for Gauss-Newton with the least leave-one-out error of infinitely wide networks.
 
     Parameters
@@ -157,6 +157,8 @@ def choose_in_closed_form(widths, data, loss, n_threads):
     data : Data
     loss : object of `skfastnn._losses`
     n_threads : int
+    missing : bool, default=False
+        Whether rows that are held out have NaN.
 
     Returns
     -------
@@ -170,7 +172,7 @@ def choose_in_closed_form(widths, data, loss, n_threads):
     n, d = data.X.shape
     widths = [min(width, WIDTH_OF_MANY_ROWS) if n > MANY_ROWS else width for width in widths]
     chosen = select(
-        data.X, (data.target - shift) / scale, data.weight, encoder_factory=make_encoder,
+        data.X, (data.target - shift) / scale, data.weight, encoder_factory=make_encoder, missing=missing,
         budget=SHARE_OF_FOREST * forest_operations(n, d, regressor=loss.out_activation in ("identity", "exp")),
         n_threads=n_threads,
     )  # fmt: skip

@@ -82,6 +82,10 @@ class Task:
     before: Before | None
     progress: Progress
 
+    def has_missing(self):
+        """Return whether any number of the rows is NaN, those that are held out included."""
+        return any(part.has_missing() for part in (self.data, self.held_out) if part is not None)
+
     def encoded(self, recipe):
         """Return the task with the rows that the network takes, and the solver that trains it."""
         held_out = self.held_out and self.held_out.with_rows(recipe.rows(self.held_out.X))

@@ -61,7 +61,9 @@ def choose_recipe(task, widths, strata):
         Takes the target and the number of rows that are held out, returns labels or None.
     """
     if chooses_inputs(task.params, task.problem) and task.solver == "gauss_newton" and not issparse(task.data.X):
-        recipe, table, error = choose_in_closed_form(widths, task.data, task.loss, effective_n_threads())
+        recipe, table, error = choose_in_closed_form(
+            widths, task.data, task.loss, effective_n_threads(), task.has_missing()
+        )
         # all losses derive from that of squares, in which alone errors of the two can be compared
         if type(task.loss) is not SquaredError or error > MOST_NOISE * task.problem.n_outputs:
             return recipe, table
@@ -181,7 +183,7 @@ def _encodings(task, widths):
         plain = Recipe([SPARSE_WIDTH if problem.sparse else few], threshold=0.0)
     if params.encoding == "none" or (problem.incremental and params.encoding == "auto"):
         return [plain]
-    missing = data.has_missing()
+    missing = task.has_missing()
     many = problem.n_outputs > MANY_OUTPUTS or problem.n_features > MANY_FEATURES
     if params.encoding == "auto" and not (chooses_inputs(params, problem) and (missing or not many)):
         return [plain]

@@ -50,6 +50,17 @@ def test_a_linear_model_keeps_its_best_iteration_too(scoring):
     assert clf.validation_loss_curve_[best] == pytest.approx(log_loss(y_val, clf.predict_proba(X_val)))
 
 
+@pytest.mark.parametrize("solver", ["gauss_newton", "adam"])
+def test_numbers_that_are_missing_in_what_is_held_out_alone_are_encoded(solver, monkeypatch):
+    monkeypatch.setattr("skfastnn._plan.SMALL_DATA", 1_000 if solver == "gauss_newton" else 10)
+    X, X_val, y, y_val = numbers()
+    X_val[0, 0] = np.nan
+    reg = FastReLURegressor(max_iter=3, random_state=0).fit(X, y, X_val=X_val, y_val=y_val)
+    assert reg.solver_ == solver
+    assert reg.encoder_ is not None
+    assert reg.score(X_val, y_val) == pytest.approx(reg.best_validation_score_)
+
+
 def test_all_rows_are_trained_on():
     X, X_val, y, y_val = parts()
     clf = FastReLUClassifier(**SMALL).fit(X, y, X_val=X_val, y_val=y_val)

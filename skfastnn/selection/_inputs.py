@@ -69,7 +69,7 @@ def bounds_of(X):
     return low - margin, high + margin
 
 
-def candidate_inputs(X, share, encoder_factory):
+def candidate_inputs(X, share, encoder_factory, missing=False):
     """Return the maps that differ, the one of the least risk first.
 
     Parameters
@@ -80,13 +80,15 @@ def candidate_inputs(X, share, encoder_factory):
         Shares of the rows in the mean.
     encoder_factory : callable or None
         Makes a transformer whose `fit` takes weights, and that has `feature_indices_` when it is fitted.
+    missing : bool, default=False
+        Whether other rows have NaN, which the encoder alone takes.
 
     Returns
     -------
     candidates : list of Inputs
     """
     candidates, bounds = [], bounds_of(X)
-    if not np.isnan(X).any():
+    if not (missing or np.isnan(X).any()):
         mean, spread = spread_of(X, share)
         each, varies = np.arange(X.shape[1]), spread > 0
         candidates.append(Inputs("standardize", *bounds, mean, varies / np.where(varies, spread, 1.0), each))

@@ -161,7 +161,7 @@ class Chooser:
         return self.folds_cost(inputs) + ROUNDS * self.cost(inputs)
 
 
-def select(X, target, sample_weight, *, encoder_factory=None, budget, n_threads=1):
+def select(X, target, sample_weight, *, encoder_factory=None, missing=False, budget, n_threads=1):
     """Choose what a network should see, and its ridge, by the leave-one-out error of infinitely wide ones.
 
     Parameters
@@ -174,6 +174,8 @@ def select(X, target, sample_weight, *, encoder_factory=None, budget, n_threads=
         Positive.
     encoder_factory : callable, default=None
         Makes a transformer such as `skfastnn.preprocessing.PiecewiseLinearEncoder`.
+    missing : bool, default=False
+        Whether other rows have NaN: then only what is encoded is chosen.
     budget : float
         Operations that may be spent; the first candidate is tried whatever it costs.
     n_threads : int, default=1
@@ -186,7 +188,8 @@ def select(X, target, sample_weight, *, encoder_factory=None, budget, n_threads=
     weight = np.asarray(sample_weight, dtype=np.float64)
     n, mean = X.shape[0], weight @ target / weight.sum()
     few = np.sort(np.random.default_rng(0).permutation(n)[:CHOICE_ROWS])
-    all_inputs, budget = candidate_inputs(X, weight / weight.sum(), encoder_factory), Budget(budget)
+    all_inputs = candidate_inputs(X, weight / weight.sum(), encoder_factory, missing)
+    budget = Budget(budget)
     whole = Chooser(X, target - mean, weight, budget, n_threads)
     chooser = Chooser(X[few], (target - mean)[few], weight[few], budget, n_threads)
     # what a fit on all rows takes is put aside before candidates spend it
