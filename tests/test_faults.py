@@ -1,0 +1,35 @@
+"""What happens when memory runs out."""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FAULTS = Path(__file__).parent / "faults"
+
+
+@pytest.fixture
+def shim(tmp_path):
+    """Path of the library whose malloc fails when it is told to."""
+    compiler = shutil.which("cc")
+    if compiler is None or platform.libc_ver()[0] != "glibc":
+        pytest.skip("needs a C compiler and glibc")
+    if "LD_PRELOAD" in os.environ:
+        pytest.skip("another library is preloaded, which may have a malloc of its own")
+    library = tmp_path / "failing_malloc.so"
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, FAULTS / "failing_malloc.c", "-ldl"], check=True)
+    return library
+
+
+def test_an_allocation_that_fails_is_an_error_that_changes_nothing_or_does_not_matter(shim):
+    environment = {**os.environ, "LD_PRELOAD": str(shim), "OMP_NUM_THREADS": "2"}
+    command = [sys.executable, FAULTS / "fits_without_memory.py", "4"]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-3000:]
+    lines = [line.split() for line in run.stdout.splitlines()]
+    tried, errors = sum(int(line[1]) for line in lines), sum(int(line[2]) for line in lines)
+    assert tried >= errors > len(lines)
