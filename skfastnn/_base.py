@@ -167,7 +167,8 @@ class BaseFastReLU(
         ------
         ValueError
             If the input is not finite, empty, of unequal length; if weights are negative or all zero; if no neuron
-            fires at the threshold; if X_val comes without y_val, or with early_stopping=False.
+            fires at the threshold; if some of X_val, y_val and sample_weight_val come without the others, or with
+            early_stopping=False.
         """
         with self._unchanged_on_error():
             self._fit(X, y, sample_weight, validation=(X_val, y_val, sample_weight_val))

@@ -177,10 +177,12 @@ def stops_early(early_stopping, validation):
     ValueError
         If part of them is missing, or they are not to be used.
     """
-    X, y, _ = validation
+    X, y, sample_weight = validation
     given = X is not None
     if given != (y is not None):
         raise ValueError(f"X_val and y_val go together: {'y_val' if given else 'X_val'} was not passed.")
+    if sample_weight is not None and not given:
+        raise ValueError("sample_weight_val goes with X_val and y_val, which were not passed.")
     if given and not early_stopping:
         raise ValueError("X_val and y_val are for early stopping: set early_stopping to 'auto' or True.")
     return given or (early_stopping != "auto" and bool(early_stopping))

@@ -106,6 +106,7 @@ def test_rows_may_be_stored_as_they_are_not_in_training(form):
     [
         ({"X_val": 1}, {}, "y_val was not passed"),
         ({"y_val": 1}, {}, "X_val was not passed"),
+        ({"sample_weight_val": "zero"}, {}, "were not passed"),
         ({"X_val": 1, "y_val": 1}, {"early_stopping": False}, "'auto' or True"),
         ({"X_val": "wide", "y_val": 1}, {}, "features"),
         ({"X_val": 1, "y_val": "short"}, {}, "inconsistent numbers of samples"),
