@@ -11,6 +11,9 @@ from skfastnn._task import Before
 from skfastnn.search.heavy._heavy_search import warn_if_missed
 from skfastnn.selection import unit_of
 
+# Loss at the end over that of the first epoch, from which on training is said to have diverged.
+DIVERGED = 1.5
+
 
 def keep(estimator, task, trained):
     """Set the fitted attributes from what was trained.
@@ -134,8 +137,15 @@ def random_state_of(estimator, goes_on):
 
 
 def warn_of(trained, max_iter, incremental):
-    """Warn if training has silenced the network, has not converged, or if a search has missed much."""
-    history = trained.history
+    """Warn if training has diverged, silenced the network, not converged, or if a search has missed much."""
+    history, losses = trained.history, trained.history.loss_curve
+    told = incremental or history.best_parameters is not None  # or by an epoch without a finite loss, begun in vain
+    if losses and losses[-1] > DIVERGED * losses[0] and not (told or history.n_epochs_begun > len(losses)):
+        warn(
+            f"The loss grew from {losses[0]:.3g} in the first epoch to {losses[-1]:.3g} in the last: training has "
+            f"diverged. Lower learning_rate_init (it was {trained.stages[0].learning_rate_init:.3g}).",
+            ConvergenceWarning,
+        )
     if history.firing_curve and np.min(history.firing_curve[-1]) == 0 and not incremental:
         warn(
             "No neuron fired in the last epoch: training has silenced the network. Lower learning_rate_init "

@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.sparse import csr_matrix
 from sklearn import config_context
+from sklearn.exceptions import ConvergenceWarning
 
 from helpers import BOTH, data_for
 from skfastnn import FastReLUClassifier, FastReLURegressor
@@ -182,3 +183,10 @@ def test_an_error_of_next_to_nothing_is_no_overflow_beside_one_of_nothing():
     X = np.random.default_rng(0).standard_normal((300, 1))
     clf = FastReLUClassifier(max_iter=2, random_state=0).fit(X, np.full(300, 7))
     assert (clf.predict(X) == 7).all()
+
+
+@pytest.mark.filterwarnings("ignore:Maximum iterations", "ignore:The loss stopped being finite")
+def test_training_that_has_diverged_says_so():
+    X, y = data_for(FastReLURegressor)
+    with pytest.warns(ConvergenceWarning, match="training has diverged"):
+        FastReLURegressor(hidden_layer_sizes=16, solver="adam", learning_rate_init=10.0, max_iter=5).fit(X, y)
