@@ -116,6 +116,7 @@ cdef class PairLists:
             self.blocks[b].used = other.blocks[b].used
             if other.blocks[b].used:
                 memcpy(self.blocks[b].rows, other.blocks[b].rows, other.blocks[b].used * sizeof(int32_t))
+            if other.blocks[b].used and self.itemsize:
                 memcpy(self.blocks[b].values, other.blocks[b].values, other.blocks[b].used * self.itemsize)
         memcpy(self.start, other.start, self.n_neurons * sizeof(Py_ssize_t))
         memcpy(self.count, other.count, self.n_neurons * sizeof(int32_t))

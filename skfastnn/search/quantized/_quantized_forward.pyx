@@ -328,6 +328,8 @@ cdef int _append(
     cdef Py_ssize_t at = fired.blocks[block].used
     fired.start[r] = at
     fired.count[r] = count
+    if count == 0:  # and there may be no array yet
+        return 0
     if fired.reserve(block, count) < 0:
         return -1
     memcpy(fired.blocks[block].rows + at, rows, count * sizeof(int32_t))
