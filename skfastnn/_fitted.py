@@ -1,6 +1,7 @@
 """What a fit leaves behind: fitted attributes, what another call goes on with, and warnings."""
 
 import numpy as np
+from sklearn.base import is_regressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
@@ -102,10 +103,12 @@ def keep_insights(estimator, recipe, kind):
     for name in ("feature_importances_", *estimator._left_out_names):
         vars(estimator).pop(name, None)
     known, insights = recipe.left_out, recipe.insights
-    estimator._posterior = None if known is None else {"unit": unit_of(known.error, known.weight)}
+    estimator._posterior = None
+    if is_regressor(estimator):  # which alone says how sure it is
+        constant = None if known is None else {"unit": unit_of(known.error, known.weight)}
+        estimator._posterior = constant if insights is None else insights.posterior
     if insights is None:
         return
-    estimator._posterior = insights.posterior
     estimator.feature_importances_ = insights.importances
     if kind is not None and insights.loo_prediction is not None:
         estimator._keep_left_out(insights.loo_prediction[kind])

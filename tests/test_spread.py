@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.sparse import csr_array
 
-from skfastnn import FastReLURegressor
+from skfastnn import FastReLUClassifier, FastReLURegressor
 from skfastnn._recipe import Recipe
 from skfastnn.preprocessing import PiecewiseLinearEncoder
 from skfastnn.selection._inputs import candidate_inputs
@@ -122,6 +122,11 @@ def test_deviation_takes_its_own_inputs_where_adam_takes_others(encoded, monkeyp
     assert (reg.encoder_ is None) == (inputs.encoder is not None)
     Z = np.r_[X, [[np.nan, 0.0]]] if encoded else X
     assert np.isfinite(reg.predict(Z, return_std=True)[1]).all()
+
+
+def test_a_classifier_does_not_keep_the_rows_it_was_trained_on():
+    X, y = noisy_sine(200)
+    assert FastReLUClassifier(random_state=0).fit(X, y > 0)._posterior is None
 
 
 @pytest.mark.parametrize(
