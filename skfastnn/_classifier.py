@@ -160,7 +160,8 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         What was trained in the last call, one record for each stage, in words and numbers: one stage, or two with
         "adam_gauss_newton". What "auto" stood for is resolved: "hidden_layer_sizes", "threshold" (of each layer),
         "encoding", "learned_scales", "solver", "search", "batch_size", "max_iter", "alpha", "learning_rate" and
-        "learning_rate_init" (None where they mean nothing).
+        "learning_rate_init" (None where they mean nothing). "share_of_output" is how far the output goes from a
+        constant to what was trained: less than one where held-out samples said that it was too sure.
     feature_importances_ : ndarray of shape (n_features_in_,)
         Share of each feature in the gradient of what the chosen inputs predict; their sum is one. There only if the
         inputs were chosen for "gauss_newton".

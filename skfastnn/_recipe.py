@@ -8,6 +8,7 @@ piecewise linear gain where trees do. Then all rows are trained on by the recipe
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
@@ -104,6 +105,8 @@ class Recipe:
         Of the usual one that falls to zero.
     share_of_output : float
         How far the output goes from a constant to what was trained: less than one where rows that were held out say so.
+    constant : ndarray of shape (n_outputs,) or None
+        Raw output that is best without looking at the rows; there where `share_of_output` is less than one.
     solver : str or None
         That trains it; None: that of the task.
     insights : Insights or None
@@ -120,6 +123,7 @@ class Recipe:
     spread: float = 0.0
     share_of_step: float = 1.0
     share_of_output: float = 1.0
+    constant: np.ndarray | None = None
     solver: str | None = None
     insights: object = None
     left_out: object = None
@@ -141,6 +145,14 @@ class Recipe:
             "hidden_layer_sizes": tuple(self.widths), "epochs": self.epochs, "threshold": self.threshold,
             "share_of_step": self.share_of_step,
         }  # fmt: skip
+
+
+class Tried(NamedTuple):
+    """A recipe, its loss on the samples that were held out, and the errors there, an array for each part of them."""
+
+    recipe: Recipe
+    loss: float
+    errors: tuple
 
 
 def make_encoder():
@@ -267,32 +279,32 @@ def choose(recipes, data, train, evaluate, strata, random_state, stop):
             np.arange(n), test_size=n_held_out, random_state=random_state, stratify=strata(data.y, n_held_out)
         )
         splits.append((data.take(np.sort(inside[:MAX_ASKED])), np.sort(outside)))
-    table, errors = [], {}
+    table = []
 
-    def loss_of(recipe):
+    def ask(recipe):
         began = perf_counter()
         answers = [evaluate(train(recipe, part), data.take(outside)) for part, outside in splits]
-        losses, errors[id(recipe)] = zip(*answers, strict=True)
+        losses, errors = zip(*answers, strict=True)
         loss = float(np.mean(losses))
         table.append(recipe.describe() | {"error": loss, "seconds": perf_counter() - began})
-        return loss if np.isfinite(loss) else np.inf
+        return Tried(recipe, loss if np.isfinite(loss) else np.inf, errors)
 
-    best, *encoded = [replace(recipe, epochs=affordable[0]) for recipe in recipes]
-    least = loss_of(best)
+    plain, *encoded = [replace(recipe, epochs=affordable[0]) for recipe in recipes]
+    best = ask(plain)
     for other in encoded:
-        best, least = _better(best, least, other, loss_of, enough, WORTH)
-    best, least = _better(best, least, replace(best, share_of_step=GENTLE), loss_of, enough, WORTH)
-    for epochs in (asked_for or affordable_epochs(best, data.X))[1:]:  # codes cost more
-        longer, _ = best, least = _better(best, least, replace(best, epochs=epochs), loss_of, enough, 0.0)
-        if longer.epochs != epochs:
+        best = _better(best, other, ask, enough, WORTH)
+    best = _better(best, replace(best.recipe, share_of_step=GENTLE), ask, enough, WORTH)
+    for epochs in (asked_for or affordable_epochs(best.recipe, data.X))[1:]:  # codes cost more
+        best = _better(best, replace(best.recipe, epochs=epochs), ask, enough, 0.0)
+        if best.recipe.epochs != epochs:
             break
     index = np.concatenate([outside for _, outside in splits])
-    return replace(best, left_out=LeftOut(index, np.concatenate(errors[id(best)]), data.weight[index])), table
+    return replace(best.recipe, left_out=LeftOut(index, np.concatenate(best.errors), data.weight[index])), table
 
 
-def _better(best, least, other, loss_of, enough, worth):
-    """Return the better of two recipes and its loss; the other is not asked where the loss is small enough."""
-    if least <= enough:
-        return best, least
-    loss = loss_of(other)
-    return (other, loss) if loss <= (1 - worth) * least else (best, least)
+def _better(best, recipe, ask, enough, worth):
+    """Return the better of what was tried and a recipe, which is not asked where the loss is small enough."""
+    if best.loss <= enough:
+        return best
+    other = ask(recipe)
+    return other if other.loss <= (1 - worth) * best.loss else best

@@ -73,7 +73,7 @@ def train(task, recipe):
     del trainer  # the memory of solver and engine is needed for the export
     coefs, intercepts = _export(network, history.best_parameters, recipe.scales)
     if recipe.share_of_output < 1:
-        coefs, intercepts = _nearer_to(_constant(task, start), recipe.share_of_output, coefs, intercepts)
+        coefs, intercepts = _nearer_to(recipe.constant, recipe.share_of_output, coefs, intercepts)
     neurons = _order_neurons(task, recipe, start, (coefs, intercepts), history.n_samples_seen)
     return Trained(plan, stages, coefs, intercepts, history, start, solver_state, counters, recall, neurons)
 
@@ -222,12 +222,6 @@ def _restore_solver(solver, state, plan, start):
     if max(ratio, 1 / ratio) < LARGEST_CHANGE_OF_SCALE:
         with np.errstate(over="ignore"):  # of gradients that were close to it
             solver.resume(state["arrays"], state["n_steps"])
-
-
-def _constant(task, start):
-    """Return the raw output that is best without looking at the rows, ndarray of shape (n_outputs,)."""
-    shift, scale = start.target_units()
-    return shift + scale * task.loss.initial_output((task.data.target - shift) / scale, task.data.weight)
 
 
 def _nearer_to(constant, share, coefs, intercepts):

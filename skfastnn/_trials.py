@@ -166,11 +166,12 @@ def _as_sure_as_held_out_rows_say(recipe, data, loss):
         losses, _ = loss.value_and_gradient(constant + share * way, held_out)
         return float(np.average(losses, weights=known.weight))
 
-    best = minimize_scalar(loss_of, bounds=(0, 1), method="bounded").x
-    if not loss_of(best) < (1 - WORTH_SHRINKING) * loss_of(1.0):
+    share = minimize_scalar(loss_of, bounds=(0, 1), method="bounded").x
+    if not loss_of(share) < (1 - WORTH_SHRINKING) * loss_of(1.0):
         return recipe
+    error = scale * (held_out - constant - share * way)
     return replace(
-        recipe, share_of_output=float(best), left_out=replace(known, error=scale * (held_out - constant - best * way))
+        recipe, share_of_output=float(share), constant=shift + scale * constant, left_out=replace(known, error=error)
     )
 
 

@@ -238,6 +238,7 @@ def test_what_is_learned_from_noise_is_not_worse_than_a_constant(Estimator):
         y, y_test = rng.standard_normal(3_000) + 50, rng.standard_normal(2_000) + 50
         reg = Estimator(hidden_layer_sizes=64, random_state=0).fit(X, y)
         assert np.mean((reg.predict(X_test) - y_test) ** 2) < 1.02 * np.mean((y.mean() - y_test) ** 2)
+        assert reg.plan_[0]["share_of_output"] < 0.5
     else:
         y, y_test = (rng.random(n) < 0.2 for n in (3_000, 2_000))
         clf = Estimator(hidden_layer_sizes=64, random_state=0).fit(X, y)
@@ -252,6 +253,7 @@ def test_the_output_is_shrunk_towards_the_constant_as_held_out_rows_say():
     shrunk = _as_sure_as_held_out_rows_say(recipe, data, SquaredError())
     # the mean is 3, from which -3 and 9 are three times as far as 1 and 5
     assert_allclose(shrunk.share_of_output, 1 / 3, rtol=1e-4)
+    assert_allclose(shrunk.constant, 3)
     assert_allclose(shrunk.left_out.error, 0, atol=1e-3)
     sure = replace(recipe, left_out=LeftOut(index, 0 * raw, weight[index]))
     assert _as_sure_as_held_out_rows_say(sure, data, SquaredError()) is sure
