@@ -91,7 +91,7 @@ class Trainer:
     Parameters
     ----------
     network : skfastnn.networks._network.Network
-    solver : skfastnn.solvers.FirstOrder
+    solver : skfastnn.solvers._solver.Solver
     engine : skfastnn.search._engine.SearchEngine
     loss : object of skfastnn._losses
     schedule : Schedule

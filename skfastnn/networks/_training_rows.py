@@ -41,7 +41,7 @@ class TrainingRows:
     ----------
     X : ndarray or CSR matrix of shape (n_samples, n_features)
         C-ordered, or without duplicates, as the user gave it; never copied as a whole.
-    coordinates : skfastnn.networks._network.Coordinates
+    coordinates : skfastnn._coordinates.Coordinates
     ld : int
         Padded number of features.
     n_threads : int
@@ -84,7 +84,7 @@ class SparseTrainingRows:
     Parameters
     ----------
     X : ndarray or CSR matrix of shape (n_samples, n_features)
-    coordinates : skfastnn.networks._network.Coordinates
+    coordinates : skfastnn._coordinates.Coordinates
     """
 
     def __init__(self, X, coordinates):

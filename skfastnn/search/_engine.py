@@ -80,7 +80,7 @@ class SearchEngine(ABC):
         Parameters
         ----------
         batch : Batch
-        solver : skfastnn.solvers.FirstOrder
+        solver : skfastnn.solvers._solver.Solver
             Knows certified bounds on how far each neuron is from its reference.
 
         Returns

@@ -1,6 +1,6 @@
 # The weights of a hidden layer neuron by neuron, and of the outputs above it, as all passes over them take them.
 #
-# Problem     Eight arrays go together wherever neurons are looked at or moved. They are checked against each other
+# Problem     Seven arrays go together wherever neurons are looked at or moved. They are checked against each other
 #             here, and go through a pass as one.
 # Layout      start (n_neurons >> pair_shift, ld) or longer, displacement and anchor (n_neurons, ld): rows padded with
 #             zeros to whole vectors of 64 bytes; the weights of neuron r are their sum, of which anchor counts where

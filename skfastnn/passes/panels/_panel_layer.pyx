@@ -9,7 +9,7 @@
 # Layout      Weights (n_panels, n_features, 64). Column k of a panel is neuron `order[k]` of its 64: the first neurons
 #             of all antisymmetric pairs, then their twins, so that the start they share, (n_panels, n_features, 32), is
 #             added to either half by whole vectors. Rows by feature, as in _by_feature.pyx.
-# Invariants  The weights are start + a * first + b * second (see solvers/_sparse_first_order.py). A panel is written by
+# Invariants  The weights are base + a * first + b * second (see solvers/_sparse_first_order.py). A panel is written by
 #             one thread, feature after feature: results do not depend on the number of threads.
 # Cost        n_entries * m multiplications forward and for the update, of vectors in the cache. Bound by the memory of
 #             the weights, which are read once forward, and read and written once for the update.
