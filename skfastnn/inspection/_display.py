@@ -4,7 +4,7 @@
 class Display:
     """Has `ax_` and `figure_` once it is drawn."""
 
-    def _begin(self, ax, name, default):
+    def _begin(self, ax, name):
         """Set the axes to draw on, new ones if there are none, and return the name to show."""
         try:
             import matplotlib.pyplot as plt
@@ -15,7 +15,7 @@ class Display:
         self.ax_, self.figure_ = ax, ax.figure
         if name is not None:
             return name
-        return default if self.name is None else self.name
+        return "network" if self.name is None else self.name
 
 
 def as_percent(axis):

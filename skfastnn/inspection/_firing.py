@@ -110,7 +110,7 @@ class FiringDisplay(Display):
         -------
         display : FiringDisplay
         """
-        name = self._begin(ax, name, "network")
+        name = self._begin(ax, name)
         shares = [part / self.n_neurons for part in self.n_firing]
         self.boxes_ = self.ax_.boxplot(shares, **{"widths": 0.6, "flierprops": {"markersize": 2}, **boxplot_kwargs})
         long = max(map(len, self.labels)) * len(self.labels) > 60

@@ -106,7 +106,7 @@ class SearchDisplay(Display):
         -------
         display : SearchDisplay
         """
-        name = self._begin(ax, name, "network")
+        name = self._begin(ax, name)
         places = np.arange(len(self.counts))
         numbers = list(self.counts.values())
         self.bars_ = self.ax_.barh(places, numbers, **bar_kwargs)

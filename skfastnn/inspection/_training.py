@@ -106,7 +106,7 @@ class TrainingDisplay(Display):
         -------
         display : TrainingDisplay
         """
-        name = self._begin(ax, name, "network")
+        name = self._begin(ax, name)
         self.lines_ = []
         for suffix, values in self.curves.items():
             style = {"color": self.lines_[0].get_color(), "linestyle": "--"} if self.lines_ else {}
