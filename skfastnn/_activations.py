@@ -9,7 +9,7 @@ from sklearn.utils._chunking import get_chunk_n_rows
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
-from skfastnn._prediction import hidden_layer
+from skfastnn._prediction import last_hidden_layer
 
 
 class ActivationsMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
@@ -72,10 +72,7 @@ def hidden_activations(X, coefs, intercepts):
     dtype = np.result_type(X.dtype, coefs[0].dtype)
     parts = []
     for part in gen_batches(X.shape[0], get_chunk_n_rows(row_bytes=3 * widest * dtype.itemsize, max_n_rows=X.shape[0])):
-        H = X[part]
-        for W, c in zip(coefs[:-1], intercepts[:-1], strict=True):
-            H = hidden_layer(H, W, c)
-        parts.append(csr_array(H, dtype=dtype))
+        parts.append(csr_array(last_hidden_layer(X[part], coefs, intercepts), dtype=dtype))
     whole = vstack(parts, format="csr") if len(parts) > 1 else parts[0]
     # before 1.9 scikit-learn knew matrices alone
     return whole if get_config().get("sparse_interface") == "sparray" else csr_matrix(whole)

@@ -135,14 +135,19 @@ def _deep_output(X, coefs, intercepts):
     widest = max(W.shape[1] for W in coefs)
     n_rows = get_chunk_n_rows(row_bytes=3 * widest * out.itemsize, max_n_rows=X.shape[0])
     for part in gen_batches(X.shape[0], n_rows):
-        H = X[part]
-        for W, c in zip(coefs[:-1], intercepts[:-1], strict=True):
-            H = hidden_layer(H, W, c)
-        out[part] = H @ coefs[-1] + intercepts[-1]
+        out[part] = last_hidden_layer(X[part], coefs, intercepts) @ coefs[-1] + intercepts[-1]
     return out
 
 
-def hidden_layer(H, W, c):
+def last_hidden_layer(X, coefs, intercepts):
+    """Return the activations of the last hidden layer for some rows; the rows themselves where there is none."""
+    H = X
+    for W, c in zip(coefs[:-1], intercepts[:-1], strict=True):
+        H = _hidden_layer(H, W, c)
+    return H
+
+
+def _hidden_layer(H, W, c):
     """Return the activations of a layer for what comes from below: data, or activations of which few are not zero."""
     few = isinstance(H, np.ndarray) and H.dtype == W.dtype and W.size >= MIN_WEIGHTS_FOR_SPARSE
     if few and np.count_nonzero(H) <= MAX_SHARE_FOR_SPARSE * H.size:
