@@ -8,7 +8,7 @@ the first rows. As long as a stream is young, the network is therefore drawn ane
 elsewhere.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import issparse
@@ -99,15 +99,6 @@ class Statistics:
         mean[constant] = row[0, constant]
         return cls(float(total), mean, mean_square_distance(X, weight, mean), density(X, weight))
 
-    @classmethod
-    def from_state(cls, state):
-        """Return the statistics that `state` was made of."""
-        return cls(**state)
-
-    def state(self):
-        """Return a dict of numbers and arrays."""
-        return asdict(self)
-
     @property
     def spread(self):
         """Root-mean-square distance from the mean; zero where it is the rounding of a constant."""
@@ -154,13 +145,13 @@ def recent_rows(recent, batch):
 
     Parameters
     ----------
-    recent : dict or None
-        State of what was returned for the batch before.
+    recent : Statistics or None
+        What was returned for the batch before.
     batch : Statistics
     """
-    if recent is None or recent["weight"] >= ENOUGH_ROWS or batch.weight >= ENOUGH_ROWS:
+    if recent is None or recent.weight >= ENOUGH_ROWS or batch.weight >= ENOUGH_ROWS:
         return batch
-    return Statistics.from_state(recent).merged(batch)
+    return recent.merged(batch)
 
 
 def follow(drawn, before, batch, recent=None):

@@ -81,7 +81,7 @@ class Start:
     def following(self, data, loss):
         """Return the start after more samples of a stream, and whether the network is to be drawn anew."""
         rows, target = _measure(data, loss)
-        recent = recent_rows(None if self.recent is None else self.recent.state(), rows)
+        recent = recent_rows(self.recent, rows)
         followed, anew = follow(self.drawn, self.rows, rows, recent)
         anew = anew and not self.fitted
         # rows that have nothing to do with those before: nor have their targets
@@ -94,7 +94,7 @@ class Start:
         """Return the start that `state` was made of, None for None."""
         if state is None:
             return None
-        return cls(**(state | {name: state[name] and Statistics.from_state(state[name]) for name in STATISTICS}))
+        return cls(**(state | {name: state[name] and Statistics(**state[name]) for name in STATISTICS}))
 
     def state(self):
         """Return a dict of numbers, words and arrays, which are not copied."""
