@@ -91,10 +91,7 @@ n_features_in_, feature_names_in_
         return tags
 
     def _validate_target(self, y, first_call, incremental, classes):
-        # float64 until it is standardised: what is large and varies little would lose its digits
-        y = np.asarray(y, dtype=np.float64)
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
+        y = _as_numbers(y)
         if not np.isfinite(y).all():  # also where scikit-learn was told to assume it
             raise ValueError("Input y contains NaN or infinity.")
         if self.loss == "poisson" and ((y < 0).any() or (first_call and not (y.sum(axis=0) > 0).all())):
@@ -104,9 +101,7 @@ n_features_in_, feature_names_in_
         return y
 
     def _validate_held_out_target(self, y, trained):
-        y = np.asarray(y, dtype=np.float64)
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
+        y = _as_numbers(y)
         if y.shape[1:] != trained.shape[1:]:
             raise ValueError(f"y_val must have as many outputs as y, got shapes {y.shape} and {trained.shape}.")
         if not np.isfinite(y).all() or (self.loss == "poisson" and (y < 0).any()):
@@ -202,3 +197,10 @@ n_features_in_, feature_names_in_
             )
         X = check_array(X, dtype=np.float64, accept_sparse="csr", ensure_all_finite="allow-nan")
         return standard_deviation(self._posterior, X, effective_n_threads())
+
+
+def _as_numbers(y):
+    """Return targets in double precision, a single column of them as a vector."""
+    # until they are standardised: what is large and varies little would lose its digits
+    y = np.asarray(y, dtype=np.float64)
+    return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
