@@ -12,8 +12,6 @@ from scipy import sparse
 from scipy.linalg.blas import get_blas_funcs
 from sklearn.utils import check_array, check_scalar
 
-__all__ = ["LazyLowRankMatrix"]
-
 # An m x m matrix and an m x m^alpha matrix multiply in m^(2 + o(1)) operations up to this alpha: the published restart
 # size is m^alpha.
 ALPHA = 0.321334

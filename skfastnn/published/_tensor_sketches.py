@@ -22,17 +22,6 @@ from sklearn.utils._chunking import get_chunk_n_rows
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted
 
-__all__ = [
-    "GramOperator",
-    "GramSolution",
-    "TensorSRHT",
-    "TensorSketch",
-    "TriangularPreconditioner",
-    "exact_preconditioner",
-    "sketched_preconditioner",
-    "solve_gram",
-]
-
 
 def _check_pair(U, H, n_features=None):
     """Return U and H, dense or CSR, finite, in their common dtype and with the same number of rows."""
