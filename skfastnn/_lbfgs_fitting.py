@@ -54,7 +54,7 @@ class LbfgsTrainer(Trainer):
         self.objective = objective = DenseObjective(
             rows, y.astype(np.float64), sample_weight / total, self.loss, schedule.alpha / total, *inside
         )
-        self.best, self.n_evaluations = objective.start, 0
+        self.best = objective.start
 
         def note(intermediate_result):
             self.best = intermediate_result.x

@@ -115,14 +115,14 @@ def _natural_rate(plan, start, network, data):
     return sgd_step_size(*numbers, batch_weight, stage.alpha, stage.settings["momentum"])
 
 
-def rate_unit(stage, network):
-    """Return the step in normalised coordinates that corresponds to a rate of one in a stage.
+def rate_unit(solver, network):
+    """Return the step in normalised coordinates that corresponds to a rate of one of a solver.
 
     A step along the gradient is longer by the unit of MLPClassifier once more than one of Adam.
     """
     first = network.layers[0]
     ratio = mlp_unit(first.n_given_features, first.n_neurons)
-    return {"even": ratio, "gradient": ratio**2}.get(kind_of(stage), 1.0)
+    return {"even": ratio, "gradient": ratio**2}.get(kind_of(solver), 1.0)
 
 
 def falling_step(problem, natural):
