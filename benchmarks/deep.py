@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.data import load
 from benchmarks.measure import PeakMemory, epoch_seconds, timed
+from benchmarks.sketches import shift
 
 N_REPEATS = 3
 WIDTHS = [1_024 * 2**k for k in range(5)]
@@ -18,7 +19,7 @@ WIDTHS = [1_024 * 2**k for k in range(5)]
 def _fast(width, epochs, batch_size, solver, **settings):
     from skfastnn import FastReLUClassifier
 
-    threshold = float(np.sqrt(0.4 * np.log(width)))
+    threshold = shift(width)
     return FastReLUClassifier(
         (width, width), solver=solver, max_iter=epochs, batch_size=batch_size, threshold=threshold, alpha=0.0, tol=0.0,
         n_iter_no_change=10**6, random_state=0, **settings,

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
 from benchmarks.measure import epoch_seconds, timed
+from benchmarks.sketches import shift
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 KIN8NM, UCI = DATA / "uci_regression.npz", DATA / "uci_classification.npz"
@@ -59,7 +60,7 @@ def iteration(n_threads, widths=(4_096, 16_384)):
     X, Y = X[:1257], np.eye(10)[y[:1257]]
     print(f"{'m':>7}{'b':>6}{'skfastnn s':>12}{'dense s':>9}{'ratio':>7}{'loss':>11}{'dense loss':>12}")
     for width in widths:
-        for threshold in (1.0, float(np.sqrt(0.4 * np.log(width)))):
+        for threshold in (1.0, shift(width)):
             settings = {
                 "hidden_layer_sizes": width,
                 "threshold": threshold,

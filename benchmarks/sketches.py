@@ -16,19 +16,20 @@ N_POINTS, N_STEPS, N_REPEATS = 4, 20, 5
 WIDTH, N_FEATURES, DISTANCE = 1024, 64, 1e-3
 
 
-def _shift(width):
-    return np.sqrt(0.4 * np.log(width))
+def shift(width, factor=0.4):
+    """Return the published threshold."""
+    return float(np.sqrt(factor * np.log(width)))
 
 
-def _sparse_rows(n_rows, width, rng):
+def sparse_rows(n_rows, width, rng):
     """Return rows with as many entries as neurons fire on average at the published shift."""
-    k = round(width * ndtr(-_shift(width)))
+    k = round(width * ndtr(-shift(width)))
     columns = np.concatenate([rng.choice(width, k, replace=False) for _ in range(n_rows)])
     ends = np.arange(0, n_rows * k + 1, k)
     return sparse.csr_matrix((rng.normal(size=n_rows * k), columns, ends), shape=(n_rows, width))
 
 
-def _scatter(columns, U, H):
+def scatter(columns, U, H):
     """Add the updates to the matrix, held by columns, entry by entry."""
     for u, h in zip(U, H, strict=True):
         columns[np.ix_(h.indices, u.indices)] += np.outer(h.data, u.data)
@@ -44,7 +45,7 @@ def _steps(matrix, batches):
 
 def _scatter_steps(columns, batches):
     for U, H in batches:
-        _scatter(columns, U, H)
+        scatter(columns, U, H)
         H @ columns
 
 
@@ -56,7 +57,7 @@ def lowrank(n_threads):
     for width in WIDTHS:
         rng = np.random.default_rng(0)
         W = rng.normal(size=(width, width))
-        batches = [[_sparse_rows(N_POINTS, width, rng) for _ in "UH"] for _ in range(N_STEPS)]
+        batches = [[sparse_rows(N_POINTS, width, rng) for _ in "UH"] for _ in range(N_STEPS)]
         lazy, columns = LazyLowRankMatrix(W), np.ascontiguousarray(W.T)
         with threadpool_limits(n_threads):
             seconds = [timed(_scatter_steps, columns, batches)[0], timed(_steps, lazy, batches)[0]]
@@ -69,21 +70,21 @@ def lowrank(n_threads):
         print(f"{width:,} | {k} | {k * k:,} | {products:,} | {restart} | {factors:,} | {flushes:,} | {milliseconds}")
 
 
-def _layer(n_samples, near_duplicates, rng):
+def layer_factors(n_samples, near_duplicates, rng):
     """Return u_i and h_i of the second layer of a network at the start, its inputs normalised."""
     X = rng.normal(size=(n_samples, N_FEATURES))
     if near_duplicates:
         X[n_samples // 2 :] = X[: n_samples // 2] + DISTANCE * rng.normal(size=(n_samples // 2, N_FEATURES))
     X /= np.linalg.norm(X, axis=1, keepdims=True)
     H = X @ rng.normal(size=(N_FEATURES, WIDTH))
-    H *= H > _shift(WIDTH)
+    H *= H > shift(WIDTH)
     H /= np.linalg.norm(H, axis=1, keepdims=True)
-    fired = H @ rng.normal(size=(WIDTH, WIDTH)) > _shift(WIDTH)
+    fired = H @ rng.normal(size=(WIDTH, WIDTH)) > shift(WIDTH)
     U = fired * rng.choice([-1.0, 1.0], WIDTH) / np.sqrt(WIDTH)
     return sparse.csr_matrix(U), sparse.csr_matrix(H)
 
 
-def _condition(gram, factor=None):
+def condition_number(gram, factor=None):
     """Return the condition number of J, or of J' inv(R): the root of that of the Gram matrix."""
     if factor is not None:
         left = solve_triangular(factor, gram, trans="T")
@@ -99,7 +100,7 @@ def _compare(n_samples, near_duplicates):
     rows = {}
     for seed in range(N_REPEATS):
         rng = np.random.default_rng(seed)
-        U, H = _layer(n_samples, near_duplicates, rng)
+        U, H = layer_factors(n_samples, near_duplicates, rng)
         right, gram = rng.normal(size=n_samples), GramOperator(U, H).to_array()
 
         makers = {"none": lambda U, H: None, "Cholesky": exact_preconditioner}
@@ -111,7 +112,7 @@ def _compare(n_samples, near_duplicates):
         for name, make in makers.items():
             making, made = timed(make, U, H)
             solving, result = timed(partial(solve_gram, preconditioner=made), U, H, right)
-            condition = _condition(gram, getattr(made, "factor", None))
+            condition = condition_number(gram, getattr(made, "factor", None))
             rows.setdefault(name, []).append((condition, result.n_iter, 1e3 * making, 1e3 * solving))
     print(f"n = {n_samples}, near duplicates: {near_duplicates}; condition number, iterations, ms to make, ms to solve")
     for name, numbers in rows.items():
@@ -134,7 +135,7 @@ def _few_entries(n_samples=64, width=WIDTH, times=8):
                     row[rng.choice(width, n_entries, replace=False)] = rng.normal(size=n_entries)
                 try:
                     made = sketched_preconditioner(U, H, times * n_samples, sketch=sketch, random_state=seed)
-                    found.append(_condition(GramOperator(U, H).to_array(), made.factor))
+                    found.append(condition_number(GramOperator(U, H).to_array(), made.factor))
                 except ValueError:
                     singular += 1
             spread = f"{min(found):.1f} to {max(found):.1f}" if found else ""

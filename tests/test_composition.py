@@ -152,7 +152,11 @@ def test_validation_tools():
     scores = cross_validate(CLASSIFIER, X, LABEL, cv=2, return_estimator=True, scoring=["accuracy", "neg_log_loss"])
     assert scores["test_accuracy"].min() > 0.5
     assert cross_val_predict(CLASSIFIER, X, LABEL, cv=2, method="predict_proba").shape == (200, 3)
-    learning_curve(CLASSIFIER, X, LABEL, train_sizes=[0.5, 1.0], cv=2, exploit_incremental_learning=True)
+    sizes, learned, _ = learning_curve(
+        CLASSIFIER, X, LABEL, train_sizes=[0.5, 1.0], cv=2, exploit_incremental_learning=True
+    )
+    assert_array_equal(sizes, [50, 100])
+    assert learned.min() > 0.4  # one epoch on each half, and three classes
 
 
 def fit_arguments(Estimator):

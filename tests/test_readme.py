@@ -68,6 +68,7 @@ def test_docstrings_of_module(name):
     result = doctest.testmod(import_module(f"skfastnn.{name}"))
     assert result.attempted > 0
     assert result.failed == 0
+    assert result.failed == 0
 
 
 @pytest.mark.parametrize("Estimator", [FastReLUClassifier, FastReLURegressor])

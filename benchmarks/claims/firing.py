@@ -3,8 +3,9 @@
 import numpy as np
 from scipy.special import ndtr
 
-from benchmarks.claims.network import shift, unit_rows
+from benchmarks.claims.network import unit_rows
 from benchmarks.claims.record import FAILS, HOLDS, Claim, slope
+from benchmarks.sketches import shift
 
 WIDTHS = [2**k for k in range(10, 21, 2)]
 N_ROWS, N_FEATURES, PIECE = 200, 64, 2**14

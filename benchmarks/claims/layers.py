@@ -7,9 +7,9 @@ from scipy.special import ndtr
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 
-from benchmarks.claims.network import shift, unit_rows
+from benchmarks.claims.network import unit_rows
 from benchmarks.claims.record import FAILS, FROM, HOLDS, Claim, slope
-from benchmarks.sketches import _scatter, _sparse_rows
+from benchmarks.sketches import scatter, shift, sparse_rows
 
 DEPTH, N_EPOCHS = 4, 6
 WIDTHS, N_POINTS, N_STEPS = (512, 1_024, 2_048, 4_096), 4, 12
@@ -84,7 +84,7 @@ def fired_by_layer():
             "In every layer and step at most O(m^(4/5)) neurons fire.",
             f"b = sqrt(0.4 ln m). P4's network at its start, {N_INPUTS} random inputs; and FastReLUClassifier with "
             "three layers on "
-            f"500 digits, {N_EPOCHS} epochs (its intercepts are spread, see How it works). Shares of m; the bound is "
+            f"500 digits, {N_EPOCHS} epochs (its intercepts are spread, see Design). Shares of m; the bound is "
             "m^(4/5) / m.",
             ["network", "m", "layer", "mean at the start", "mean, most of the epochs", "most of any input", "bound"],
             rows,
@@ -109,10 +109,10 @@ def update_cost():
         W = rng.normal(size=(width, width))
         lazy, columns = LazyLowRankMatrix(W), np.ascontiguousarray(W.T)
         for _ in range(N_STEPS):
-            U, H = (_sparse_rows(N_POINTS, width, rng) for _ in "UH")
+            U, H = (sparse_rows(N_POINTS, width, rng) for _ in "UH")
             lazy.update(U.T, H.T)
             lazy.query_rows(H)
-            _scatter(columns, U, H)
+            scatter(columns, U, H)
         lazy.flush()
         np.testing.assert_allclose(lazy.to_array(), columns.T, atol=1e-9)
         n, k, counts = N_POINTS * N_STEPS, U.nnz // N_POINTS, lazy.counters

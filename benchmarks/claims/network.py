@@ -9,11 +9,6 @@ def unit_rows(n, d, rng):
     return X / np.linalg.norm(X, axis=1, keepdims=True)
 
 
-def shift(width, factor=0.4):
-    """Return the published threshold."""
-    return float(np.sqrt(factor * np.log(width)))
-
-
 class PaperNetwork:
     """``f(x) = sum_r a_r max(<w_r, x> - b, 0) / sqrt(m)`` with a frozen, on the rows X.
 

@@ -93,10 +93,8 @@ def verdict(claim):
     return claim.verdict, claim.conclusion
 
 
-def write_page():
-    """Write doc/claims.md and doc/claims/NUMBER.png."""
-    versions, claims = load()
-    (DOC / "claims").mkdir(exist_ok=True)
+def page(versions, claims):
+    """Return the text of the page."""
     text = HEAD.format(**versions)
     sections = []
     for claim in claims:
@@ -109,9 +107,17 @@ def write_page():
             _table(claim.columns, claim.rows),
         ]
         if claim.plot:
-            path = DOC / "claims" / f"{claim.number:02}.png"
-            _draw(claim, path)
-            parts.append(f"![claim {claim.number}, the table drawn](claims/{path.name})")
+            parts.append(f"![claim {claim.number}, the table drawn](claims/{claim.number:02}.png)")
         parts.append(f"**Verdict: {short}.** {sentence[:1].upper()}{sentence[1:]}")
         sections.append("\n\n".join(parts))
-    (DOC / "claims.md").write_text(text + "\n" + "\n\n".join(sections) + "\n", encoding="utf-8")
+    return text + "\n" + "\n\n".join(sections) + "\n"
+
+
+def write_page():
+    """Write doc/claims.md and doc/claims/NUMBER.png."""
+    versions, claims = load()
+    (DOC / "claims").mkdir(exist_ok=True)
+    for claim in claims:
+        if claim.plot:
+            _draw(claim, DOC / "claims" / f"{claim.number:02}.png")
+    (DOC / "claims.md").write_text(page(versions, claims), encoding="utf-8")

@@ -5,9 +5,9 @@ import warnings
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from benchmarks.claims.network import PaperNetwork, shift, unit_rows
+from benchmarks.claims.network import PaperNetwork, unit_rows
 from benchmarks.claims.record import FAILS, FROM, HOLDS, Claim
-from benchmarks.sketches import _condition, _layer
+from benchmarks.sketches import condition_number, layer_factors, shift
 
 N_ITERATIONS, SETTINGS = 5, [(40, 1_024), (40, 4_096), (40, 16_384), (200, 4_096), (200, 16_384)]
 SEEDS = range(3)
@@ -114,7 +114,7 @@ def contraction():
 
 
 def _padded(ratios):
-    return [*ratios[:4], *[""] * (4 - min(4, len(ratios)))]
+    return [*ratios[:4], *[""] * (4 - len(ratios))]
 
 
 def smallest_eigenvalue():
@@ -156,9 +156,9 @@ def sketched_conditioning():
 
     rows = []
     for n, near in ((64, False), (256, False), (64, True)):
-        layers = [_layer(n, near, np.random.default_rng(seed)) for seed in SEEDS]
+        layers = [layer_factors(n, near, np.random.default_rng(seed)) for seed in SEEDS]
         grams = [GramOperator(U, H).to_array() for U, H in layers]
-        plain = np.median([_condition(gram) for gram in grams])
+        plain = np.median([condition_number(gram) for gram in grams])
         for times in (2, 4, 8, 16):
             row = [n, "yes" if near else "no", times, plain]
             for sketch in ("tensor_sketch", "tensor_srht"):
@@ -166,7 +166,7 @@ def sketched_conditioning():
                     sketched_preconditioner(U, H, times * n, sketch=sketch, random_state=seed).factor
                     for seed, (U, H) in zip(SEEDS, layers, strict=True)
                 ]
-                found = [_condition(gram, factor) for gram, factor in zip(grams, factors, strict=True)]
+                found = [condition_number(gram, factor) for gram, factor in zip(grams, factors, strict=True)]
                 row.append(np.median(found))
             rows.append([*row, (np.sqrt(times) + 1) / (np.sqrt(times) - 1)])
     at_four = [value for row in rows if row[2] == 4 for value in row[4:6]]

@@ -7,8 +7,9 @@ from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
-from benchmarks.claims.network import PaperNetwork, shift, unit_rows
+from benchmarks.claims.network import PaperNetwork, unit_rows
 from benchmarks.claims.record import FAILS, HOLDS, Claim
+from benchmarks.sketches import shift
 
 N_FEATURES, N_STEPS = 64, 50
 SIZES = [(40, 1_024), (40, 4_096), (40, 16_384), (40, 65_536), (400, 1_024), (400, 16_384)]

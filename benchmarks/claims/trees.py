@@ -3,8 +3,9 @@
 import numpy as np
 from scipy.special import ndtr
 
-from benchmarks.claims.network import PaperNetwork, shift, unit_rows
-from benchmarks.claims.record import FROM, HOLDS, UNTESTABLE, Claim, slope
+from benchmarks.claims.network import PaperNetwork, unit_rows
+from benchmarks.claims.record import FAILS, FROM, HOLDS, UNTESTABLE, Claim, slope
+from benchmarks.sketches import shift
 
 WIDTHS = [2**k for k in range(10, 17, 2)]
 N_FEATURES = 64
@@ -53,7 +54,7 @@ def tree_costs():
         "leaves; n log2(m), or n, nodes that an update writes.",
         ["structure", "leaves", *columns],
         rows,
-        HOLDS if kept else "does not hold",
+        HOLDS if kept else FAILS,
         f"INIT takes one product for each pair and UPDATE one for each row; QUERY visits {min(hits):.1f} to "
         f"{max(hits):.1f} nodes for each hit, at most {max(row[5] for row in rows):.2f} of the bound. An update of "
         f"CorrelationDTree writes {max(row[7] for row in rows[: len(WIDTHS)]):.2f} of the nodes at most, since it "
@@ -84,7 +85,7 @@ def _preprocessing():
         "built: it is not measured.",
         ["d", "INIT of the trees", "INIT of boxes", "m^(d/2), a formula"],
         rows,
-        HOLDS if abs(grown - 1) < 0.01 else "does not hold",
+        HOLDS if abs(grown - 1) < 0.01 else FAILS,
         f"The exponent of d is {grown:.2f}. Boxes, which P2's algorithms can do with in practice, are not "
         "exponential either; "
         "they pay in the queries (claim 9).",
@@ -132,7 +133,7 @@ def iteration_cost():
             f"n m d of the dense network, d = {N_FEATURES}. Fired sets are compared with the dense ones.",
             ["n", "m", "operations / nmd", "neurons that move / m", "expected: 1 - (1 - p)^n"],
             rows,
-            FROM if falls else "does not hold",
+            FROM if falls else FAILS,
             f"for few rows only: the share falls with the exponent "
             f"{', '.join(f'{slopes[n]:.2f} (n = {n})' for n in N_ROWS)}, to "
             f"{', '.join(f'{last[n]:.2f}' for n in N_ROWS)} of the dense cost at the widest. It falls long before m "
@@ -147,7 +148,7 @@ def cost_of_a_change():
     """Return claim 20."""
     from skfastnn.search import CorrelationDTree, CorrelationWTree, HalfspaceTree
 
-    n, width, d, rows = 512, 1_024, 64, []
+    n, width, rows = 512, 1_024, []
     for d in (3, 16, 64):
         rng = np.random.default_rng(0)
         X, W = unit_rows(n, d, rng), rng.standard_normal((width, d))
