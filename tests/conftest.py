@@ -28,3 +28,10 @@ def threads_for_the_smallest_loop():
 def any_step(monkeypatch):
     """Steps of sgd are as long as they are told to be, however long."""
     monkeypatch.setattr("skfastnn._rates._natural_rate", lambda *_: float("inf"))
+
+
+@pytest.fixture
+def solved_to_the_end(monkeypatch):
+    """Systems of Gauss-Newton are; else rounding decides when conjugate gradients stop."""
+    monkeypatch.setattr("skfastnn.solvers._gauss_newton.CG_TOLERANCE", 1e-13)
+    monkeypatch.setattr("skfastnn.solvers._gauss_newton.MAX_CG", 1000)

@@ -368,13 +368,6 @@ def test_panels_train_as_every_other_engine_does(Estimator, solver, case):
     assert_allclose(panels.coefs_[0], tree.coefs_[0], rtol=1e-6, atol=1e-9)
 
 
-@pytest.fixture
-def solved_to_the_end(monkeypatch):
-    """Systems of Gauss-Newton are; else rounding decides when conjugate gradients stop."""
-    monkeypatch.setattr("skfastnn.solvers._gauss_newton.CG_TOLERANCE", 1e-13)
-    monkeypatch.setattr("skfastnn.solvers._gauss_newton.MAX_CG", 1000)
-
-
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @BOTH
 @pytest.mark.parametrize(

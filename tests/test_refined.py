@@ -24,13 +24,6 @@ SETTINGS = {"hidden_layer_sizes": (128,), "threshold": 0.5, "max_iter": 8, "rand
 
 
 @pytest.fixture
-def solved_to_the_end(monkeypatch):
-    """Systems of Gauss-Newton are; else rounding decides when conjugate gradients stop."""
-    monkeypatch.setattr("skfastnn.solvers._gauss_newton.CG_TOLERANCE", 1e-13)
-    monkeypatch.setattr("skfastnn.solvers._gauss_newton.MAX_CG", 1000)
-
-
-@pytest.fixture
 def own_units(monkeypatch):
     """The output starts in the network's own units, not in those of MLPClassifier."""
     monkeypatch.setattr("skfastnn._plan.acts_as_mlp", lambda *_: False)

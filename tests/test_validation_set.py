@@ -149,7 +149,8 @@ def test_the_best_weights_stay_while_the_samples_are_the_same():
 
 def test_partial_fit_takes_the_default():
     X, _, y, _ = parts()
-    FastReLUClassifier(**SMALL).partial_fit(X, y, classes=[0, 1, 2])
+    clf = FastReLUClassifier(**SMALL).partial_fit(X, y, classes=[0, 1, 2])
+    assert clf.validation_scores_ is None
 
 
 @pytest.mark.parametrize(

@@ -105,13 +105,12 @@ def test_the_start_is_that_in_all_features(antisymmetric, n_neurons):
 
 
 @BOTH
+@pytest.mark.usefixtures("solved_to_the_end")
 @pytest.mark.parametrize("solver", ["sgd", "adam", "gauss_newton", "adam_gauss_newton"])
 @pytest.mark.parametrize("search", ["correlation_tree", "dense", "halfspace", "quantized"])
 def test_predictions_are_those_of_training_in_all_features(Estimator, solver, search, in_all_features, monkeypatch):
-    # later on rounding decides how many steps conjugate gradients take
+    # later on rounding decides how many iterations there are
     monkeypatch.setattr(_plan, "MAX_REFINEMENTS", 2)
-    monkeypatch.setattr("skfastnn.solvers._gauss_newton.CG_TOLERANCE", 1e-13)
-    monkeypatch.setattr("skfastnn.solvers._gauss_newton.MAX_CG", 1000)
     X, y = margins()
     weight = np.random.default_rng(1).integers(0, 4, y.size)
     settings = {"solver": solver, "search": search, "alpha": 0.01}
