@@ -33,20 +33,22 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
     hidden_layer_sizes : "auto", int or array-like of shape (n_layers - 2,), default="auto"
         Widths of the hidden layers. "auto" is one layer: of 4,096 neurons with "gauss_newton", 2,048 if that is left to
         itself and there are more than 1,000 samples; of 1,024 with "adam" on dense data, 512 on encoded ones or for
-        more than 20 outputs. It is less, though not below 256, where more than 2**24 weights would be needed. Layers of
-        fewer than 2,048 neurons that are given are trained as in MLPClassifier. An empty sequence is a linear model.
+        more than 20 outputs, 128 on sparse data. It is less, though not below 256, where more than 2**24 weights would
+        be needed. Layers of fewer than 2,048 neurons that are given are trained as in MLPClassifier. An empty sequence
+        is a linear model.
     activation : {"relu"}, default="relu"
         Others are refused; MLPClassifier has them.
     solver : {"auto", "adam", "adam_gauss_newton", "gauss_newton", "lbfgs", "sgd"}, default="auto"
-        "gauss_newton", for one hidden layer, reaches the accuracy of a kernel machine in a handful of iterations on
-        the whole data. "adam" is lazy: a neuron that does not fire, and its moments, stand still, as in
+        "gauss_newton", for one hidden layer, reaches the accuracy of a kernel machine in a handful of iterations on the
+        whole data. "adam" is lazy: a neuron that does not fire, and its moments, stand still, as in
         ``torch.optim.SparseAdam``; on sparse data so does a weight of a feature that none of the rows has.
         "adam_gauss_newton", for one hidden layer, learns features by up to `max_iter` epochs of "adam", then takes up
-        to ten iterations of "gauss_newton" from there. "sgd" with momentum is the textbook's. "lbfgs" is
-        "gauss_newton" where that would be chosen by "auto", and SciPy's L-BFGS on all parameters elsewhere. "auto" is
-        "gauss_newton" for up to 2,000 samples and up to 20,000 outputs of samples, if no width below 2,048 and no
-        second layer is asked for and the loss has curvature; and "adam" otherwise. In `partial_fit` "auto" and
-        "adam_gauss_newton" are "adam", the latter without a penalty.
+        to ten iterations of "gauss_newton" from there. "sgd" with momentum is the textbook's. "lbfgs" is "gauss_newton"
+        where that would be chosen by "auto", and SciPy's L-BFGS on all parameters elsewhere. "auto" is "gauss_newton"
+        for up to 2,000 samples and up to 20,000 outputs of samples, if no width below 2,048 and no second layer is
+        asked for and the loss has curvature; and "adam" otherwise. A regressor with nothing set tries "adam" there,
+        too, where a squared error has little noise. In `partial_fit` "auto" and "adam_gauss_newton" are "adam", the
+        latter without a penalty.
     alpha : "auto", "loo" or float >= 0, default="auto"
         Penalty on the squared distance of the weights from their start. It does not pull the weights to zero: under a
         fixed threshold that would silence the network. Numbers are in the units of MLPClassifier. With "gauss_newton"
@@ -55,23 +57,25 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         "gauss_newton" on more samples. "auto" is 0 with "adam" and "sgd", 1e-4 with "lbfgs". With "adam_gauss_newton"
         the epochs of Adam are not penalised, and the ridge holds the weights to where they led.
     batch_size : "auto" or int, default="auto"
-        "auto" is ``min(200, n_samples)``; n_samples or more is full batch. With "gauss_newton" it is full batch for up
-        to 20,000 samples and 2,000 beyond, and a number below 200 counts as 200; with "adam_gauss_newton" it is full
-        batch whatever the batches of Adam.
+        "auto" is ``min(200, n_samples)``; with "adam" whose step falls (see `learning_rate`) it is a 32nd of the
+        samples, between 32 and 200, and full batch up to 100. n_samples or more is full batch. With "gauss_newton" it
+        is full batch for up to 20,000 samples and 2,000 beyond, and a number below 200 counts as 200; with
+        "adam_gauss_newton" it is full batch whatever the batches of Adam.
     learning_rate : {"auto", "constant", "invscaling", "adaptive", "linear"}, default="auto"
         Schedule of the step size, for "sgd" and "adam"; as in MLPClassifier, and "linear" falls to zero over `max_iter`
-        epochs. "auto" is "linear" with "adam" if `learning_rate_init` is "auto", over 12, 35 or 100 epochs, chosen on
-        a fifth of the samples that is held out (at most `max_iter`); it is "constant" otherwise, in `partial_fit` and
-        with `warm_start`.
+        epochs. "auto" is "linear" with "adam" if `learning_rate_init` is "auto", over as many epochs as `max_iter`
+        says; it is "constant" otherwise, in `partial_fit` and with `warm_start`.
     learning_rate_init : "auto" or float > 0, default="auto"
         Step size, in the units of MLPClassifier. With "sgd" it is capped by the largest step that is stable. "auto"
         takes it from the largest eigenvalue of the tangent kernel ("sgd"); with "adam" from the kind of network and
-        data, a quarter of it where that does better on held-out samples; in `partial_fit` with "adam" it is 0.001.
+        data, a quarter of it where that does better on held-out samples; in `partial_fit` with "adam" it is 0.001, and
+        less for wide networks and after a `fit`.
     power_t : float >= 0, default=0.5
         Exponent of "invscaling".
     max_iter : int, default=200
-        Number of epochs, or of iterations of "gauss_newton" and "lbfgs", at most. "adam" whose step falls chooses 12,
-        35 or 100 epochs; a limit below 100 is their number.
+        Number of epochs, or of iterations of "gauss_newton" and "lbfgs", at most. "adam" whose step falls takes 12, 35
+        or 100 epochs, chosen on a fifth of the samples that is held out; 35 to 100 of fewer than 100 samples, where
+        nothing is held out, and 6 to 12 where more would take minutes. A limit below 100 is the number of epochs.
     shuffle : bool, default=True
         Whether to shuffle the samples in each epoch.
     random_state : int, RandomState instance or None, default=None
@@ -81,7 +85,7 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         iteration gains, or the loss has left, less than ``10 * tol`` of the loss at the start; "lbfgs" when no
         component of the gradient is larger.
     verbose : bool, default=False
-        Print a line on each stage of the plan, and one per epoch.
+        Print a line per epoch; and one on each stage of the plan, to the standard error.
     warm_start : bool, default=False
         Go on from the weights of the last fit, with the same inputs; momentum and moments go on with them.
     momentum : float in [0, 1], default=0.9

@@ -180,9 +180,9 @@ def _encodings(task, widths):
     params, problem, data = task.params, task.problem, task.data
     plain = Recipe(widths)
     if problem.widths is None and task.solver == "adam":
-        # some hundred busy neurons learn what many thousand draw
+        # some hundred busy neurons learn what many thousand draw; `widths` are as many as are affordable
         few = FIRST_ORDER_WIDTH if problem.n_outputs <= MANY_OUTPUTS else WIDTH_OF_CODES
-        plain = Recipe([SPARSE_WIDTH if problem.sparse else few], threshold=0.0)
+        plain = Recipe([min(SPARSE_WIDTH if problem.sparse else few, *widths)], threshold=0.0)
     if params.encoding == "none" or (problem.incremental and params.encoding == "auto"):
         return [plain]
     missing = task.has_missing()

@@ -15,6 +15,7 @@ from skfastnn import _trials as trials_module
 from skfastnn._data import Data
 from skfastnn._losses import SquaredError
 from skfastnn._plan import (
+    LEAST_WIDTH,
     MANY_FEATURES,
     SPARSE_WIDTH,
     Problem,
@@ -117,6 +118,14 @@ def test_few_rows_are_asked_twice_and_the_losses_averaged(n_samples, n_parts):
     _, table = choose([Recipe([8])], data, train, evaluate, lambda y, n: y, np.random.RandomState(0), (0.0, 200))
     assert parts == [n_samples - n_samples // 5] * len(parts)
     assert [row["error"] for row in table] == [np.mean(np.arange(n_parts) + n_parts * i) for i in range(len(table))]
+
+
+def test_very_many_features_get_fewer_neurons(monkeypatch):
+    X, y = problem(40_000, n_samples=40)
+    monkeypatch.setattr("skfastnn._plan.SMALL_DATA", 0)
+    model = FastReLUClassifier(random_state=0, max_iter=1).fit(X, y)
+    assert model.solver_ == "adam"
+    assert model.coefs_[0].shape == (40_000, LEAST_WIDTH)
 
 
 def test_sparse_rows_get_few_plain_neurons(monkeypatch):
