@@ -255,10 +255,10 @@ class BaseFastReLU(
             self.selection_ = []
             keep_insights(self, Recipe([]), None)
         self._posterior = None  # of the network before
-        if not widths:
-            with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is found in the weights
+        # what comes of an overflow is found in the weights
+        with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
+            if not widths:
                 return train_linear(task)
-        with one_blas_thread():
             if task.before is None:
                 recipe, self.selection_ = choose_recipe(task, widths, self._strata)
                 keep_insights(self, recipe, kind)

@@ -96,11 +96,10 @@ def _network_of(task, plan, start, anew):
     network, X, start = build(plan, start, data, task.held_out, anew and not task.problem.incremental)
     if not anew:
         take_up(network, task.before, plan.recipe.scales)
-    with np.errstate(over="ignore"):
-        target = (data.target - network.target_shift) / network.target_scale
-        if anew:
-            network.v[...] = loss.initial_output(target, data.weight)
-        target = target.astype(X.dtype, copy=False)
+    target = (data.target - network.target_shift) / network.target_scale
+    if anew:
+        network.v[...] = loss.initial_output(target, data.weight)
+    target = target.astype(X.dtype, copy=False)
     if not np.isfinite(target).all():
         raise ValueError(f"The target y has numbers that are too large for {X.dtype}: scale it.")
     return network, replace(data, X=X, target=target), start
@@ -189,22 +188,19 @@ def _run_stage(trainer, data, validate):
     stage, random_state, n_steps = trainer.stage, trainer.random_state, trainer.solver.n_steps
     state = random_state.get_state(legacy=False)
     samples = data.X, data.target, data.weight, stage.epochs, validate
-    with np.errstate(over="ignore", invalid="ignore"):  # divergence is reported by its name
-        try:
-            trainer.fit(*samples)
-            return
-        except MemoryError as error:
-            if stage.search == "dense" or trainer.solver.n_steps > n_steps:
-                raise
-            message = str(error)
-        # outside of the handler, so that the traceback does not keep the arrays of the engine alive
-        warn(
-            f"Not enough memory for search={stage.search!r} ({message}); training with search='dense'.", RuntimeWarning
-        )
-        random_state.set_state(state)
-        trainer.stage, trainer.schedule = replace(stage, search="dense"), stage.schedule()
-        trainer.engine = make_engine("dense", trainer.network.layers[0])
+    try:
         trainer.fit(*samples)
+        return
+    except MemoryError as error:
+        if stage.search == "dense" or trainer.solver.n_steps > n_steps:
+            raise
+        message = str(error)
+    # outside of the handler, so that the traceback does not keep the arrays of the engine alive
+    warn(f"Not enough memory for search={stage.search!r} ({message}); training with search='dense'.", RuntimeWarning)
+    random_state.set_state(state)
+    trainer.stage, trainer.schedule = replace(stage, search="dense"), stage.schedule()
+    trainer.engine = make_engine("dense", trainer.network.layers[0])
+    trainer.fit(*samples)
 
 
 def _save_solver(solver, plan, start, dtype):
@@ -220,8 +216,7 @@ def _restore_solver(solver, state, plan, start):
         return
     ratio = start.coordinates(np.float64).scale / state["scale"]
     if max(ratio, 1 / ratio) < LARGEST_CHANGE_OF_SCALE:
-        with np.errstate(over="ignore"):  # of gradients that were close to it
-            solver.resume(state["arrays"], state["n_steps"])
+        solver.resume(state["arrays"], state["n_steps"])
 
 
 def _nearer_to(constant, share, coefs, intercepts):
@@ -234,12 +229,11 @@ def _nearer_to(constant, share, coefs, intercepts):
 
 def _export(network, best, scales):
     """Return weights and intercepts, the best if they were kept; factors of columns are multiplied in."""
-    with np.errstate(over="ignore"):
-        if best is None:
-            network.settle()
-            best = network.export()
-        coefs, intercepts = best
-        return with_factors(coefs, scales), intercepts
+    if best is None:
+        network.settle()
+        best = network.export()
+    coefs, intercepts = best
+    return with_factors(coefs, scales), intercepts
 
 
 def _order_neurons(task, recipe, start, weights, n_seen):

@@ -508,25 +508,28 @@ def main():
     """Run cases for some time."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--cases", type=int, default=sys.maxsize, help="stop after so many, however fast the machine")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--case", type=int)
     arguments = parser.parse_args()
     faulthandler.enable()
     if arguments.case is not None:
         return run_case(arguments.case, talk=True)[1] is not None
-    began, seed, outcomes, n_fits, failures = time.monotonic(), arguments.seed * 1_000_000, Counter(), 0, 0
-    while time.monotonic() - began < arguments.seconds:
+    began, first, outcomes, n_fits, failures = time.monotonic(), arguments.seed * 1_000_000, Counter(), 0, []
+    for seed in range(first, first + arguments.cases):
+        if time.monotonic() - began > arguments.seconds:
+            break
         print(f"\r{seed}", end=" ", file=sys.stderr, flush=True)  # known even after a crash
         case, what = run_case(seed)
         outcomes += case.outcomes
         n_fits += case.n_fits
         if what is not None:
-            failures += 1
-            print(f"\n--case {seed}: {what}\n  {case.est}".replace("\n    ", " "), flush=True)
-        seed += 1
+            failures.append(f"--case {seed}: {what}\n  {case.est}".replace("\n    ", " "))
+            print(f"\n{failures[-1]}", flush=True)
     print(*(f"{count:6d} {name}" for name, count in outcomes.most_common()), sep="\n")
-    print(f"{n_fits} fits, {failures} failures")
-    return failures > 0
+    # once more, where they are read
+    print(f"{n_fits} fits, {len(failures)} failures", *failures, sep="\n")
+    return bool(failures)
 
 
 if __name__ == "__main__":

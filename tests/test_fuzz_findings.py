@@ -190,3 +190,11 @@ def test_training_that_has_diverged_says_so():
     X, y = data_for(FastReLURegressor)
     with pytest.warns(ConvergenceWarning, match="training has diverged"):
         FastReLURegressor(hidden_layer_sizes=16, solver="adam", learning_rate_init=10.0, max_iter=5).fit(X, y)
+
+
+def test_weights_that_overflow_on_the_way_out_are_an_error_in_words():
+    X, y = data_for(FastReLUClassifier)
+    clf = FastReLUClassifier(64, solver="adam", learning_rate_init=1e6, beta_2=0.0, epsilon=1e-300, random_state=0)
+    clf.partial_fit(X.astype(np.float32), y, classes=np.unique(y))
+    with pytest.raises(ValueError, match="weights are not finite"):  # and no warning, which would be an error here
+        clf.partial_fit(100 * X[:1].astype(np.float32), y[:1])
