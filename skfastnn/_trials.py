@@ -18,7 +18,16 @@ from skfastnn._plan import (
 )
 from skfastnn._prediction import raw_output
 from skfastnn._progress import Progress
-from skfastnn._recipe import EPOCHS_TO_TRY, HELD_OUT, Recipe, choose, choose_in_closed_form, make_encoder
+from skfastnn._recipe import (
+    EPOCHS_TO_TRY,
+    HELD_OUT,
+    Questions,
+    Recipe,
+    choose,
+    choose_in_closed_form,
+    make_encoder,
+    try_once,
+)
 from skfastnn._threads import effective_n_threads
 from skfastnn._training import train
 
@@ -68,7 +77,7 @@ def choose_recipe(task, widths, strata):
         # all losses derive from that of squares, in which alone errors of the two can be compared
         if type(task.loss) is not SquaredError or error > MOST_NOISE * task.problem.n_outputs:
             return recipe, table
-        learned, tried = _try_recipes(replace(task, solver="adam"), widths, strata)
+        learned, tried = _try_adam(replace(task, solver="adam"), widths, strata, recipe.encoding)
         # the loss is half of the mean over outputs
         tried = [row | {"error": 2 * task.problem.n_outputs * row["error"]} for row in tried]
         _, scale = task.loss.standardisation(task.data.target, task.data.weight)
@@ -120,6 +129,26 @@ def _try_recipes(task, widths, strata):
     falling = rate_falls(task.params, task.solver, task.problem)
     if not falling or task.held_out is not None:
         return replace(recipes[0], epochs=EPOCHS_TO_TRY[-1] if falling else None), []
+    questions = _questions(task, strata)
+    recipes = [replace(recipe, solver=task.solver) for recipe in recipes]
+    recipe = choose(recipes, questions, task.loss.negligible, task.params.max_iter)
+    return _as_sure_as_held_out_rows_say(recipe, task.data, task.loss), questions.table
+
+
+def _try_adam(task, widths, strata, encoding):
+    """Return a recipe for Adam, with the encoding that Gauss-Newton has, and the table of what was tried."""
+    encoded = encoding == "piecewise_linear"
+    recipes = _encodings(task, widths)
+    recipe = next((r for r in recipes if (r.encoding == "piecewise_linear") == encoded), recipes[0])
+    if task.held_out is not None or not rate_falls(task.params, task.solver, task.problem):
+        return recipe, []
+    questions = _questions(task, strata)
+    recipe = try_once(replace(recipe, solver=task.solver), questions, task.params.max_iter)
+    return _as_sure_as_held_out_rows_say(recipe, task.data, task.loss), questions.table
+
+
+def _questions(task, strata):
+    """Return what tries recipes on rows of a task that are held out."""
 
     def train_quietly(recipe, part):
         with quiet():
@@ -136,10 +165,7 @@ def _try_recipes(task, widths, strata):
         losses, _ = task.loss.value_and_gradient((raw - shift) / scale, (part.target - shift) / scale)
         return float(np.average(losses, weights=part.weight)), part.target - raw
 
-    recipes = [replace(recipe, solver=task.solver) for recipe in recipes]
-    stop = task.loss.negligible, task.params.max_iter
-    recipe, table = choose(recipes, task.data, train_quietly, evaluate, strata, task.random_state, stop)
-    return _as_sure_as_held_out_rows_say(recipe, task.data, task.loss), table
+    return Questions(task.data, train_quietly, evaluate, strata, task.random_state)
 
 
 def _as_sure_as_held_out_rows_say(recipe, data, loss):

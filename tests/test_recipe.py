@@ -30,10 +30,12 @@ from skfastnn._recipe import (
     LEAST_EPOCHS,
     Insights,
     LeftOut,
+    Questions,
     Recipe,
     affordable_epochs,
     choose,
     products_per_epoch,
+    try_once,
 )
 from skfastnn._training import _nearer_to
 from skfastnn._trials import _as_sure_as_held_out_rows_say, _less_wrong
@@ -70,9 +72,9 @@ def test_what_leaves_no_choice_is_not_tried(monkeypatch):
     X, y = problem(20)
     monkeypatch.setattr(recipe_module, "MAX_PRODUCTS", 1)
     data = Data(X, y, y[:, None], np.ones(y.size))
-    chosen, table = choose([Recipe([8])], data, None, None, None, np.random.RandomState(0), (0.0, 200))
-    assert chosen.epochs == LEAST_EPOCHS
-    assert table == []
+    questions = Questions(data, None, None, None, np.random.RandomState(0))
+    assert choose([Recipe([8])], questions, 0.0, 200).epochs == LEAST_EPOCHS
+    assert questions.table == []
 
 
 @pytest.mark.parametrize(("n_features", "tried"), [(3, True), (MANY_FEATURES + 1, False)])
@@ -115,9 +117,29 @@ def test_few_rows_are_asked_twice_and_the_losses_averaged(n_samples, n_parts):
     def evaluate(trained, part):
         return next(losses), part.target
 
-    _, table = choose([Recipe([8])], data, train, evaluate, lambda y, n: y, np.random.RandomState(0), (0.0, 200))
+    questions = Questions(data, train, evaluate, lambda y, n: y, np.random.RandomState(0))
+    choose([Recipe([8])], questions, 0.0, 200)
     assert parts == [n_samples - n_samples // 5] * len(parts)
-    assert [row["error"] for row in table] == [np.mean(np.arange(n_parts) + n_parts * i) for i in range(len(table))]
+    errors = [row["error"] for row in questions.table]
+    assert errors == [np.mean(np.arange(n_parts) + n_parts * i) for i in range(len(errors))]
+
+
+@pytest.mark.parametrize(("limit", "epochs"), [(200, 100), (7, 7)])
+def test_what_is_tried_once_has_the_most_epochs_and_knows_its_errors(limit, epochs):
+    X, y = problem(3, 200)
+    data = Data(X, y, y[:, None], np.ones(y.size))
+    trained = []
+
+    def train(recipe, part):
+        trained.append((recipe.epochs, part.X.shape[0]))
+
+    questions = Questions(
+        data, train, lambda trained, part: (0.5, part.target), lambda y, n: y, np.random.RandomState(0)
+    )
+    recipe = try_once(Recipe([8]), questions, limit)
+    assert trained == [(epochs, 160)]
+    assert recipe.epochs == epochs
+    assert np.array_equal(recipe.left_out.error, data.target[recipe.left_out.index])
 
 
 def test_very_many_features_get_fewer_neurons(monkeypatch):
@@ -200,7 +222,7 @@ def test_features_are_learned_where_there_is_little_noise(noise, solvers):
 
 def test_errors_of_what_was_tried_are_in_one_unit(monkeypatch):
     X, y = bends(60, 0.0)
-    monkeypatch.setattr(trials_module, "_try_recipes", lambda *_: (Recipe([4]), [{"error": 0.1}]))
+    monkeypatch.setattr(trials_module, "_try_adam", lambda *_: (Recipe([4]), [{"error": 0.1}]))
     for n_outputs in (2, 3):
         reg = FastReLURegressor(random_state=0).fit(X, np.tile(y[:, None], n_outputs))
         assert reg.selection_[-1]["error"] == pytest.approx(0.2 * n_outputs)
