@@ -10,11 +10,11 @@ from skfastnn._threads import one_blas_thread
 from skfastnn.selection._budget import Budget, gradient_operations, kernel_operations, ridge_operations
 from skfastnn.selection._inputs import Inputs, candidate_inputs
 from skfastnn.selection._kernel import mean_squared_gradient, network_rows, tangent_kernel
-from skfastnn.selection._ridge import START, RidgeFit, best_ridge
+from skfastnn.selection._ridge import START, RidgeFit, best_ridge, fit_ridge
 from skfastnn.selection._scales import MAX_POINTS, N_FOLDS, ROUNDS, held_out_gains, next_scales
 from skfastnn.selection._spread import posterior
 
-# Rows that candidates are compared on; the ridge of the winner is then found on all, up to so many.
+# Rows that candidates are compared on, and their ridges found; the winner is then fitted to all, up to so many.
 CHOICE_ROWS, MAX_ROWS = 1_000, 5_000
 # A candidate has to be better by this share to be preferred to a simpler one.
 MARGIN = 0.02
@@ -114,11 +114,11 @@ class Chooser:
         n, d = self.X.shape[0], inputs.feature.size
         return kernel_operations(n, d) + ridge_operations(n, self.target.shape[1], n_factors)
 
-    def try_inputs(self, inputs, start=START):
-        """Fit the kernel of some inputs."""
+    def try_inputs(self, inputs, start=START, fit_kernel=best_ridge):
+        """Fit the kernel of some inputs, with the best ridge, or another that `fit_kernel` takes."""
         began = perf_counter()
         rows = network_rows(inputs.transform(self.X), self.share)
-        fit = best_ridge(tangent_kernel(rows), self.weight, self.target, start, self.n_threads, self.copies)
+        fit = fit_kernel(tangent_kernel(rows), self.weight, self.target, start, self.n_threads, self.copies)
         self.budget.spend(self.cost(inputs, fit.n_factors))
         candidate = Candidate(inputs.encoding, inputs.scales is not None)
         trial = Trial(candidate, inputs, rows, fit, fit.error)
@@ -193,14 +193,15 @@ def select(X, target, sample_weight, *, encoder_factory=None, missing=False, bud
     whole = Chooser(X, target - mean, weight, budget, n_threads)
     chooser = Chooser(X[few], (target - mean)[few], weight[few], budget, n_threads)
     # what a fit on all rows takes is put aside before candidates spend it
-    last = max(map(whole.cost, all_inputs)) if CHOICE_ROWS < n <= MAX_ROWS else np.inf
+    last = max(whole.cost(inputs, 1) for inputs in all_inputs) if CHOICE_ROWS < n <= MAX_ROWS else np.inf
     aside = last if budget.affords(last) else 0.0
     budget.spend(aside)
     with one_blas_thread():
         best = choose(chooser, all_inputs)
         budget.spend(-aside)
         if aside > 0:
-            few_best, best = best, whole.try_inputs(best.inputs, best.fit.log_ridge)
+            # a ridge is about as large as the noise of a row, however many there are
+            few_best, best = best, whole.try_inputs(best.inputs, best.fit.log_ridge, fit_ridge)
             best.error *= few_best.error / max(few_best.fit.error, np.finfo(float).tiny)
     loo_prediction = target - best.fit.residual if len(best.fit.residual) == n else None
     last = whole if aside > 0 else chooser

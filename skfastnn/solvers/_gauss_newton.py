@@ -15,12 +15,12 @@ Reference: Deng, Hu, Song, Weinstein, Zhuo, "Training Overparametrized Neural Ne
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator, cg
 
 from skfastnn._data import copies_of
 from skfastnn.networks._network import aligned_zeros
 from skfastnn.passes.dense._tangent import gram_product, jacobian_product, jacobian_transpose_product
 from skfastnn.passes.shared._gram import gram, gram_rows
+from skfastnn.solvers._conjugate_gradients import conjugate_gradients
 from skfastnn.solvers._leave_one_out import best_ridge
 from skfastnn.solvers._preconditioner import CholeskyPreconditioner, NystromPreconditioner
 from skfastnn.solvers._solver import Solver, registered
@@ -244,10 +244,9 @@ class GaussNewton(Solver):
         kept = mu / total
         rhs = self.curvature.minus_gradient * self.root_share
         rhs += self.curvature.transposed_root(self.root_share * self.moved_so_far) * (lam / total)
-        solution = self._solve(rhs, total)
-        u = self.root_share * self.curvature.root(solution)
-        self._transposed(u, self.trial)
-        change = self._gram(u) + (kept - 1) * self.moved_so_far
+        solution, product = self._solve(rhs, total)
+        self._transposed(self.root_share * self.curvature.root(solution), self.trial)
+        change = product + (kept - 1) * self.moved_so_far
         self.trial.add(kept, self.here)
         self._place(self.trial)
         a = self.curvature.transposed_root(self.root_share * change)
@@ -318,39 +317,29 @@ class GaussNewton(Solver):
     # the linear algebra
 
     def _solve(self, rhs, total):
-        """Solve ``(total I + R' G R) a = rhs`` for a of shape (n_rows, n_outputs)."""
-        curvature, shape = self.curvature, rhs.shape
+        """Solve ``(total I + R' G R) a = rhs``; return a and ``G R a``, both of shape (n_rows, n_outputs)."""
+        curvature = self.curvature
 
         def apply(a):
-            a = a.reshape(shape)
-            u = self.root_share * curvature.root(a)
-            return (total * a + curvature.transposed_root(self.root_share * self._gram(u))).ravel()
+            product = self._gram(self.root_share * curvature.root(a))
+            return total * a + curvature.transposed_root(self.root_share * product), product
 
-        def descend(start, n_iterations):
-            preconditioner = self._preconditioner(total)
-            self.n_cg = 0
+        def descend(found, n_iterations):
+            solve = self._preconditioner(total).solve
+            return conjugate_gradients(
+                apply, lambda r: curvature.project(solve(r)), rhs, found, CG_TOLERANCE, n_iterations
+            )
 
-            def precondition(r):
-                return curvature.project(preconditioner.solve(r.reshape(shape))).ravel()
-
-            def count(_):
-                self.n_cg += 1
-
-            square = (rhs.size, rhs.size)
-            return cg(
-                LinearOperator(square, matvec=apply, dtype=rhs.dtype), rhs.ravel(), start, rtol=CG_TOLERANCE, atol=0.0,
-                maxiter=n_iterations, M=LinearOperator(square, matvec=precondition, dtype=rhs.dtype), callback=count,
-            )  # fmt: skip
-
-        solution, unfinished = None, True
+        found = None
         if self.n_cg_fresh is not None:
-            solution, unfinished = descend(None, min(MAX_CG, self.n_cg_fresh + 1 + self._spare_iterations()))
-            if unfinished and self.n_cg < MAX_CG:
+            found = descend(None, min(MAX_CG, self.n_cg_fresh + 1 + self._spare_iterations()))
+            if not found.converged and found.n_iterations < MAX_CG:
                 self._make_kernel()
         if self.n_cg_fresh is None:
-            solution, _ = descend(solution, MAX_CG)
-            self.n_cg_fresh = self.n_cg
-        return solution.reshape(shape)
+            found = descend(found, MAX_CG)
+            self.n_cg_fresh = found.n_iterations
+        self.n_cg = found.n_iterations
+        return found.solution, found.product
 
     def _preconditioner(self, total):
         scale = (self.root_share * self.curvature.mean_scale)[:, 0].astype(self.network.dtype)
