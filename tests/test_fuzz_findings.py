@@ -198,3 +198,16 @@ def test_weights_that_overflow_on_the_way_out_are_an_error_in_words():
     clf.partial_fit(X.astype(np.float32), y, classes=np.unique(y))
     with pytest.raises(ValueError, match="weights are not finite"):  # and no warning, which would be an error here
         clf.partial_fit(100 * X[:1].astype(np.float32), y[:1])
+
+
+@pytest.mark.filterwarnings("ignore:Maximum iterations")
+def test_sgd_bears_rows_that_are_far_from_the_others():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((1500, 4))
+    y = rng.poisson(np.exp(X[:, 0] + 0.5 * X[:, 1]))
+    reg = FastReLURegressor("poisson", solver="sgd", max_iter=5, random_state=0).fit(X, y)
+    assert reg.loss_curve_[-1] < 1.0  # a step for mean rows: 1.6 to 3.7
+    X = np.random.default_rng(0).standard_t(1.5, (300, 5))
+    for batch_size in (1, 5):
+        reg = FastReLURegressor(hidden_layer_sizes=100, solver="sgd", batch_size=batch_size, max_iter=5, random_state=0)
+        assert reg.fit(X, np.tanh(X[:, 0])).loss_ < 0.5  # 2.1 to 1,500

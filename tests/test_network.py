@@ -299,7 +299,8 @@ def test_sgd_step_size(curvature, alpha):
     J, weight = rng.standard_normal((20, 50)), rng.random(20)
     hessian = curvature * (J.T * weight) @ J + alpha * np.eye(50)
     stiffest = np.linalg.eigvalsh(hessian / weight.sum())[-1]
-    single = curvature * np.average((J**2).sum(axis=1), weights=weight) / weight.sum()
+    diagonal = (J**2).sum(axis=1)  # of a batch, rows that are far from the others count more
+    single = curvature * (weight @ diagonal**2) / (weight @ diagonal) / weight.sum()
     step = sgd_step_size(*kernel_scale(J @ J.T, weight), curvature, weight.sum(), alpha)
     assert step == pytest.approx(SGD_SHARE / (stiffest + single))
 
