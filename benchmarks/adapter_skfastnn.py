@@ -5,7 +5,7 @@ import warnings
 
 from sklearn.exceptions import ConvergenceWarning
 
-from benchmarks.cases import Outcome
+from benchmarks.training import Outcome
 from skfastnn import FastReLUClassifier
 
 
@@ -19,7 +19,7 @@ def train(problem, settings, epochs, score=True):
         learning_rate="invscaling" if settings.power_t else "constant",
         learning_rate_init=rate,
         power_t=settings.power_t,
-        threshold="auto" if settings.threshold is None else settings.threshold,
+        threshold=settings.shift,
         search=settings.search,
         momentum=settings.momentum,
         alpha=0.0,

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
-from benchmarks.cases import Outcome
+from benchmarks.training import Outcome
 
 CHUNK_SIZE = 1000
 

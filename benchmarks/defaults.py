@@ -1,7 +1,7 @@
 """The case ``defaults``: every method as it comes, on every data set there is.
 
 One child process per data set and method, one thread, fits one after the other. Each fold is a record in
-`RESULTS`, by data set, kind, fold, method and version: what is there is not run again, so that the peers are run once.
+`KEPT`, by data set, kind, fold, method and version: what is there is not run again, so that the peers are run once.
 
 Scores: accuracy and log-loss (probabilities of at least 1e-15), or root-mean-square error over the standard deviation
 of the target (nRMSE). The target of a regression is standardised by its training part for all methods.
@@ -19,16 +19,16 @@ import subprocess
 import sys
 import time
 import warnings
-from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measure import ROOT, THREAD_VARIABLES, PeakMemory
-from benchmarks.peers import METHODS, commit
-from benchmarks.report import cpu
+from benchmarks.measure import PeakMemory
+from benchmarks.peers import METHODS
+from benchmarks.records import RESULTS, ROOT, commit, cpu
+from benchmarks.runner import THREAD_VARIABLES
 from benchmarks.suites import data_sets
 
-RESULTS = Path(__file__).resolve().parent / "results" / "defaults.jsonl"
+KEPT = RESULTS / "defaults.jsonl"
 # CPU seconds of a child, all its folds; a shared machine may take this many times as long by the clock
 LIMIT, PATIENCE = 600, 20
 SMALLEST_PROBABILITY = 1e-15
@@ -39,7 +39,7 @@ def key_of(record):
     return tuple(record[name] for name in ("set", "kind", "fold", "method", "version"))
 
 
-def read_records(path=RESULTS):
+def read_records(path=KEPT):
     """Return the records by key, the last of each key, in the order in which they were made."""
     if not path.exists():
         return {}
@@ -52,7 +52,7 @@ def read_records(path=RESULTS):
 
 
 def run(methods=None, sets=None, n_folds=None, again=(), limit=LIMIT):
-    """Make the records that are not there yet and append each to `RESULTS`, the smallest data sets first.
+    """Make the records that are not there yet and append each to `KEPT`, the smallest data sets first.
 
     Parameters
     ----------
@@ -67,14 +67,14 @@ def run(methods=None, sets=None, n_folds=None, again=(), limit=LIMIT):
     """
     versions = installed(methods or METHODS)
     done = read_records()
-    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.mkdir(exist_ok=True)
     for data_set, name in itertools.product(data_sets(sets), versions):
         base = {"set": data_set.name, "kind": data_set.kind, "method": name, "version": versions[name]}
         numbers = range(min(n_folds or data_set.default_folds, data_set.n_folds))
         numbers = [i for i in numbers if name in again or not _settled(done.get(key_of(base | {"fold": i})), limit)]
         if numbers and METHODS[name].runs_on(data_set):
             records = [base | record for record in in_child(data_set, name, numbers, limit)]
-            with RESULTS.open("a") as file:
+            with KEPT.open("a") as file:
                 file.writelines(json.dumps(record) + "\n" for record in records)
             print(_line(data_set, name, records), file=sys.stderr, flush=True)
 

@@ -3,24 +3,23 @@
 The opponent is the product of the two matrices in float32, row block by row block, and a comparison.
 """
 
+from functools import partial
+
 import numpy as np
 from sklearn.utils import gen_batches
-from threadpoolctl import threadpool_limits
 
+from benchmarks.framework import Entry, case
 from benchmarks.measure import timed
 
 N_FEATURES, RHO = 4_096, 0.5
-SIZES = [2**k for k in range(12, 17)]
 # one pair in so many rows
 ROWS_PER_PAIR = 64
 # the product is timed on so many rows of A that it has this many cells, and scaled
 MAX_CELLS = 2**28
 BLOCK_ROWS = 1_024
-# above this size a run is long enough to be its own average
-N_REPEATS, REPEATED_UP_TO = 3, 16_384
-SEEDS, SEEDS_SIZE, SEEDS_PAIRS, DELTAS = range(20), 16_384, 1_000, (1e-3, 1e-6)
+SEEDS_PAIRS, DELTAS = 1_000, (1e-3, 1e-6)
 # features and rho: where degree two is at its best, and where it is not
-DEGREE_CASES, DEGREE_SIZE = ((64, 0.9), (96, 0.9), (256, 0.8)), 16_384
+DEGREE_CASES = ((64, 0.9), (96, 0.9), (256, 0.8))
 
 
 def planted(n, n_features, rho, n_pairs, seed):
@@ -44,88 +43,60 @@ def plain(A, B, rho):
     return np.concatenate(pairs)
 
 
-def timed_plain(A, B, rho):
-    """Return the seconds of `plain`, scaled to all rows, and the factor."""
-    n = min(A.shape[0], MAX_CELLS // B.shape[0])
-    n_repeats = N_REPEATS if B.shape[0] < REPEATED_UP_TO else 1
-    factor = A.shape[0] / n
-    return factor * np.median([timed(plain, A[:n], B, rho)[0] for _ in range(n_repeats)]), factor
-
-
 def recall(result, pairs):
     """Return the share of the planted pairs that were found."""
     found = {tuple(pair) for pair in result.pairs.tolist()}
     return np.mean([tuple(pair) in found for pair in pairs.tolist()])
 
 
-def _ours(A, B, rho, **settings):
+def _product(run, n, d, rho):
+    """Time the product, scaled to all rows of A."""
+    A, B, _ = planted(n, d, rho, n // ROWS_PER_PAIR, seed=0)
+    rows = min(n, MAX_CELLS // n)
+    seconds, _ = timed(plain, A[:rows], B, rho)
+    return {"seconds": seconds * n / rows, "multiplications": float(n) * n * d, "share_run": rows / n}
+
+
+def _ours(run, n, d, rho, n_pairs=None, **settings):
     from skfastnn import heavy_pairs
 
-    n_repeats = N_REPEATS if A.shape[0] <= REPEATED_UP_TO else 1
-    answers = [timed(lambda: heavy_pairs(A, B, rho, random_state=0, **settings)) for _ in range(n_repeats)]
-    return np.median([seconds for seconds, _ in answers]), answers[0][1]
+    A, B, pairs = planted(n, d, rho, n_pairs or n // ROWS_PER_PAIR, run.seed if n_pairs else 0)
+    seconds, result = timed(lambda: heavy_pairs(A, B, rho, random_state=run.seed, **settings))
+    assert (result.inner_products >= rho * d).all()
+    figures = {"seconds": seconds, "multiplications": float(result.n_multiplications), "recall": recall(result, pairs)}
+    return figures | {"groups": "{} x {}".format(*result.group_size), "passes": result.n_repetitions}
 
 
-def _by_size():
-    print(f"planted pairs, d={N_FEATURES:,}, rho={RHO}, int8 in; seconds")
-    print(
-        f"{'n':>7}{'groups':>9}{'passes':>8}{'ours':>9}{'product':>9}{'ratio':>7}{'multiplications':>17}{'recall':>8}"
-    )
-    logs = []
-    for n in SIZES:
-        A, B, pairs = planted(n, N_FEATURES, RHO, n // ROWS_PER_PAIR, seed=0)
-        ours, result = _ours(A, B, RHO)
-        product, factor = timed_plain(A, B, RHO)
-        fewer = result.n_multiplications_plain / result.n_multiplications
-        note = f"   product scaled from 1/{factor:.0f} of the rows of A" if factor > 1 else ""
-        print(
-            f"{n:>7,}{'{} x {}'.format(*result.group_size):>9}{result.n_repetitions:>8}{ours:>9.3f}{product:>9.2f}"
-            f"{product / ours:>7.1f}{f'1 / {fewer:.1f}':>17}{recall(result, pairs):>8.4f}{note}",
-            flush=True,
-        )
-        logs.append(np.log([n, ours, result.n_multiplications, product]))
-    slopes = np.polyfit([row[0] for row in logs], [row[1:] for row in logs], 1)[0]
-    print("exponents of n: seconds {:.2f}, multiplications {:.2f}, product {:.2f}; ".format(*slopes), end="")
-    print("the reference has n^(2 omega / 3) = n^1.581")
+def _seeds(run, n, d, rho, delta, n_seeds):
+    """Return the slowest seed's time and the recall over all seeds."""
+    from dataclasses import replace
+
+    found = [
+        _ours(replace(run, seed=seed), n, d, rho, min(SEEDS_PAIRS, n // 4), delta=delta) for seed in range(n_seeds)
+    ]
+    shares = [figures["recall"] for figures in found]
+    slowest = max(figures["seconds"] for figures in found)
+    return {"seconds": slowest, "recall": np.mean(shares), "worst_recall": min(shares), "seeds": n_seeds}
 
 
-def _by_seed(delta):
-    from skfastnn import heavy_pairs
-
-    n_found, worst, slowest = 0, 1.0, 0.0
-    for seed in SEEDS:
-        A, B, pairs = planted(SEEDS_SIZE, N_FEATURES, RHO, SEEDS_PAIRS, seed)
-        seconds, result = timed(lambda A=A, B=B, seed=seed: heavy_pairs(A, B, RHO, delta=delta, random_state=seed))
-        share = recall(result, pairs)
-        assert (result.inner_products >= RHO * N_FEATURES).all()
-        n_found, worst, slowest = n_found + share * len(pairs), min(worst, share), max(slowest, seconds)
-    total = len(SEEDS) * SEEDS_PAIRS
-    print(f"{len(SEEDS)} seeds, n={SEEDS_SIZE:,}, {SEEDS_PAIRS:,} pairs each, delta={delta:g}: ", end="")
-    print(f"recall {n_found / total:.5f} ({total - round(n_found)} of {total:,} missed), ", end="")
-    print(f"worst seed {worst:.4f}, slowest {slowest:.2f} s", flush=True)
-
-
-def _by_degree():
-    n = DEGREE_SIZE
-    print(f"degrees, n={n:,}: seconds and multiplications as a share of the product's")
-    for d, rho in DEGREE_CASES:
-        A, B, pairs = planted(n, d, rho, n // ROWS_PER_PAIR, seed=0)
-        print(f"d={d}, rho={rho}: product {timed_plain(A, B, rho)[0]:.2f} s", end="")
-        for degree in (1, 2):
-            seconds, result = _ours(A, B, rho, degree=degree)
-            share = result.n_multiplications / result.n_multiplications_plain
-            print(f"; degree {degree}, groups {'{} x {}'.format(*result.group_size)}", end="")
-            print(f" {seconds:.2f} s, {share:.2f}, recall {recall(result, pairs):.4f}", end="", flush=True)
-        print()
-
-
-def heavy_pairs(n_threads):
+@case("heavy-pairs", along="n", small={"largest": 10, "n_seeds": 2})
+def heavy_pairs(largest=16, n_seeds=20):
     """Planted pairs of +-1 rows: `heavy_pairs` beside the product of the matrices; recall over 20 seeds; degrees."""
-    with threadpool_limits(n_threads, user_api="blas"):
-        _by_size()
-        for delta in DELTAS:
-            _by_seed(delta)
-        _by_degree()
-
-
-CASES = {"heavy-pairs": heavy_pairs}
+    at = [{"n": 2**k, "d": N_FEATURES, "rho": RHO} for k in range(largest - 4, largest + 1)]
+    middle = 2 ** (largest - 2)
+    by_degree = [{"n": middle, "d": d, "rho": rho} for d, rho in DEGREE_CASES]
+    seeds = {"n": middle, "d": N_FEATURES, "rho": RHO}
+    return [
+        *(Entry("skfastnn", _ours, place, "int8") for place in at),
+        *(Entry("product", _product, place) for place in at),
+        *(
+            Entry("skfastnn, seeds", partial(_seeds, n_seeds=n_seeds), seeds | {"delta": delta}, "int8", once=True)
+            for delta in DELTAS
+        ),
+        *(Entry("product", _product, place) for place in by_degree),
+        *(
+            Entry("skfastnn", partial(_ours, degree=degree), place | {"degree": degree}, "int8")
+            for place in by_degree
+            for degree in (1, 2)
+        ),
+    ]

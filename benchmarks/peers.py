@@ -1,12 +1,9 @@
 """The methods of the case ``defaults``: each as it is when nothing is set but the seed and one thread."""
 
-import importlib.metadata
-import subprocess
+import importlib
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from benchmarks.records import version_of
 
 
 @dataclass(frozen=True)
@@ -38,30 +35,7 @@ class Method:
 
     def version(self):
         """Return the version of its package, with the state of the code for ours; None if it is not installed."""
-        try:
-            version = importlib.metadata.version(self.package)
-        except importlib.metadata.PackageNotFoundError:
-            return None
-        return version + code_state() if self.package == "skfastnn" else version
-
-
-def _git(*arguments, text=None):
-    answer = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, input=text, check=False)
-    return answer.stdout.strip()
-
-
-@cache
-def commit():
-    """Return the short name of the commit that is checked out, or an empty string."""
-    return _git("rev-parse", "--short=7", "HEAD")
-
-
-@cache
-def code_state():
-    """Return "+" and what identifies the package's source: changed notes or benchmarks are no other version."""
-    changed = _git("diff", "HEAD", "--", "skfastnn")
-    state = _git("rev-parse", "--short=7", "HEAD:skfastnn")
-    return f"+{state}" + (f".{_git('hash-object', '--stdin', text=changed)[:7]}" if changed else "")
+        return version_of(self.package)
 
 
 _SEED = (("random_state", 0),)

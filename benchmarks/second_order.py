@@ -1,81 +1,93 @@
 """Gauss-Newton beside what it replaces: the cases ``gauss-newton``, ``gn-iteration``, ``kin8nm``, ``probabilities``."""
 
 import time
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
+from benchmarks.data import FILES
+from benchmarks.framework import Entry, case
 from benchmarks.measure import epoch_seconds, timed
 from benchmarks.sketches import shift
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-KIN8NM, UCI = DATA / "uci_regression.npz", DATA / "uci_classification.npz"
-N_RUNS = 10
 # kin8nm: the loss to reach, as a share of that of the mean, and the seconds after which a peer is stopped
 TARGET, PATIENCE = 1e-3, 150.0
 
 
-def digits(n_threads):
-    """Digits, 30 % test: accuracy, seconds, log-loss and Brier score beside MLPClassifier, all defaults."""
-    from sklearn.datasets import load_digits
-    from sklearn.metrics import log_loss
-    from sklearn.model_selection import train_test_split
-    from sklearn.neural_network import MLPClassifier
-
+def _classifier(seed=0, **settings):
     from skfastnn import FastReLUClassifier
 
+    return FastReLUClassifier(random_state=seed, **settings)
+
+
+def _mlp(seed=0, **settings):
+    from sklearn.neural_network import MLPClassifier
+
+    return MLPClassifier(max_iter=1000, random_state=seed, **settings)
+
+
+def _scores(model, X, y):
+    """Return accuracy, log-loss and Brier score."""
+    from sklearn.metrics import log_loss
+
+    p = model.predict_proba(X)
+    brier = np.mean(np.sum((p - (y[:, None] == model.classes_)) ** 2, axis=1))
+    loss = log_loss(y, p, labels=model.classes_)
+    return {"accuracy": model.score(X, y), "log_loss": loss, "brier": brier}
+
+
+def _digits_fit(run, split, make):
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
     X, y = load_digits(return_X_y=True)
-    makers = {
-        "skfastnn": lambda seed: FastReLUClassifier(random_state=seed),
-        "MLPClassifier((512,))": lambda seed: MLPClassifier((512,), max_iter=1000, random_state=seed),
-        "MLPClassifier()": lambda seed: MLPClassifier(max_iter=1000, random_state=seed),
-    }
-    for title, split in (
-        ("one stratified split, ten seeds", lambda seed: {"random_state": 0, "stratify": y}),
-        ("ten splits", lambda seed: {"random_state": seed}),
-    ):
-        results = {name: [] for name in makers}
-        for seed in range(N_RUNS):
-            X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.3, **split(seed))
-            for name, make in makers.items():
-                model = make(seed)
-                seconds, _ = timed(model.fit, X_train, y_train)
-                p = model.predict_proba(X_test)
-                brier = np.mean(np.sum((p - np.eye(10)[y_test]) ** 2, axis=1))
-                results[name].append((model.score(X_test, y_test), seconds, log_loss(y_test, p), brier))
-        print(f"{title:34}{'accuracy':>9}{'seconds':>9}{'log-loss':>10}{'Brier':>8}")
-        for name, rows in results.items():
-            accuracy, seconds, loss, brier = np.mean(rows, axis=0)
-            print(f"{name:34}{accuracy:>9.4f}{seconds:>9.3f}{loss:>10.4f}{brier:>8.4f}")
+    how = {"random_state": 0, "stratify": y} if split == "one" else {"random_state": run.seed}
+    X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.3, **how)
+    # libraries are loaded by a fit of a few rows
+    make().fit(X_train[:100], y_train[:100])
+    seconds, model = timed(make(run.seed).fit, X_train, y_train)
+    return {"seconds": seconds} | _scores(model, X_test, y_test)
 
 
-def iteration(n_threads, widths=(4_096, 16_384)):
-    """One iteration on digits, one-hot targets, beside the same iteration with dense NumPy products."""
+@case("gauss-newton", repeats=10, small={"splits": ("one",)})
+def digits(splits=("one", "ten")):
+    """Digits, 30 % test: accuracy, seconds, log-loss and Brier score beside MLPClassifier, all defaults."""
+    wide = partial(_mlp, hidden_layer_sizes=(512,))
+    makers = {"skfastnn": _classifier, "MLPClassifier((512,))": wide, "MLPClassifier()": _mlp}
+    return [
+        Entry(name, partial(_digits_fit, make=make), {"split": split}, "float64")
+        for split in splits
+        for name, make in makers.items()
+    ]
+
+
+def _iteration(run, m, threshold, dense):
     from sklearn.datasets import load_digits
 
     from skfastnn import FastReLURegressor
 
     X, y = load_digits(return_X_y=True)
     X, Y = X[:1257], np.eye(10)[y[:1257]]
-    print(f"{'m':>7}{'b':>6}{'skfastnn s':>12}{'dense s':>9}{'ratio':>7}{'loss':>11}{'dense loss':>12}")
-    for width in widths:
-        for threshold in (1.0, shift(width)):
-            settings = {
-                "hidden_layer_sizes": width,
-                "threshold": threshold,
-                "alpha": 1e-3,
-                "random_state": 0,
-                "tol": 0.0,
-            }
-            model = FastReLURegressor(solver="gauss_newton", max_iter=1, **settings)
-            ours = [timed(model.fit, X, Y)[0] for _ in range(3)]
-            theirs, loss = [], 0.0
-            for _ in range(3):
-                seconds, loss = timed(dense_iteration, X, Y, width, threshold, 1e-3)
-                theirs.append(seconds)
-            a, b = np.median(ours), np.median(theirs)
-            print(f"{width:>7,}{threshold:>6.2f}{a:>12.3f}{b:>9.3f}{b / a:>7.1f}{model.loss_:>11.3g}{loss:>12.3g}")
+    if dense:
+        seconds, loss = timed(dense_iteration, X, Y, m, threshold, 1e-3)
+        return {"seconds": seconds, "loss": loss}
+    settings = {"threshold": threshold, "alpha": 1e-3, "random_state": 0, "tol": 0.0}
+    model = FastReLURegressor(hidden_layer_sizes=m, solver="gauss_newton", max_iter=1, **settings)
+    return {"seconds": timed(model.fit, X, Y)[0], "loss": model.loss_}
+
+
+@case("gn-iteration", small={"widths": (512,)})
+def iteration(widths=(4_096, 16_384)):
+    """One iteration on digits, one-hot targets, beside the same iteration with dense NumPy products."""
+    return [
+        Entry(
+            name, partial(_iteration, dense=name != "skfastnn"), {"m": m, "threshold": round(threshold, 2)}, "float64"
+        )
+        for m in widths
+        for threshold in (1.0, shift(m))
+        for name in ("skfastnn", "NumPy")
+    ]
 
 
 def dense_iteration(X, Y, width, threshold, alpha, n_cg=60, tolerance=0.03):
@@ -126,37 +138,47 @@ def dense_iteration(X, Y, width, threshold, alpha, n_cg=60, tolerance=0.03):
     return 0.5 * np.mean((output + a.sum(axis=0) / np.sqrt(n * k) - target) ** 2)
 
 
-def kin8nm(n_threads, width=8_192):
-    """kin8nm, 8,192 x 8: seconds to a thousandth of the squared loss at the start, or to that at which L-BFGS stops."""
-    import torch
-    from sklearn.neural_network import MLPRegressor
+def _kin8nm():
+    with np.load(FILES["uci_regression"].path) as file:
+        X, y = file["kin8nm/X"], file["kin8nm/y"]
+    return (X - X.mean(axis=0)) / X.std(axis=0), (y - y.mean()) / y.std()
 
+
+def _fast_descent(run, m):
+    """Fit to the automatic stop, which is at the target; the way there says when a peer's loss was passed."""
     from skfastnn import FastReLURegressor
 
-    with np.load(KIN8NM) as file:
-        X, y = file["kin8nm/X"], file["kin8nm/y"]
-    X, y = (X - X.mean(axis=0)) / X.std(axis=0), (y - y.mean()) / y.std()
-    torch.set_num_threads(n_threads)
-
-    # the automatic stop is at this very loss
-    settings = {"hidden_layer_sizes": width, "solver": "gauss_newton", "alpha": 1e-5, "random_state": 0}
-    total, (per_iteration, model) = timed(epoch_seconds, FastReLURegressor(**settings, search="dense").fit, X, y)
-    losses, at = 2 * np.array(model.loss_curve_), total - np.sum(per_iteration) + np.cumsum(per_iteration)
-    print(f"{'skfastnn':14} {total:8.1f} s  loss {losses[-1]:.2e} of the start  {model.n_iter_} iterations", flush=True)
-
-    def scikit():
-        model = MLPRegressor(hidden_layer_sizes=(width,), solver="lbfgs", alpha=0.0, max_iter=10**6, random_state=0)
-        return _descend_with(model, X, y)
-
-    for name, run in (("torch L-BFGS", lambda: _torch(X, y, width)), ("MLPRegressor", scikit)):
-        seconds, (loss, steps) = timed(run)
-        ours = at[np.argmax(losses <= max(loss, losses[-1]))]
-        print(f"{name:14} {seconds:8.1f} s  loss {loss:.2e} of the start  {steps} iterations", flush=True)
-        print(f"{'':14} skfastnn is there after {ours:.1f} s: {seconds / ours:.1f} x", flush=True)
+    settings = {"solver": "gauss_newton", "alpha": 1e-5, "random_state": 0, "search": "dense"}
+    fit = FastReLURegressor(hidden_layer_sizes=m, **settings).fit
+    total, (per_iteration, model) = timed(epoch_seconds, fit, *_kin8nm())
+    at = total - np.sum(per_iteration) + np.cumsum(per_iteration)
+    way = " ".join(f"{2 * loss:.1e}@{s:.1f}s" for loss, s in zip(model.loss_curve_, at, strict=True))
+    return {"seconds": total, "loss": 2 * model.loss_, "steps": model.n_iter_, "way": way}
 
 
-def _descend_with(model, X, y):
+def _peer_descent(run, m, descend, patience):
+    seconds, (loss, steps) = timed(descend, *_kin8nm(), m, run.n_threads, patience)
+    return {"seconds": seconds, "loss": loss, "steps": steps}
+
+
+@case("kin8nm", data=("uci_regression",), repeats=1, small={"m": 256, "patience": 2.0})
+def kin8nm(m=8_192, patience=PATIENCE):
+    """kin8nm, 8,192 x 8: seconds to a thousandth of the squared loss at the start, or to that at which L-BFGS stops."""
+    peers = {"torch L-BFGS": _torch, "MLPRegressor": _scikit}
+    return [
+        Entry("skfastnn", _fast_descent, {"m": m}, "float64"),
+        *(
+            Entry(name, partial(_peer_descent, descend=descend, patience=patience), {"m": m}, "float64")
+            for name, descend in peers.items()
+        ),
+    ]
+
+
+def _scikit(X, y, width, n_threads, patience):
     """Fit until the target, or until patience ends: L-BFGS of SciPy has no clock of its own."""
+    from sklearn.neural_network import MLPRegressor
+
+    model = MLPRegressor(hidden_layer_sizes=(width,), solver="lbfgs", alpha=0.0, max_iter=10**6, random_state=0)
     reached, start = [], time.perf_counter()
     backprop = type(model)._backprop
 
@@ -166,7 +188,7 @@ def _descend_with(model, X, y):
     def watched(*arguments):
         loss, *gradients = backprop(model, *arguments)
         reached.append(2 * loss)
-        if 2 * loss < TARGET or time.perf_counter() - start > PATIENCE:
+        if 2 * loss < TARGET or time.perf_counter() - start > patience:
             raise Enough
         return (loss, *gradients)
 
@@ -178,9 +200,10 @@ def _descend_with(model, X, y):
     return min(reached), len(reached)
 
 
-def _torch(X, y, width):
+def _torch(X, y, width, n_threads, patience):
     import torch
 
+    torch.set_num_threads(n_threads)
     torch.manual_seed(0)
     X, y = torch.from_numpy(X), torch.from_numpy(y)
     layers = torch.nn.Sequential(torch.nn.Linear(8, width), torch.nn.ReLU(), torch.nn.Linear(width, 1)).double()
@@ -195,42 +218,35 @@ def _torch(X, y, width):
         return loss
 
     loss = 1.0
-    while loss > TARGET and time.perf_counter() - start < PATIENCE:
+    while loss > TARGET and time.perf_counter() - start < patience:
         optimizer.step(closure)
         with torch.no_grad():
             loss = float(torch.mean((layers(X)[:, 0] - y) ** 2))
     return loss, count[0]
 
 
-def probabilities(n_threads, names=("cardiotocography-10clases", "statlog-vehicle", "waveform-noise")):
+def _uci_folds(run, set, make):
+    with np.load(FILES["uci_classification"].path) as file:
+        data = {key.split("/")[1]: file[key] for key in file if key.startswith(set + "/")}
+    X, y, spent, found = data["X"], data["y"], 0.0, []
+    for fold in range(4):
+        train, test = data[f"fold{fold}_train"], data[f"fold{fold}_test"]
+        seconds, model = timed(make(run.seed).fit, X[train], y[train])
+        spent += seconds
+        found.append(_scores(model, X[test], y[test]))
+    return {"seconds": spent} | {name: np.mean([scores[name] for scores in found]) for name in found[0]}
+
+
+@case("probabilities", data=("uci_classification",), repeats=1, small={"names": ("statlog-vehicle",)})
+def probabilities(names=("cardiotocography-10clases", "statlog-vehicle", "waveform-noise")):
     """Log-loss and Brier score on three UCI sets, four folds each, beside MLPClassifier."""
-    from sklearn.metrics import log_loss
-    from sklearn.neural_network import MLPClassifier
-
-    from skfastnn import FastReLUClassifier
-
     makers = {
-        "skfastnn": lambda: FastReLUClassifier(random_state=0),
-        "skfastnn, alpha=loo": lambda: FastReLUClassifier(alpha="loo", random_state=0),
-        "adam_gauss_newton, loo": lambda: FastReLUClassifier(solver="adam_gauss_newton", alpha="loo", random_state=0),
-        "MLPClassifier": lambda: MLPClassifier(max_iter=1000, random_state=0),
-        "MLPClassifier((512,))": lambda: MLPClassifier((512,), max_iter=1000, random_state=0),
+        "skfastnn": _classifier,
+        "skfastnn, alpha=loo": partial(_classifier, alpha="loo"),
+        "adam_gauss_newton, loo": partial(_classifier, solver="adam_gauss_newton", alpha="loo"),
+        "MLPClassifier": _mlp,
+        "MLPClassifier((512,))": partial(_mlp, hidden_layer_sizes=(512,)),
     }
-    with np.load(UCI) as file:
-        sets = {name: {key.split("/")[1]: file[key] for key in file if key.startswith(name + "/")} for name in names}
-    print(f"{'':28}{'':24}{'accuracy':>9}{'log-loss':>10}{'Brier':>8}")
-    for name, data in sets.items():
-        X, y = data["X"], data["y"]
-        for label, make in makers.items():
-            results = []
-            for fold in range(4):
-                train, test = data[f"fold{fold}_train"], data[f"fold{fold}_test"]
-                _, model = timed(make().fit, X[train], y[train])
-                p = model.predict_proba(X[test])
-                brier = np.mean(np.sum((p - (y[test][:, None] == model.classes_)) ** 2, axis=1))
-                results.append((model.score(X[test], y[test]), log_loss(y[test], p, labels=model.classes_), brier))
-            accuracy, loss, brier = np.mean(results, axis=0)
-            print(f"{name:28}{label:24}{accuracy:>9.4f}{loss:>10.4f}{brier:>8.4f}")
-
-
-CASES = {"gauss-newton": digits, "gn-iteration": iteration, "kin8nm": kin8nm, "probabilities": probabilities}
+    return [
+        Entry(label, partial(_uci_folds, make=make), {"set": name}) for name in names for label, make in makers.items()
+    ]

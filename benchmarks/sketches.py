@@ -6,12 +6,11 @@ import numpy as np
 from scipy import sparse
 from scipy.linalg import solve_triangular
 from scipy.special import ndtr
-from threadpoolctl import threadpool_limits
 
+from benchmarks.framework import Entry, case
 from benchmarks.measure import timed
 
-WIDTHS = (1024, 2048, 4096, 8192)
-N_POINTS, N_STEPS, N_REPEATS = 4, 20, 5
+N_POINTS, N_STEPS = 4, 20
 # of the network behind the condition numbers
 WIDTH, N_FEATURES, DISTANCE = 1024, 64, 1e-3
 
@@ -49,25 +48,37 @@ def _scatter_steps(columns, batches):
         H @ columns
 
 
-def lowrank(n_threads):
-    """Lazy low-rank updates against adding them where neurons fire: multiplications and seconds per point."""
+def _batches(m):
+    rng = np.random.default_rng(0)
+    W = rng.normal(size=(m, m))
+    return W, [[sparse_rows(N_POINTS, m, rng) for _ in "UH"] for _ in range(N_STEPS)]
+
+
+def _lazy(run, m):
+    """Return seconds and multiplications of a point, and what the multiplications are for."""
     from skfastnn.lowrank import LazyLowRankMatrix
 
-    print("m, k, scatter, product with W, restart size, product with factors, flush; milliseconds: scatter, lazy")
-    for width in WIDTHS:
-        rng = np.random.default_rng(0)
-        W = rng.normal(size=(width, width))
-        batches = [[sparse_rows(N_POINTS, width, rng) for _ in "UH"] for _ in range(N_STEPS)]
-        lazy, columns = LazyLowRankMatrix(W), np.ascontiguousarray(W.T)
-        with threadpool_limits(n_threads):
-            seconds = [timed(_scatter_steps, columns, batches)[0], timed(_steps, lazy, batches)[0]]
-        np.testing.assert_allclose(lazy.to_array(), columns.T, atol=1e-9)
-        n, k, counters = N_POINTS * N_STEPS, batches[0][0].nnz // N_POINTS, lazy.counters
-        restart = next(rank for rank in range(1, width) if rank >= width**0.321334)
-        kinds = ("query_multiplications", "factor_multiplications", "flush_multiplications")
-        products, factors, flushes = (round(counters[kind] / n) for kind in kinds)
-        milliseconds = ", ".join(f"{1e3 * value / n:.2f}" for value in seconds)
-        print(f"{width:,} | {k} | {k * k:,} | {products:,} | {restart} | {factors:,} | {flushes:,} | {milliseconds}")
+    W, batches = _batches(m)
+    lazy, n = LazyLowRankMatrix(W), N_POINTS * N_STEPS
+    seconds, _ = timed(_steps, lazy, batches)
+    kinds = {kind: round(lazy.counters[f"{kind}_multiplications"] / n) for kind in ("query", "factor", "flush")}
+    # of the published size
+    restart = next(rank for rank in range(1, m) if rank >= m**0.321334)
+    return {"seconds": seconds / n, "multiplications": sum(kinds.values()), "restart": restart} | kinds
+
+
+def _scattered(run, m):
+    W, batches = _batches(m)
+    seconds, _ = timed(_scatter_steps, np.ascontiguousarray(W.T), batches)
+    k = batches[0][0].nnz // N_POINTS
+    return {"seconds": seconds / (N_POINTS * N_STEPS), "multiplications": k * k, "fired": k}
+
+
+@case("lowrank", along="m", small={"widths": (256, 512, 1_024)})
+def lowrank(widths=(1_024, 2_048, 4_096, 8_192)):
+    """Lazy low-rank updates against adding them where neurons fire: multiplications and seconds per point."""
+    methods = {"skfastnn": _lazy, "scatter": _scattered}
+    return [Entry(name, measure, {"m": m}, "float64") for name, measure in methods.items() for m in widths]
 
 
 def layer_factors(n_samples, near_duplicates, rng):
@@ -93,62 +104,60 @@ def condition_number(gram, factor=None):
     return np.sqrt(values[-1] / values[0])
 
 
-def _compare(n_samples, near_duplicates):
-    """Print condition numbers, iterations and seconds: medians over the repeats."""
+def _preconditioned(run, n, near_duplicates, times, sketch):
+    """Return the condition number of a layer's Jacobian, and the iterations that solve its system."""
     from skfastnn.sketch import GramOperator, exact_preconditioner, sketched_preconditioner, solve_gram
 
-    rows = {}
-    for seed in range(N_REPEATS):
-        rng = np.random.default_rng(seed)
-        U, H = layer_factors(n_samples, near_duplicates, rng)
-        right, gram = rng.normal(size=n_samples), GramOperator(U, H).to_array()
-
-        makers = {"none": lambda U, H: None, "Cholesky": exact_preconditioner}
-        for times in (2, 4, 8, 16):
-            for sketch in ("tensor_sketch", "tensor_srht"):
-                makers[f"{sketch}, {times} n"] = partial(
-                    sketched_preconditioner, n_components=times * n_samples, sketch=sketch, random_state=seed
-                )
-        for name, make in makers.items():
-            making, made = timed(make, U, H)
-            solving, result = timed(partial(solve_gram, preconditioner=made), U, H, right)
-            condition = condition_number(gram, getattr(made, "factor", None))
-            rows.setdefault(name, []).append((condition, result.n_iter, 1e3 * making, 1e3 * solving))
-    print(f"n = {n_samples}, near duplicates: {near_duplicates}; condition number, iterations, ms to make, ms to solve")
-    for name, numbers in rows.items():
-        condition, n_iter, making, solving = np.median(numbers, axis=0)
-        print(f"{name} | {condition:.4g} | {n_iter:.0f} | {making:.1f} | {solving:.1f}")
+    rng = np.random.default_rng(run.seed)
+    U, H = layer_factors(n, near_duplicates, rng)
+    right, gram = rng.normal(size=n), GramOperator(U, H).to_array()
+    settings = {"n_components": times * n, "sketch": sketch, "random_state": run.seed}
+    makers = {"none": lambda U, H: None, "Cholesky": exact_preconditioner}
+    making, made = timed(makers.get(sketch) or partial(sketched_preconditioner, **settings), U, H)
+    solving, result = timed(partial(solve_gram, preconditioner=made), U, H, right)
+    condition = condition_number(gram, getattr(made, "factor", None))
+    return {"seconds": solving, "making_seconds": making, "condition": condition, "iterations": result.n_iter}
 
 
-def _few_entries(n_samples=64, width=WIDTH, times=8):
-    """Print the condition numbers for rows with few entries: the range over eight draws."""
+def _few_entries(run, entries, n, sketch, times):
+    """Return the condition numbers for rows with few entries: the range over eight draws."""
     from skfastnn.sketch import GramOperator, sketched_preconditioner
 
-    print(f"n = {n_samples}, s = {times} n; entries of a row, lowest and highest condition number, singular sketches")
-    for n_entries in (1, 2, 5, 20):
-        for sketch in ("tensor_sketch", "tensor_srht"):
-            found, singular = [], 0
-            for seed in range(8):
-                rng = np.random.default_rng(seed)
-                U, H = np.zeros((2, n_samples, width))
-                for row in [*U, *H]:
-                    row[rng.choice(width, n_entries, replace=False)] = rng.normal(size=n_entries)
-                try:
-                    made = sketched_preconditioner(U, H, times * n_samples, sketch=sketch, random_state=seed)
-                    found.append(condition_number(GramOperator(U, H).to_array(), made.factor))
-                except ValueError:
-                    singular += 1
-            spread = f"{min(found):.1f} to {max(found):.1f}" if found else ""
-            print(f"{n_entries} | {sketch} | {spread} | {singular}")
+    found, spent = [], 0.0
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        U, H = np.zeros((2, n, WIDTH))
+        for row in [*U, *H]:
+            row[rng.choice(WIDTH, entries, replace=False)] = rng.normal(size=entries)
+        make = partial(sketched_preconditioner, U, H, times * n, sketch=sketch, random_state=seed)
+        try:
+            seconds, made = timed(make)
+        except ValueError:
+            continue
+        spent += seconds
+        found.append(condition_number(GramOperator(U, H).to_array(), made.factor))
+    return {"making_seconds": spent, "singular": 8 - len(found)} | (
+        {"lowest_condition": min(found), "highest_condition": max(found)} if found else {}
+    )
 
 
-def conditioning(n_threads):
+@case("conditioning", repeats=5, small={"sizes": (32,), "factors": (4,)})
+def conditioning(sizes=(64, 256), factors=(2, 4, 8, 16)):
     """Condition numbers of a layer's Jacobian, preconditioned by sketches or by Cholesky, and iterations."""
-    with threadpool_limits(n_threads):
-        for n_samples in (64, 256):
-            for near_duplicates in (False, True):
-                _compare(n_samples, near_duplicates)
-        _few_entries()
-
-
-CASES = {"conditioning": conditioning, "lowrank": lowrank}
+    sketches = ("tensor_sketch", "tensor_srht")
+    methods = {"none": ("none", 0), "Cholesky": ("Cholesky", 0)}
+    methods |= {f"{sketch}, {times} n": (sketch, times) for times in factors for sketch in sketches}
+    return [
+        *(
+            Entry(name, partial(_preconditioned, sketch=sketch, times=times), at, "float64")
+            for n in sizes
+            for at in ({"n": n, "near_duplicates": near} for near in (False, True))
+            for name, (sketch, times) in methods.items()
+        ),
+        *(
+            Entry(f"{sketch}, 8 n", partial(_few_entries, sketch=sketch, times=8), {"entries": e, "n": sizes[0]},
+                  "float64", once=True)
+            for e in (1, 2, 5, 20)
+            for sketch in sketches
+        ),
+    ]  # fmt: skip

@@ -10,8 +10,8 @@ import numpy as np
 from scipy.stats import rankdata
 
 from benchmarks.defaults import read_records
-from benchmarks.report import align
 from benchmarks.suites import GROUPS, data_sets
+from benchmarks.table import align
 
 COLUMNS = ("method", "accuracy", "nRMSE", "rank", "log-loss", "rank", "CPU s", "peak MB", "worst ratio")
 # the nRMSE of a method is compared with the best of these, data set by data set

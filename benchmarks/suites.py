@@ -1,11 +1,11 @@
-"""The data sets of the case ``defaults`` and their folds, as ``shared/data`` fixes them."""
+"""The data sets of the case ``defaults`` and their folds, as the files of ``data.py`` fix them."""
 
 import sys
 from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.data import DATA, load, load_r8
+from benchmarks.data import data_dir, load, load_r8
 
 # files with the tables of several sets
 TABLES = {
@@ -82,7 +82,7 @@ class DataSet:
             # the first is that of `load("digits")`
             splits = [train_test_split(rows, test_size=0.3, random_state=i) for i in numbers]
             return (X / 16).astype(np.float32), y, splits
-        with np.load(DATA / f"{self.source}.npz") as file:
+        with np.load(data_dir() / f"{self.source}.npz") as file:
             part = {key.split("/")[1]: file[key] for key in file.files if key.startswith(f"{self.name}/")}
         X, y = part["X"], part["y"]
         if self.source == "gene_expression":
@@ -101,15 +101,14 @@ def data_sets(names=None):
 
     Exits with a line that says so if there are no data or a name is unknown.
     """
-    if not DATA.is_dir():
-        sys.exit(f"no data for this case: {DATA} does not exist")
+    folder = data_dir()
     found = [DataSet("digits", "classification", "digits", 1_797, 10)]
-    if (DATA / "mnist.npz").exists():
+    if (folder / "mnist.npz").exists():
         found.append(DataSet("mnist", "classification", "mnist", 70_000, 1))
-    if (DATA / "r8_train.tsv.gz").exists():
+    if (folder / "r8_train.tsv.gz").exists():
         found.append(DataSet("r8", "classification", "r8", 7_674, 1))
     for source in (*TABLES, "gene_expression"):
-        if (DATA / f"{source}.npz").exists():
+        if (folder / f"{source}.npz").exists():
             found += _sets_in(source)
     found.sort(key=lambda each: each.n_rows)
     if not names:
@@ -122,7 +121,7 @@ def data_sets(names=None):
 
 def _sets_in(source):
     """Return the DataSets of one file of tables, or of genes, whose folds are drawn here."""
-    with np.load(DATA / f"{source}.npz") as file:
+    with np.load(data_dir() / f"{source}.npz") as file:
         keys = file.files
         sizes = {key.removesuffix("/y"): file[key].size for key in keys if key.endswith("/y")}
     kind = TABLES.get(source, "classification")

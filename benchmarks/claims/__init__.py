@@ -30,7 +30,7 @@ MEASURED = {
 }
 
 
-def claims(n_threads):
+def measure_claims():
     """A verdict on each of the papers' twenty claims, in operations counted: results/claims.json and doc/claims.md."""
     found = []
     with threadpool_limits(1):
@@ -43,6 +43,3 @@ def claims(n_threads):
     write_page()
     for claim in found:
         print(f"{claim.number:>2} {claim.verdict:14} {claim.conclusion}")
-
-
-CASES = {"claims": claims}
