@@ -1,4 +1,7 @@
-"""skfastnn in the benchmarks: the whole of ``fit`` is inside the clock."""
+"""skfastnn in the benchmarks: the whole of ``fit`` is inside the clock.
+
+Rates are those of the normalised network, which torch trains, too; the estimator takes them in units of MLPClassifier.
+"""
 
 import time
 import warnings
@@ -7,11 +10,13 @@ from sklearn.exceptions import ConvergenceWarning
 
 from benchmarks.training import Outcome
 from skfastnn import FastReLUClassifier
+from skfastnn._plan import mlp_unit
 
 
 def train(problem, settings, epochs, score=True):
     """Fit for exactly `epochs` epochs and return the Outcome."""
-    rate = "auto" if settings.learning_rate is None else settings.learning_rate
+    unit = mlp_unit(problem.X_train.shape[1], settings.width) ** (2 if settings.solver == "sgd" else 1)
+    rate = "auto" if settings.learning_rate is None else settings.learning_rate / unit
     model = FastReLUClassifier(
         (settings.width,),
         solver=settings.solver,
@@ -40,7 +45,7 @@ def train(problem, settings, epochs, score=True):
         losses=[float(loss) for loss in model.loss_curve_],
         accuracy=model.score(problem.X_test, problem.y_test) if score else None,
         fired=float(model.firing_rate_[0]),
-        learning_rate=float(model.learning_rate_init_),
+        learning_rate=float(model.learning_rate_init_) * unit,
     )
 
 

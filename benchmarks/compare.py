@@ -51,8 +51,8 @@ def verdict(base, head):
 
 
 @contextmanager
-def built(names):
-    """Build commits, or "." as it is, and yield the folders in which they are installed."""
+def built(names, n_jobs):
+    """Build commits, or "." as it is, by so many jobs, and yield the folders in which they are installed."""
     with tempfile.TemporaryDirectory() as folder:
         trees = [Path(folder) / f"source{i}" for i in range(len(names))]
         sites = [str(Path(folder).resolve() / f"site{i}") for i in range(len(names))]
@@ -61,7 +61,7 @@ def built(names):
                 print(f"building {name}", file=sys.stderr, flush=True)
                 if name != ".":
                     _call("git", "-C", ROOT, "worktree", "add", "--detach", tree, name)
-                _install(ROOT if name == "." else tree, site)
+                _install(ROOT if name == "." else tree, site, n_jobs)
             yield sites
         finally:
             for tree in trees:
@@ -69,10 +69,11 @@ def built(names):
                     _call("git", "-C", ROOT, "worktree", "remove", "--force", tree)
 
 
-def _install(tree, site):
+def _install(tree, site, n_jobs):
     # what builds the package may be here: then nothing has to come from elsewhere
     isolated = () if importlib.util.find_spec("mesonpy") is None else ("--no-build-isolation",)
-    _call(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", *isolated, "--target", site, tree)
+    how = ("--quiet", "--no-deps", *isolated, f"-Ccompile-args=-j{n_jobs}", "--target", site)
+    _call(sys.executable, "-m", "pip", "install", *how, tree)
 
 
 def _call(*command):
@@ -118,7 +119,7 @@ def table(names, pairs):
 
 def compare(base, head, cases, options):
     """Compare two commits and return whether the second is slower."""
-    with built([base, head]) as sites:
+    with built([base, head], options.threads) as sites:
         pairs = {}
         for case in cases:
             pairs |= pairs_of(case, sites, options)

@@ -62,6 +62,7 @@ def in_child(case_name, number, run, reuse_memory=False, site=None):
     """Return what an entry measures, in a process of its own; with `site`, of the package installed there."""
     spec = {"case": case_name, "number": number, "run": asdict(run), "site": site}
     env = os.environ | dict.fromkeys(THREAD_VARIABLES, str(run.n_threads)) | (REUSE_MEMORY if reuse_memory else {})
+    env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), env.get("PYTHONPATH")]))
     command = [sys.executable, "-m", "benchmarks.runner", json.dumps(spec)]
     child = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     if child.returncode:

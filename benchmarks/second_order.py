@@ -138,39 +138,37 @@ def dense_iteration(X, Y, width, threshold, alpha, n_cg=60, tolerance=0.03):
     return 0.5 * np.mean((output + a.sum(axis=0) / np.sqrt(n * k) - target) ** 2)
 
 
-def _kin8nm():
+def _kin8nm(n_rows):
     with np.load(FILES["uci_regression"].path) as file:
-        X, y = file["kin8nm/X"], file["kin8nm/y"]
+        X, y = file["kin8nm/X"][:n_rows], file["kin8nm/y"][:n_rows]
     return (X - X.mean(axis=0)) / X.std(axis=0), (y - y.mean()) / y.std()
 
 
-def _fast_descent(run, m):
+def _fast_descent(run, m, n_rows):
     """Fit to the automatic stop, which is at the target; the way there says when a peer's loss was passed."""
     from skfastnn import FastReLURegressor
 
     settings = {"solver": "gauss_newton", "alpha": 1e-5, "random_state": 0, "search": "dense"}
     fit = FastReLURegressor(hidden_layer_sizes=m, **settings).fit
-    total, (per_iteration, model) = timed(epoch_seconds, fit, *_kin8nm())
+    total, (per_iteration, model) = timed(epoch_seconds, fit, *_kin8nm(n_rows))
     at = total - np.sum(per_iteration) + np.cumsum(per_iteration)
     way = " ".join(f"{2 * loss:.1e}@{s:.1f}s" for loss, s in zip(model.loss_curve_, at, strict=True))
     return {"seconds": total, "loss": 2 * model.loss_, "steps": model.n_iter_, "way": way}
 
 
-def _peer_descent(run, m, descend, patience):
-    seconds, (loss, steps) = timed(descend, *_kin8nm(), m, run.n_threads, patience)
+def _peer_descent(run, m, descend, patience, n_rows):
+    seconds, (loss, steps) = timed(descend, *_kin8nm(n_rows), m, run.n_threads, patience)
     return {"seconds": seconds, "loss": loss, "steps": steps}
 
 
-@case("kin8nm", data=("uci_regression",), repeats=1, small={"m": 256, "patience": 2.0})
-def kin8nm(m=8_192, patience=PATIENCE):
+@case("kin8nm", data=("uci_regression",), repeats=1, small={"m": 64, "patience": 1.0, "n_rows": 400})
+def kin8nm(m=8_192, patience=PATIENCE, n_rows=None):
     """kin8nm, 8,192 x 8: seconds to a thousandth of the squared loss at the start, or to that at which L-BFGS stops."""
+    peer = partial(_peer_descent, patience=patience, n_rows=n_rows)
     peers = {"torch L-BFGS": _torch, "MLPRegressor": _scikit}
     return [
-        Entry("skfastnn", _fast_descent, {"m": m}, "float64"),
-        *(
-            Entry(name, partial(_peer_descent, descend=descend, patience=patience), {"m": m}, "float64")
-            for name, descend in peers.items()
-        ),
+        Entry("skfastnn", partial(_fast_descent, n_rows=n_rows), {"m": m}, "float64"),
+        *(Entry(name, partial(peer, descend=descend), {"m": m}, "float64") for name, descend in peers.items()),
     ]
 
 

@@ -199,14 +199,14 @@ def _both_precisions(settings):
     return [replace(settings, library=name) for name in ("torch", "torch-bfloat16")]
 
 
-@case("mnist-98", data=("mnist",), small={"data": "mnist-4000", "target": 0.8})
+@case("mnist-98", data=("mnist",), small={"data": "mnist-1000", "target": 0.5})
 def to_98(data="mnist", target=0.98):
     """MNIST, seconds to 98.0 % test accuracy"""
     chosen = [_NARROW, _WIDE, *_both_precisions(_NARROW_TORCH), *_both_precisions(_WIDE), *_MLPS]
     return _entries(partial(seconds_to_target, target=target), data, chosen)
 
 
-@case("mnist-60s", data=("mnist",), small={"data": "mnist-4000", "budget": 3.0})
+@case("mnist-60s", data=("mnist",), small={"data": "mnist-1000", "budget": 3.0})
 def in_60_seconds(data="mnist", budget=60.0):
     """MNIST, best test accuracy in 60 s"""
     # Small batches at a large rate end above Adam, where a step is short enough for a dozen epochs: torch, which makes
