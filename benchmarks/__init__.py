@@ -1,6 +1,6 @@
-"""Times skfastnn beside torch and scikit-learn on the same data, threads and width.
+"""Measures skfastnn: beside torch and scikit-learn, beside what the machine bears, beside its other commits.
 
-``python -m benchmarks --list`` names the cases; see ``cases.py`` for what each one fixes.
+``python -m benchmarks --list`` names the cases; ``run.md`` says what each command reproduces.
 """
 
 import sys

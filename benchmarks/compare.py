@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.data import missing
 from benchmarks.framework import Run
 from benchmarks.records import ROOT
 from benchmarks.runner import RunError, entries_of, in_child, measured
@@ -91,13 +92,14 @@ def pairs_of(case, sites, options, run=in_child):
                 continue
             label = " ".join([case.name, entry.method, *map(str, entry.at.values())])
             told = Run(turn, options.threads, small=options.small)
+            found = {}
             try:
                 # who goes first changes
-                order = (0, 1) if turn % 2 == 0 else (1, 0)
-                found = {i: run(case.name, number, told, site=sites[i]) for i in order}
+                for i in (0, 1) if turn % 2 == 0 else (1, 0):
+                    found[i] = run(case.name, number, told, site=sites[i])
             except RunError as error:
                 failed.add(number)
-                print(f"{label} left out: {error}", file=sys.stderr, flush=True)
+                print(f"{label} left out, {('BASE', 'HEAD')[i]} failed: {error}", file=sys.stderr, flush=True)
                 continue
             both = seconds.setdefault(label, ([], []))
             for i in (0, 1):
@@ -119,6 +121,8 @@ def table(names, pairs):
 
 def compare(base, head, cases, options):
     """Compare two commits and return whether the second is slower."""
+    if lines := [f"{case.name} {line}" for case in cases if (line := missing(case.data))]:
+        sys.exit("\n".join(lines))
     with built([base, head], options.threads) as sites:
         pairs = {}
         for case in cases:

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 pytest.importorskip("benchmarks.runner", reason="benchmarks are not part of the package")
-from benchmarks import compare, data, records, runner, table
+from benchmarks import compare, data, floor, records, runner, table
 from benchmarks.framework import Case, Entry, Run
 
 OPTIONS = argparse.Namespace(
@@ -188,3 +189,27 @@ def test_what_is_missing_is_said_in_one_line(tmp_path, monkeypatch):
     assert "fetch" in line
     assert "\n" not in line
     assert not data.missing(())
+
+
+def test_floor_is_the_larger_of_moving_and_multiplying(monkeypatch):
+    monkeypatch.setattr(floor, "bandwidth", lambda n_bytes: 100.0)
+    monkeypatch.setattr(floor, "peak", lambda: 1000.0)
+    moving, multiplying = floor.floor_of(500, 1000, 10.0, 1), floor.floor_of(50, 1000, 10.0, 1)
+    assert (moving["bound_by"], moving["floor_seconds"], moving["over_floor"]) == ("bytes", 5.0, 2.0)
+    assert (multiplying["bound_by"], multiplying["floor_seconds"]) == ("multiplications", 1.0)
+
+
+def test_what_counts_work_is_not_in_the_clock():
+    clock = floor.Clock()
+
+    def count(seconds):
+        time.sleep(0.2)
+        return 3, 4
+
+    def work(seconds):
+        part(seconds)
+
+    part = clock.wrap("part", time.sleep, count)
+    clock.wrap("whole", work)(0.01)
+    assert 0.01 <= clock.seconds["part"] <= clock.seconds["whole"] < 0.2
+    assert (clock.counts["bytes"], clock.counts["multiplications"], clock.counts["calls", "part"]) == (3, 4, 1)
