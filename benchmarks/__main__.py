@@ -94,14 +94,15 @@ def claims(options, run):
 
 
 def run_cases(names, options):
-    """Run cases, print their tables, keep their records."""
+    """Run cases, print their tables, keep their records; exits with what data are missing, after the others."""
+    lacking = []
     for name in names:
         if name in OWN:
             globals()[name](options, run=True)
             continue
         (case,) = known([name])
         if line := data.missing(case.data):
-            print(f"{name} {line}", file=sys.stderr)
+            lacking.append(f"{name} {line}")
             continue
         found = run_case(case, options)
         if not found:
@@ -110,6 +111,8 @@ def run_cases(names, options):
         print(report(case, made_on, found))
         if not options.small:
             records.keep(name, made_on, found)
+    if lacking:
+        sys.exit("\n".join(lacking))
 
 
 def show(name, options):

@@ -182,8 +182,7 @@ def load(name):
         return made(int(n_rows))
     if base != "mnist":
         raise ValueError(f"no data set is called {name!r}")
-    problem = _mnist()
-    return problem.head(int(n_rows)) if n_rows else problem
+    return _mnist(int(n_rows) if n_rows else None)
 
 
 def made(n_rows, n_features=784, n_classes=10, n_test=1_000):
@@ -226,10 +225,11 @@ def _digits():
     return Problem("digits", X_train, y_train, X_test, y_test)
 
 
-def _mnist():
+def _mnist(n_rows):
     with np.load(FILES["mnist"].path) as file:
-        X_train, X_test = (_pixels(file[key]) for key in ("X_train", "X_test"))
+        X_train, X_test = _pixels(file["X_train"][:n_rows]), _pixels(file["X_test"])
         y_train, y_test = (file[key].astype(np.int64) for key in ("y_train", "y_test"))
+    y_train = y_train[:n_rows]
     return Problem("mnist", X_train, y_train, X_test, y_test)
 
 

@@ -217,14 +217,14 @@ def in_60_seconds(data="mnist", budget=60.0):
     return _entries(partial(best_in_budget, budget=budget), data, chosen)
 
 
-@case("scaling", data=("mnist",), along="m", small={"data": "mnist-400", "n_widths": 3})
-def scaling(data="mnist-4000", n_widths=7):
+@case("scaling", data=("mnist",), along="m", small={"data": "mnist-400", "n_widths": 3, "first": 512})
+def scaling(data="mnist-4000", n_widths=7, first=4_096):
     """MNIST 4,000 x 784, seconds per step by width"""
     # dense training stops at 65,536: a step takes about a second there, and its slope is known
     most = {"skfastnn": 7, "torch": 5, "torch-bfloat16": 5, "sklearn": 3}
     # Preprocessing is not in the clock, so the engine is the one of the shortest steps; "auto" would count its leaves.
     chosen = [
-        Settings(library, 4_096 * 2**i, learning_rate=0.1 if library == "sklearn" else None, search="correlation_tree")
+        Settings(library, first * 2**i, learning_rate=0.1 if library == "sklearn" else None, search="correlation_tree")
         for library in LIBRARIES
         for i in range(min(n_widths, most[library]))
     ]
