@@ -16,15 +16,14 @@ def report(case, made_on, records):
 
 
 def tables(records):
-    """Return the lines of the tables, one for each set of columns."""
+    """Return the lines of the tables, one for each set of places and first figure."""
     rows = {}
     for record in records:
         row = rows.setdefault((record.method, record.dtype, str(record.at)), [])
         row.append(record)
     groups = {}
     for row in rows.values():
-        exponent = row[0].figure.startswith("exponent of")
-        groups.setdefault((tuple(row[0].at), exponent), []).append(row)
+        groups.setdefault((tuple(row[0].at), row[0].figure), []).append(row)
     lines = []
     for group in groups.values():
         lines += ["", *align(_cells(group))]
