@@ -63,7 +63,7 @@ html_theme_options = {
     "footer_end": [],
 }
 # pages without others below them
-ALONE = ("index", "getting_started", "user_guide", "how_it_works", "migration", "heavy_pairs", "sketches", "changelog")
+ALONE = ("index", "getting_started", "how_it_works", "migration", "heavy_pairs", "sketches", "changelog")
 html_sidebars = {page: [] for page in ALONE}
 
 # Pages of the root of the checkout that are pages of the site, too.

@@ -32,7 +32,7 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
     ----------
     hidden_layer_sizes : "auto", int or array-like of shape (n_layers - 2,), default="auto"
         Widths of the hidden layers. "auto" is one layer: of 4,096 neurons with "gauss_newton", 2,048 if that is left to
-        itself and there are more than 1,000 samples; of 1,024 with "adam" on dense data, 512 on encoded ones or for
+        itself and there are more than 1,000 samples or the loss is not the squared error; of 1,024 with "adam" on dense data, 512 on encoded ones or for
         more than 20 outputs, 128 on sparse data. It is less, though not below 256, where more than 2**24 weights would
         be needed. Layers of fewer than 2,048 neurons that are given are trained as in MLPClassifier. An empty sequence
         is a linear model.
@@ -87,7 +87,8 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
     verbose : bool, default=False
         Print a line per epoch; and one on each stage of the plan, to the standard error.
     warm_start : bool, default=False
-        Go on from the weights of the last fit, with the same inputs; momentum and moments go on with them.
+        Go on from the weights of the last fit, with the same inputs; momentum and moments go on with them. Of what is
+        chosen, the ridge of "gauss_newton" alone is chosen again; `selection_` stays that of the first fit.
     momentum : float in [0, 1], default=0.9
         Momentum of "sgd".
     nesterovs_momentum : bool, default=True
@@ -112,10 +113,10 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
     encoding : {"auto", "none", "piecewise_linear"}, default="auto"
         What the network sees: the features as they are, or encoded by
         :class:`~skfastnn.preprocessing.PiecewiseLinearEncoder`, which takes NaN as a missing value. "auto" chooses, if
-        `hidden_layer_sizes`, `solver`, `alpha` and `threshold` are "auto" too and the data are not sparse: with
-        "gauss_newton" by leave-one-out error, among features as they are, standardised and encoded, each with or
-        without learned scales of the features; with "adam" on held-out samples. It is "none" otherwise, and in
-        `partial_fit`.
+        `hidden_layer_sizes`, `solver`, `alpha` and `threshold` are "auto" too and the data are not sparse; with
+        "gauss_newton" (for which X has to be a dense array) by leave-one-out error, among features as they are,
+        standardised and encoded, each with or without learned scales of the features; with "adam" on held-out samples.
+        It is "none" otherwise, and in `partial_fit`.
     threshold : "auto", float >= 0, or a list of them for the hidden layers, default="auto"
         Shift b of the ReLU in standard deviations of the pre-activations: a neuron fires where its pre-activation
         exceeds b. 0 is the plain ReLU; a higher one is faster for wide layers, often less accurate. "auto" is 0 by

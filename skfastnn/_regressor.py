@@ -164,9 +164,10 @@ n_features_in_, feature_names_in_
         Raises
         ------
         ValueError
-            If `return_std` and nothing is known about errors: unless "adam" with steps that fall by themselves, or
-            "gauss_newton" with a network that is chosen, was fitted to 100 samples or more; for loss="poisson", and
-            after `partial_fit`.
+            If `return_std` and nothing is known about errors. They are known where "gauss_newton" was left to choose
+            the inputs of the network, of any number of samples, and where "adam" chose its step on samples that were
+            held out, of 100 or more; but not for loss="poisson", nor after `partial_fit`, nor after a second `fit` with
+            `warm_start`.
 
         Examples
         --------
