@@ -71,12 +71,14 @@ ROOT_PAGES = {"changelog": "CHANGELOG.md", "contributing": "CONTRIBUTING.md", "b
 
 
 def read_root_page(app, docname, source):
-    """Take the text of a page from the root of the checkout, with links as they are from here."""
+    """Take the text of a page from the root of the checkout, with links as they are from here; tidy examples."""
     if docname in ROOT_PAGES:
         text = (ROOT / ROOT_PAGES[docname]).read_text(encoding="utf-8")
         for name, file in ROOT_PAGES.items():
             text = text.replace(f"]({file}", f"]({name}.md")
         source[0] = re.sub(r"\]\((\.\./)?doc/", "](", text)
+    # the empty line by which doctest knows the end of an output
+    source[0] = source[0].replace("\n\n```\n", "\n```\n")
 
 
 def tidy_docstring(app, what, name, obj, options, lines):
