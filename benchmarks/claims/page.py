@@ -13,7 +13,8 @@ HEAD = """\
 What the [papers](papers/index.md) behind skfastnn claim, measured at sizes that a laptop bears. Operations are counted
 by the structures themselves, not timed, so that the numbers are the same on every machine up to rounding. m is the
 number of neurons, n of rows, d of features, k of the neurons that fire on a row, b the threshold.
-SETH, the strong exponential time hypothesis, is a conjecture that some searches cannot be much faster than trying everything.
+SETH, the strong exponential time hypothesis, is the conjecture that to see whether a formula can be true takes about as
+long as trying every assignment.
 
 "Holds" means: at the sizes on this page. The theorems are about sizes beyond any use (m of the order of n to a high
 power), and a bound that is far too large holds easily; each verdict says how far. Most data are random, from one seed.
