@@ -26,4 +26,4 @@ if "$work/race" > "$work/report" 2>&1 || ! grep -q "data race" "$work/report"; t
 fi
 "$work/ordered" > "$work/report" 2>&1 || { cat "$work/report" >&2; exit 1; }
 
-LD_PRELOAD=$(clang -print-file-name=libclang_rt.tsan-x86_64.so) python -m pytest -q -s "$@"
+LD_PRELOAD=$(clang -print-file-name=libclang_rt.tsan-x86_64.so) python -m pytest -q -s -o faulthandler_timeout=0 "$@"
