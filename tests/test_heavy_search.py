@@ -227,6 +227,22 @@ def test_recall_is_that_of_all_pairs(digits, monkeypatch):
     assert clf.firing_recall_ == pytest.approx(total[0] / total[1], abs=0.02)
 
 
+def test_recall_is_looked_at_in_the_first_batch_and_every_few():
+    situation = Situation(0.5, n_rows=200, n_features=16, lean=1, every=1)
+    looked, rows = [], _heavy_search.CHECK_ROWS
+    for _ in range(2 * _heavy_search.CHECK_EVERY + 1):
+        before = situation.engine.counters["dot_products"], situation.engine.counters["candidates"]
+        situation.candidates()
+        counters = situation.engine.counters
+        # besides its candidates, the products of some rows with all neurons
+        looked.append(counters["dot_products"] - before[0] - (counters["candidates"] - before[1]))
+    expected = np.zeros(len(looked), int)
+    expected[:: _heavy_search.CHECK_EVERY] = rows * 200
+    assert_array_equal(looked, expected)
+    fires = situation.Z > 0
+    assert situation.engine.counters["checked"] / (3 * rows * 200) == pytest.approx(fires.mean(), abs=0.1)
+
+
 @BOTH
 def test_few_bits_and_no_margin_are_reported(Estimator, monkeypatch):
     monkeypatch.setattr(_heavy_search, "N_BITS", 32)
