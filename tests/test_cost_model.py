@@ -25,7 +25,11 @@ PRICES = {
     ),
     "quantized": (_quantized, "BYTES WEIGHT_WRITTEN ROW_WRITTEN PASSED PASSED_FLOAT PASSED_BYTE STEP GROWN".split()),
 }  # fmt: skip
-SHARED_PRICES = {"dense": ["DENSE", "MULTIPLICATION", "LISTED"], "halfspace": ["LISTED"], "quantized": ["MULTIPLICATION"]}
+SHARED_PRICES = {
+    "dense": ["DENSE", "MULTIPLICATION", "LISTED"],
+    "halfspace": ["LISTED"],
+    "quantized": ["MULTIPLICATION"],
+}
 
 
 @pytest.fixture(autouse=True)
