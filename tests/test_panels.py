@@ -463,7 +463,7 @@ def test_the_number_of_threads_does_not_matter(solver, monkeypatch):
 
 @DTYPES
 def test_rows_by_feature_hold_the_rows_that_were_picked(dtype):
-    X = sparse.random_array((30, 12), density=0.2, rng=np.random.default_rng(0), dtype=dtype).tocsr()
+    X = sparse.random_array((30, 12), density=0.2, random_state=np.random.default_rng(0), dtype=dtype).tocsr()
     index = np.array([4, 4, 29, 0], dtype=np.int32)
     lists = rows_by_feature(*entries(X), 12, index, 2.0)
     assert lists.shape == (4, 12)

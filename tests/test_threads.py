@@ -58,7 +58,9 @@ def blas_threads():
 def test_any_number_of_threads_gives_the_same_bits(parameters, dtype, rows, monkeypatch):
     X, y = noise(60, 800, dtype) if rows == "few" else noise(dtype=dtype)
     if rows == "sparse":
-        X = sparse.random_array((400, 900), density=0.02, rng=np.random.default_rng(0), format="csr", dtype=dtype)
+        X = sparse.random_array(
+            (400, 900), density=0.02, random_state=np.random.default_rng(0), format="csr", dtype=dtype
+        )
     fits = []
     for n_threads in (1, 2, 4):
         monkeypatch.setenv("OMP_NUM_THREADS", str(n_threads))  # also on a machine with fewer cores
