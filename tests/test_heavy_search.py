@@ -14,7 +14,7 @@ from skfastnn import FastReLUClassifier, FastReLURegressor
 from skfastnn.networks._network import Network
 from skfastnn.networks._training_rows import Batch, TrainingRows
 from skfastnn.search import make_engine
-from skfastnn.search.heavy import _heavy_search, _heavy_signs
+from skfastnn.search.heavy import _heavy_search, _heavy_signs, _sign_projections
 from skfastnn.search.heavy._heavy_search import HeavyPairsSearch
 from skfastnn.search.heavy._heavy_signs import HeavySigns
 from skfastnn.search.heavy._sign_projections import SignProjections
@@ -62,6 +62,16 @@ def test_scaling_makes_angles_tell_more():
     projections = SignProjections(X, 64, 24, 1)
     scaled = np.mean(projections.neurons(W)[1] ** 2) * np.mean(projections.rows(X)[1] ** 2)
     assert scaled < np.mean((W**2).sum(axis=1)) * np.mean((X**2).sum(axis=1)) / 2
+
+
+def test_rows_that_do_not_differ_are_not_scaled():
+    projections = SignProjections(np.ones((20, 5)), 64, 5, 1)
+    assert_array_equal(projections.scaling, np.ones(5))
+    assert np.isfinite(projections.of_rows).all()
+    some = np.ones((20, 5))
+    some[::2, 1], least = 3, _sign_projections.LEAST_SPREAD
+    # one that varies, and others that hardly do
+    assert_allclose(SignProjections(some, 64, 5, 1).scaling ** 2, [least, 1, least, least, least])
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
