@@ -150,3 +150,10 @@ def test_memory_is_what_a_container_says(tmp_path, monkeypatch):
     assert machine > 1e8
     monkeypatch.setattr(_costs, "MEMORY_LIMITS", (str(none), str(limit)))
     assert _costs.usable_memory() == 123456
+
+
+def test_a_look_at_boxes_and_points_costs_as_much_for_each_feature():
+    costs = np.array([[_halfspace._cost_of_looking(*looked, d) for d in (1, 2, 5)] for looked in ((32, 0), (0, 32))])
+    assert (costs > 0).all()
+    np.testing.assert_allclose(costs[:, 2] - costs[:, 1], 3 * (costs[:, 1] - costs[:, 0]))
+    np.testing.assert_allclose(costs[:, 1] - costs[:, 0], [2 * _halfspace.BOX_FEATURE, 2 * _halfspace.POINT_FEATURE])
