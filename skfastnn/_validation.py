@@ -18,14 +18,22 @@ def validate_rows(estimator, X, y, dtype, allow_missing, reset):
     Raises
     ------
     ValueError
-        If X is not finite, empty, or of another length than y.
+        If X is not finite, empty, of another length than y, or has more samples or features than can be numbered.
     """
     check_indices(X)
     X, y = validate_data(
         estimator, X, y, order="C", accept_sparse="csr", reset=reset, multi_output=True, dtype=dtype,
         ensure_all_finite="allow-nan" if allow_missing else True,
     )  # fmt: skip
+    check_numbered(X)
     return canonical(X), y
+
+
+def check_numbered(X):
+    """Raise ValueError if there are more samples or features than 32 bits number, as the compiled loops do."""
+    for number, what in zip(X.shape, ("samples", "features"), strict=True):
+        if number > np.iinfo(np.int32).max:
+            raise ValueError(f"X has {number} {what}: less than 2**31 can be numbered.")
 
 
 def weigh(X, y, sample_weight, weigh_classes, penalised):

@@ -43,7 +43,7 @@ def counts():
 
 
 def sparse(dtype=np.float64):
-    X = random_array((220, 300), density=0.03, format="csr", rng=np.random.default_rng(0), dtype=np.float64)
+    X = random_array((220, 300), density=0.03, format="csr", random_state=np.random.default_rng(0), dtype=np.float64)
     return X.astype(dtype), (np.asarray(X[:, :30].sum(axis=1)).ravel() > 0.4).astype(int)
 
 

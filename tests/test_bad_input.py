@@ -1,15 +1,18 @@
 """Input that cannot work: clear errors, an estimator left as it was, and what happens when training goes wrong."""
 
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
 from sklearn.datasets import load_digits, make_classification
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import InvalidParameterError
 
 from skfastnn import FastReLUClassifier, FastReLURegressor
+from skfastnn._validation import check_numbered
 from skfastnn.networks._network import Network
 from skfastnn.search import ENGINES
 from skfastnn.search.correlation_tree._tree_search import CorrelationTreeSearch
@@ -127,6 +130,41 @@ def test_features_of_extreme_scale_train(dtype, factor):
     X, y = data_for(FastReLUClassifier)
     clf = FastReLUClassifier(**{**SMALL, "max_iter": 30}).fit((factor * X).astype(dtype), y)
     assert clf.score((factor * X).astype(dtype), y) > 0.9
+
+
+@BOTH
+@pytest.mark.parametrize("n_features", [2**31, 2**31 + 10, 2**40])
+def test_more_features_than_can_be_numbered_are_refused_in_words(Estimator, n_features):
+    rng = np.random.default_rng(0)
+    _, y = data_for(Estimator)
+    X = sparse.csr_array((rng.random(60), (np.arange(60), rng.integers(n_features, size=60))), shape=(60, n_features))
+    with pytest.raises(ValueError, match=f"X has {n_features} features: less than"):
+        Estimator(**FIRST_ORDER).fit(X, y)
+
+
+def test_more_samples_than_can_be_numbered_are_refused_in_words():
+    check_numbered(SimpleNamespace(shape=(2**31 - 1, 2**31 - 1)))
+    with pytest.raises(ValueError, match="X has 2147483648 samples: less than"):
+        check_numbered(SimpleNamespace(shape=(2**31, 1)))
+
+
+@BOTH
+@pytest.mark.parametrize("view", ["Fortran", "every other", "backwards", "a row for all"])
+def test_where_numbers_lie_in_memory_does_not_matter(Estimator, view):
+    X, y = data_for(Estimator)
+    if view == "a row for all":
+        X = X[:1].repeat(60, axis=0)
+    given = {
+        "Fortran": np.asfortranarray(X),
+        "every other": X.repeat(3, axis=0).repeat(2, axis=1)[::3, ::2],
+        "backwards": X[::-1, ::-1].copy()[::-1, ::-1],
+        "a row for all": np.broadcast_to(X[0], X.shape),
+    }[view]
+    assert_array_equal(given, X)
+    as_given, as_copied = (Estimator(**FIRST_ORDER).fit(rows, y) for rows in (given, X))
+    assert_array_equal(as_given.coefs_[0], as_copied.coefs_[0])
+    # NumPy's products round by where the rows lie
+    assert_allclose(as_given.predict(given), as_copied.predict(X), rtol=1e-10)
 
 
 # parameters

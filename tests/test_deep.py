@@ -162,7 +162,7 @@ def test_backward_is_that_of_dense_products(dtype, n_outputs, antisymmetric, wit
     if with_second:
         network.second = rng.standard_normal(network.first.shape).astype(dtype)
         network.factors = 0.7, -0.4
-    rows = sparse.random_array((n_rows, d), density=0.3, rng=rng, dtype=dtype).tocsr()
+    rows = sparse.random_array((n_rows, d), density=0.3, random_state=rng, dtype=dtype).tocsr()
     Z = (network.weights(0, m) @ rows.T.toarray()).astype(dtype)
     pairs = PairLists(m, dtype)
     fill_with_positive(pairs, np.ascontiguousarray(Z))
@@ -343,7 +343,7 @@ def test_warm_start_goes_on(Estimator):
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
 def test_sparse_rows_give_the_same_model(solver):
     rng = np.random.default_rng(0)
-    X = sparse.random_array((90, 300), density=0.03, rng=rng).tocsr()
+    X = sparse.random_array((90, 300), density=0.03, random_state=rng).tocsr()
     y = (np.asarray(X.sum(axis=1)).ravel() > X.sum() / 90).astype(int)
     common = {**SMALL, "solver": solver, "batch_size": 30}
     stored, dense = FastReLUClassifier(**common).fit(X, y), FastReLUClassifier(**common).fit(X.toarray(), y)

@@ -276,6 +276,55 @@ def test_step_minimises_the_damped_model(monkeypatch, loss, damping):
     assert promised == pytest.approx(model, rel=1e-6)
 
 
+def linearised(dtype=np.float64):
+    problem = Problem(dtype=dtype)
+    solver, n = problem.solver(), problem.raw.shape[0]
+    target = np.eye(3, dtype=dtype)[np.arange(n) % 3]
+    curvature, share = SquaredError().model(problem.raw, target), np.full(n, 1 / n, dtype)
+    solver.ridge = 1e-3
+    solver.linearise(problem.pairs, problem.X, problem.raw, curvature, share, n)
+    return problem.network, solver
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_bounds_on_the_movement_hold_for_every_neuron(dtype):
+    network, solver = linearised(dtype)
+    before, path = network.displacement.astype(np.float64), solver.path(slice(None)).copy()
+    solver.propose()
+    after = network.displacement.astype(np.float64)
+    lengths = np.linalg.norm(after, axis=1)
+    assert lengths.max() > 0
+    drift = solver.movement().drift
+    assert (drift >= lengths).all()
+    assert (drift[lengths > 0] > lengths[lengths > 0]).all()  # room for what rounding adds where bounds are used
+    assert_allclose(drift, lengths, rtol=1e-4)
+    assert_allclose(solver.path(slice(None)) - path, np.linalg.norm(after - before, axis=1), rtol=1e-4, atol=1e-6)
+    solver.restore()
+    assert_allclose(network.displacement, before, atol=1e-6)
+
+
+def test_damping_grows_with_refusals_and_goes_with_good_steps():
+    _, solver = linearised()
+    unit, growth, decay = solver._damping_unit(), _gauss_newton.DAMPING_GROWTH, _gauss_newton.DAMPING_DECAY
+    assert solver.damping == 0
+    assert unit == max(solver.ridge, _gauss_newton.LEAST_DAMPING * solver._curvature_scale())
+    solver.propose()
+    solver.reject()
+    assert solver.damping == unit
+    solver.reject()
+    assert solver.damping == growth * unit
+    solver.accept(1.0)  # after a refusal: it was just enough
+    assert (solver.damping, solver.n_steps) == (growth * unit, 1)
+    solver.accept(_gauss_newton.GOOD_RATIO)
+    assert solver.damping == growth * unit
+    solver.accept(1.0)
+    assert solver.damping == pytest.approx(growth / decay * unit)
+    solver.accept(1.0)
+    assert solver.damping == pytest.approx(growth / decay**2 * unit)
+    solver.accept(1.0)
+    assert solver.damping == 0
+
+
 def flat(displacement, network):
     d, k = network.n_features, network.n_outputs
     hidden = np.column_stack([displacement.W[:, :d], displacement.c])

@@ -6,6 +6,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import golden
+from skfastnn.passes.shared._products import wide_products
 
 RECORDED = json.loads(golden.FILE.read_text())
 # Processors round differently, and steps multiply it: bits are compared on one machine, by `golden.py checksums`.
@@ -23,6 +24,8 @@ def test_fit_is_as_recorded(name):
     found, expected = golden.record(name), RECORDED[name]
     assert found.keys() == expected.keys()
     for key, value in expected.items():
+        if key == "search_" and not wide_products():
+            continue  # what an engine costs depends on the instructions there are; what it finds does not
         if isinstance(value, list):
             assert_allclose(found[key], value, err_msg=key, **tolerance)
         else:

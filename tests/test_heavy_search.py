@@ -14,7 +14,7 @@ from skfastnn import FastReLUClassifier, FastReLURegressor
 from skfastnn.networks._network import Network
 from skfastnn.networks._training_rows import Batch, TrainingRows
 from skfastnn.search import make_engine
-from skfastnn.search.heavy import _heavy_search, _heavy_signs
+from skfastnn.search.heavy import _heavy_search, _heavy_signs, _sign_projections
 from skfastnn.search.heavy._heavy_search import HeavyPairsSearch
 from skfastnn.search.heavy._heavy_signs import HeavySigns
 from skfastnn.search.heavy._sign_projections import SignProjections
@@ -62,6 +62,16 @@ def test_scaling_makes_angles_tell_more():
     projections = SignProjections(X, 64, 24, 1)
     scaled = np.mean(projections.neurons(W)[1] ** 2) * np.mean(projections.rows(X)[1] ** 2)
     assert scaled < np.mean((W**2).sum(axis=1)) * np.mean((X**2).sum(axis=1)) / 2
+
+
+def test_rows_that_do_not_differ_are_not_scaled():
+    projections = SignProjections(np.ones((20, 5)), 64, 5, 1)
+    assert_array_equal(projections.scaling, np.ones(5))
+    assert np.isfinite(projections.of_rows).all()
+    some = np.ones((20, 5))
+    some[::2, 1], least = 3, _sign_projections.LEAST_SPREAD
+    # one that varies, and others that hardly do
+    assert_allclose(SignProjections(some, 64, 5, 1).scaling ** 2, [least, 1, least, least, least])
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
@@ -225,6 +235,22 @@ def test_recall_is_that_of_all_pairs(digits, monkeypatch):
     with pytest.warns(RuntimeWarning, match="missed"):
         clf = FastReLUClassifier(**{**COMMON, "max_iter": 10}, solver="sgd", threshold=2.0).fit(digits[0], digits[2])
     assert clf.firing_recall_ == pytest.approx(total[0] / total[1], abs=0.02)
+
+
+def test_recall_is_looked_at_in_the_first_batch_and_every_few():
+    situation = Situation(0.5, n_rows=200, n_features=16, lean=1, every=1)
+    looked, rows = [], _heavy_search.CHECK_ROWS
+    for _ in range(2 * _heavy_search.CHECK_EVERY + 1):
+        before = situation.engine.counters["dot_products"], situation.engine.counters["candidates"]
+        situation.candidates()
+        counters = situation.engine.counters
+        # besides its candidates, the products of some rows with all neurons
+        looked.append(counters["dot_products"] - before[0] - (counters["candidates"] - before[1]))
+    expected = np.zeros(len(looked), int)
+    expected[:: _heavy_search.CHECK_EVERY] = rows * 200
+    assert_array_equal(looked, expected)
+    fires = situation.Z > 0
+    assert situation.engine.counters["checked"] / (3 * rows * 200) == pytest.approx(fires.mean(), abs=0.1)
 
 
 @BOTH

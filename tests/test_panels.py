@@ -35,6 +35,7 @@ from skfastnn.passes.panels._panel_weights import PanelWeights
 from skfastnn.passes.shared._by_feature import FeatureLists, rows_by_feature
 from skfastnn.passes.shared._gram import gram, gram_rows
 from skfastnn.passes.shared._pairs import PairLists
+from skfastnn.solvers import _sparse_first_order
 from skfastnn.solvers._tiled_gram import tiled_gram
 
 ADAM_PARAMETERS = {"rate": 0.1, "momentum": 0.9, "beta_2": 0.99, "epsilon": 0.01, "penalty": 0.0}
@@ -463,7 +464,7 @@ def test_the_number_of_threads_does_not_matter(solver, monkeypatch):
 
 @DTYPES
 def test_rows_by_feature_hold_the_rows_that_were_picked(dtype):
-    X = sparse.random_array((30, 12), density=0.2, rng=np.random.default_rng(0), dtype=dtype).tocsr()
+    X = sparse.random_array((30, 12), density=0.2, random_state=np.random.default_rng(0), dtype=dtype).tocsr()
     index = np.array([4, 4, 29, 0], dtype=np.int32)
     lists = rows_by_feature(*entries(X), 12, index, 2.0)
     assert lists.shape == (4, 12)
@@ -507,3 +508,14 @@ def test_rows_without_entries_by_feature():
 def test_entries_that_are_none_are_refused(features, ends, rows, data):
     with pytest.raises(ValueError, match="entries of a matrix of shape"):
         FeatureLists((3, 5), np.int32(features), np.int64(ends), np.int32(rows), np.float64(data))
+
+
+def test_a_basis_is_worn_by_directions_that_meet_and_by_lengths_that_vanish():
+    least = _sparse_first_order.LEAST_COLUMN
+    assert not _sparse_first_order._is_worn(np.diag([1.0, 2 * least]))
+    assert _sparse_first_order._is_worn(np.diag([1.0, least / 2]))
+    for share, worn in ((0.5, False), (2.0, True)):
+        # the condition of two unit vectors is about two over the angle between them
+        angle = 2 / (share * _sparse_first_order.WORST_CONDITION)
+        together = np.array([[1.0, np.cos(angle)], [0.0, np.sin(angle)]])
+        assert bool(_sparse_first_order._is_worn(together * [1e-4, 1.0])) is worn

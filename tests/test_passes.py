@@ -20,7 +20,7 @@ from skfastnn.passes.dense._weights import DenseWeights
 from skfastnn.passes.shared import _products
 from skfastnn.passes.shared._blas import matmul_nt
 from skfastnn.passes.shared._pairs import PairLists
-from skfastnn.passes.shared._products import multiply_groups, wide_products
+from skfastnn.passes.shared._products import compiled_instructions, multiply_groups, wide_products
 from skfastnn.passes.shared._rows import gather_rows
 from skfastnn.solvers import Adam, MomentumSGD
 
@@ -289,8 +289,9 @@ def test_wide_products_are_for_processors_that_have_the_vectors():
     found = np.show_config(mode="dicts")["SIMD Extensions"]
     wide = not {"AVX512F", "AVX512_SKX", "X86_V4"}.isdisjoint((*found["baseline"], *found.get("found", ())))
     gcc = b"clang version" not in Path(_products.__file__).read_bytes()
-    compiled = gcc and platform.machine() == "x86_64" and platform.libc_ver()[0] == "glibc"
-    assert wide_products() is (compiled and wide)
+    x86 = gcc and platform.machine() == "x86_64" and platform.libc_ver()[0] == "glibc"
+    assert compiled_instructions() in (("all", "fma", "baseline") if x86 else ("baseline",))
+    assert wide_products() is (compiled_instructions() == "all" and wide)
 
 
 # lists

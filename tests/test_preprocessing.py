@@ -279,7 +279,7 @@ def test_sparse_code_is_the_dense_one_less_that_of_zero(container, weighted):
 
 
 def test_mostly_zero_features_of_sparse_data_are_scaled_and_stay_sparse():
-    X = sp.random_array((500, 30), density=0.05, format="csr", rng=np.random.default_rng(0), dtype=np.float32)
+    X = sp.random_array((500, 30), density=0.05, format="csr", random_state=np.random.default_rng(0), dtype=np.float32)
     code = PiecewiseLinearEncoder().fit_transform(X)
     assert code.dtype == np.float32
     assert_array_equal(code.indices, X.indices)

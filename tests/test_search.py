@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 from skfastnn._coordinates import Coordinates
 from skfastnn.networks._network import Network, aligned_zeros, resolve_threshold
@@ -274,6 +274,25 @@ def test_rounding_of_long_references():
         training.step(batch, 0.0)
     lengths = np.linalg.norm(training.network.reference(np.arange(130)), axis=1)
     assert np.all(training.engine.drift[:130] >= np.finfo(np.float32).eps * lengths)
+
+
+@DTYPES
+def test_rows_are_no_longer_than_the_bounds_take_them_for(dtype, monkeypatch):
+    X = np.random.default_rng(0).standard_normal((200, 150)).astype(dtype)
+    training, given = Training(X, n_neurons=130), []
+
+    def query(leaves, pairs, index, norms, norms_outside, *others):
+        given.append((norms.copy(), norms_outside.copy()))
+        return really(leaves, pairs, index, norms, norms_outside, *others)
+
+    really = _tree_search.query
+    monkeypatch.setattr(_tree_search, "query", query)
+    batch = training.batch(np.arange(199))
+    lengths = np.linalg.norm(batch.rows.astype(np.float64), axis=1)
+    training.candidates(batch)
+    assert (given[-1][0] > lengths).all()  # in single precision, too, and by more than a sum of squares loses
+    assert_allclose(given[-1][0], lengths, rtol=1e-4)
+    assert (given[-1][1] <= given[-1][0]).all()
 
 
 # bounds are used to the last bit: neurons that fire only just, moved there the shortest way

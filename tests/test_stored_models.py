@@ -32,7 +32,12 @@ of_another_scikit_learn = pytest.mark.filterwarnings(
 @of_another_scikit_learn
 @pytest.mark.parametrize("file", FILES, ids=[f"{f.parent.name}-{f.stem}" for f in FILES])
 def test_models_of_every_release_predict_as_they_did_and_go_on(file):
-    stored = joblib.load(file)
+    try:
+        stored = joblib.load(file)
+    except ModuleNotFoundError as error:
+        if error.name != "numpy._core":
+            raise
+        pytest.skip("the file has numbers of NumPy 2, which NumPy 1 does not read")
     model, X = stored["model"], stored["X"]
     single = stored["output"].dtype == np.float32
     assert_allclose(output(model, X), stored["output"], rtol=1e-4 if single else 1e-8, atol=1e-5 if single else 1e-10)

@@ -1,5 +1,6 @@
 """Threads: the same bits for any number of them, none for little work or in forked children, and BLAS as it was."""
 
+import io
 import multiprocessing
 import os
 import subprocess
@@ -10,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from joblib import Parallel, delayed
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -56,7 +58,9 @@ def blas_threads():
 def test_any_number_of_threads_gives_the_same_bits(parameters, dtype, rows, monkeypatch):
     X, y = noise(60, 800, dtype) if rows == "few" else noise(dtype=dtype)
     if rows == "sparse":
-        X = sparse.random_array((400, 900), density=0.02, rng=np.random.default_rng(0), format="csr", dtype=dtype)
+        X = sparse.random_array(
+            (400, 900), density=0.02, random_state=np.random.default_rng(0), format="csr", dtype=dtype
+        )
     fits = []
     for n_threads in (1, 2, 4):
         monkeypatch.setenv("OMP_NUM_THREADS", str(n_threads))  # also on a machine with fewer cores
@@ -237,6 +241,75 @@ def test_each_thread_limits_a_library_on_top_of_openmp_for_itself():
         assert (numbers(), pool.submit(numbers).result()) == ([4, 1], [1, 1])
         pool.submit(limit.give_back).result()
         assert (numbers(), pool.submit(numbers).result()) == ([4, 4], [4, 4])
+
+
+# several fits at once
+
+
+def test_eight_threads_that_fit_and_predict_get_the_bits_of_one():
+    X, y = noise(200)
+    settings = [
+        {"solver": "adam", "threshold": 1.0},
+        {"solver": "sgd"},
+        {"solver": "gauss_newton"},
+        {"solver": "adam", "hidden_layer_sizes": (64, 64)},
+    ]
+    known = FastReLUClassifier(hidden_layer_sizes=128, solver="adam", max_iter=2, random_state=0).fit(X, y)
+    expected_of_known = known.predict_proba(X)
+
+    def fitted(setting):
+        est = FastReLUClassifier(**{"hidden_layer_sizes": 128, **setting}, max_iter=2, random_state=0).fit(X, y)
+        assert_array_equal(known.predict_proba(X), expected_of_known)
+        return est, est.predict_proba(X)
+
+    expected = [fitted(setting) for setting in settings]
+    together = threading.Barrier(8)
+
+    def at_once(number):
+        together.wait(30)
+        return fitted(settings[number % 4])
+
+    with ThreadPoolExecutor(8) as pool:
+        for number, (est, output) in enumerate(pool.map(at_once, range(8))):
+            assert_same_fit(est, expected[number % 4][0])
+            assert_array_equal(output, expected[number % 4][1])
+
+
+@pytest.mark.parametrize("solver", ["adam", "gauss_newton"])
+@pytest.mark.parametrize("workers", ["loky", "spawn"])
+def test_workers_of_their_own_get_the_bits_of_this_process(workers, solver):
+    X, y = noise(200)
+    est = FastReLUClassifier(hidden_layer_sizes=128, solver=solver, max_iter=2, random_state=0).fit(X, y)
+    expected = est.predict_proba(X)
+    if workers == "loky":
+        known, again = Parallel(n_jobs=2)([delayed(est.predict_proba)(X), delayed(est.fit)(X, y)])
+    else:
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            known, again = pool.apply(est.predict_proba, (X,)), pool.apply(est.fit, (X, y))
+    assert_array_equal(known, expected)
+    assert_same_fit(again, est)
+
+
+# the share of a container
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="control groups are of Linux")
+@pytest.mark.parametrize(("quota", "expected"), [("100000 100000", 1), ("150000 100000", 2), ("max 100000", 3)])
+def test_threads_are_no_more_than_a_container_may_use(quota, expected, monkeypatch):
+    really_open, really_exists = open, os.path.exists
+
+    def opened(path, *args, **kwargs):
+        return io.StringIO(quota + "\n") if path == "/sys/fs/cgroup/cpu.max" else really_open(path, *args, **kwargs)
+
+    monkeypatch.setattr("builtins.open", opened)
+    monkeypatch.setattr("os.path.exists", lambda path: path == "/sys/fs/cgroup/cpu.max" or really_exists(path))
+    # three cores, on any machine
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2})
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.delenv("LOKY_MAX_CPU_COUNT", raising=False)
+    with threadpool_limits(4, user_api="openmp"):
+        assert effective_n_threads() == expected
 
 
 # forked children

@@ -21,11 +21,6 @@
 
 #include "wide.h"
 
-#if HAVE_WIDE
-#define BOX_CLONES __attribute__((unused, target_clones("default", "fma")))
-#else
-#define BOX_CLONES __attribute__((unused))
-#endif
 #ifndef INLINE
 #define INLINE static inline __attribute__((always_inline))
 #endif

@@ -8,7 +8,7 @@ typedef int8_t NAME(lane_bytes) __attribute__((vector_size(LANES)));
 #if WIDE
 #define ATTRIBUTES __attribute__((unused))
 #else
-#define ATTRIBUTES BOX_CLONES
+#define ATTRIBUTES SHORT_CLONES
 #endif
 #define ABOVE_ZERO(v) ((VEC)((v > (VEC){0}) & (__typeof__(v > v))(v)))
 

@@ -14,11 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__GLIBC__)
-#define VECTOR_CLONES __attribute__((unused, target_clones("default", "fma", "avx512f")))
-#else
-#define VECTOR_CLONES __attribute__((unused))
-#endif
+#include "instructions.h"
+
 #define INLINE static inline __attribute__((always_inline))
 
 #if defined(__clang__) || __GNUC__ >= 12

@@ -3,7 +3,9 @@
 #ifndef SKFASTNN_WIDE_H
 #define SKFASTNN_WIDE_H
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__GLIBC__)
+#include "instructions.h"
+
+#if SKFASTNN_INSTRUCTIONS == 2
 #include <immintrin.h>
 #define HAVE_WIDE 1
 #define CALL(kernel, ...) \

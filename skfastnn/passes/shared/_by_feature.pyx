@@ -191,8 +191,9 @@ def entries_by_feature(const floating[:, ::1] H):
             at[j + 1] += H[i, j] != 0
     np.cumsum(at_array, out=at_array)
     ends = at_array.copy()
-    rows_array = np.empty(ends[-1], dtype=np.int32)
-    data_array = np.empty(ends[-1], dtype=np.asarray(H).dtype)
+    n_entries = ends[H.shape[1]]
+    rows_array = np.empty(n_entries, dtype=np.int32)
+    data_array = np.empty(n_entries, dtype=np.asarray(H).dtype)
     cdef int32_t[::1] rows = rows_array
     cdef floating[::1] data = data_array
     for i in range(H.shape[0]):

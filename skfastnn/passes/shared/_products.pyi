@@ -1,6 +1,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+def compiled_instructions() -> str: ...
 def wide_products() -> bool: ...
 def multiply_groups(
     A: NDArray[np.floating],

@@ -21,6 +21,7 @@ from skfastnn.passes.shared._blas cimport gemm_nt
 from skfastnn.passes.shared._worth cimport threads_for
 
 cdef extern from "product_kernels.h":
+    const int SKFASTNN_INSTRUCTIONS
     void pack_panel_f32(const float*, Py_ssize_t, Py_ssize_t, int, float*) noexcept nogil
     void pack_panel_f64(const double*, Py_ssize_t, Py_ssize_t, int, double*) noexcept nogil
     void panel_products_f32(
@@ -31,6 +32,11 @@ cdef extern from "product_kernels.h":
 
 # Numbers in a row beyond which its panels would not stay in the second-level cache.
 cdef Py_ssize_t LONGEST = 2048
+
+
+def compiled_instructions():
+    """Return the most that the kernels are compiled for, as the build option `instructions` has it."""
+    return ("baseline", "fma", "all")[SKFASTNN_INSTRUCTIONS]
 
 
 def wide_products():

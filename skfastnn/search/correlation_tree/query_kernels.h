@@ -13,12 +13,6 @@
 
 #include "wide.h"
 
-#if HAVE_WIDE
-#define QUERY_CLONES __attribute__((unused, target_clones("default", "fma", "avx512f")))
-#else
-#define QUERY_CLONES __attribute__((unused))
-#endif
-
 #define GROUP 64      /* neurons of a group: one cache line of leaves */
 #define WIDTH 16
 #define N_STRIPS (GROUP / WIDTH)
@@ -79,7 +73,7 @@ static inline void query_block(
 
 /* Leaves of one sample in one group, from the heights of the neurons' correlations above their feet; pair_shift 1: two
  * neurons share a height. Rounds up; the addition covers the rounding of the multiplication. */
-QUERY_CLONES static void write_line(
+VECTOR_CLONES static void write_line(
     const float *height,      /* IN    (64 >> pair_shift,) */
     float steps_per_unit,
     int pair_shift,

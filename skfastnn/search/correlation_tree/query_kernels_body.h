@@ -4,7 +4,7 @@
 #define ATTRIBUTES __attribute__((unused))
 #define AT_ONCE 4 /* rows whose bounds are computed together: as many as the registers hold */
 #else
-#define ATTRIBUTES QUERY_CLONES
+#define ATTRIBUTES VECTOR_CLONES
 #define AT_ONCE 1
 #endif
 
