@@ -18,7 +18,7 @@ cdef struct Layout:
     const int32_t* order
 
 cdef Layout layout_of(
-    PairLists pairs, FeatureLists X, n_numbers, n_panels, n_features, n_start, const int32_t[::1] order,
+    PairLists pairs, FeatureLists X, n_panels, n_features, n_start, const int32_t[::1] order,
 ) except *
 
 cdef Layout layout_for(PairLists pairs, FeatureLists X, PanelWeights weights) except *

@@ -100,19 +100,17 @@ cdef int _forward(
 
 cdef Layout layout_for(PairLists pairs, FeatureLists X, PanelWeights weights) except *:
     """Return the layout of a pass over weights; raise ValueError unless they fit the lists and the rows."""
-    return layout_of(pairs, X, len(X.data), weights.n_panels, weights.n_features, weights.n_start, weights.order)
+    return layout_of(pairs, X, weights.n_panels, weights.n_features, weights.n_start, weights.order)
 
 
 cdef Layout layout_of(
-    PairLists pairs, FeatureLists X, n_numbers, n_panels, n_features, n_start, const int32_t[::1] order,
+    PairLists pairs, FeatureLists X, n_panels, n_features, n_start, const int32_t[::1] order,
 ) except *:
     cdef Layout layout
-    if n_panels * PANEL < pairs.n_neurons or order.shape[0] != PANEL:
-        raise ValueError("panels and order must fit the lists")
-    if n_features != X.shape[1] or n_numbers != X.nnz:
+    if n_panels * PANEL < pairs.n_neurons:
+        raise ValueError("panels must fit the lists")
+    if n_features != X.shape[1] or len(X.data) != X.nnz:
         raise ValueError("panels and numbers must fit the rows")
-    if sorted(order) != list(range(PANEL)):
-        raise ValueError("order must name each neuron of a panel once")
     layout.X = X.lists
     layout.work = .1 * X.nnz * pairs.n_neurons
     layout.n_features = n_features
