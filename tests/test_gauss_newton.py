@@ -18,7 +18,7 @@ from skfastnn._losses import BinaryLogLoss, Huber, Poisson, SoftmaxLogLoss, Squa
 from skfastnn._second_order_fitting import GaussNewtonTrainer
 from skfastnn.networks._network import Network, aligned_zeros
 from skfastnn.passes.dense._tangent import DenseJacobian
-from skfastnn.passes.shared._gram import gram, gram_rows, sample_major
+from skfastnn.passes.shared._gram import gram, sample_major
 from skfastnn.passes.shared._pairs import PairLists
 from skfastnn.solvers import _gauss_newton, _tiled_gram
 from skfastnn.solvers._gauss_newton import GaussNewton
@@ -101,7 +101,7 @@ def test_gram_is_the_mean_diagonal_block_of_the_jacobian_times_its_transpose(n_o
     assert_allclose(tiled[lower], expected[lower], rtol=rtol, atol=rtol)
     wanted = np.array([0, 7, n - 1], dtype=np.int32)
     rows = aligned_zeros((3, n), dtype)
-    gram_rows(problem.pairs, problem.X, wanted, weight, network.output_scale**2, with_output, rows, 2)
+    gram(problem.pairs, problem.X, weight, network.output_scale**2, with_output, rows, 2, wanted)
     assert_allclose(rows, expected[wanted], rtol=rtol, atol=rtol)
 
 

@@ -29,7 +29,7 @@ from skfastnn.passes.panels._panel_layer import (
 from skfastnn.passes.panels._panel_tangent import PanelJacobian
 from skfastnn.passes.panels._panel_weights import PanelWeights
 from skfastnn.passes.shared._by_feature import FeatureLists, rows_by_feature
-from skfastnn.passes.shared._gram import gram, gram_rows
+from skfastnn.passes.shared._gram import gram
 from skfastnn.passes.shared._jacobian import Change
 from skfastnn.passes.shared._pairs import PairLists
 from skfastnn.solvers._tiled_gram import tiled_gram
@@ -260,7 +260,7 @@ def test_the_gram_matrix_takes_inner_products_that_are_known(dtype):
     for compute, rows in (
         (lambda X, K: gram(pairs, X, weight, 0.5, True, K, 2), slice(None)),
         (lambda X, K: tiled_gram(pairs, X, weight, 0.5, True, K, 1), slice(None)),
-        (lambda X, K: gram_rows(pairs, X, index, weight, 0.5, True, K, 2), index),
+        (lambda X, K: gram(pairs, X, weight, 0.5, True, K, 2, index), index),
     ):
         expected = np.zeros_like(X[rows] @ X.T)
         compute(X, expected)

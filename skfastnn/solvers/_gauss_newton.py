@@ -20,7 +20,7 @@ from scipy.sparse.linalg import LinearOperator, cg
 from skfastnn._data import copies_of
 from skfastnn.networks._network import aligned_zeros
 from skfastnn.passes.dense._tangent import DenseJacobian
-from skfastnn.passes.shared._gram import gram, gram_rows
+from skfastnn.passes.shared._gram import gram
 from skfastnn.passes.shared._jacobian import Change
 from skfastnn.solvers._leave_one_out import best_ridge
 from skfastnn.solvers._preconditioner import CholeskyPreconditioner, NystromPreconditioner
@@ -198,7 +198,7 @@ class GaussNewton(Solver):
         else:
             self.landmarks = (np.arange(N_LANDMARKS) * n_rows // N_LANDMARKS).astype(np.int32)
             rows = self._inner_products(self.landmarks, self.kernel)
-            gram_rows(self.pairs, rows, self.landmarks, *common)
+            gram(self.pairs, rows, *common, self.landmarks)
             diagonal = self.kernel[np.arange(N_LANDMARKS), self.landmarks]
         self.kernel_cost = float(counts @ counts) / 2 if few else float(counts.sum()) ** 2 / counts.size / n_rows
         share = self.root_share[:, 0] ** 2 if few else self.root_share[self.landmarks, 0] ** 2
