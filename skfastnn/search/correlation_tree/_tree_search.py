@@ -9,8 +9,8 @@ from skfastnn.passes.shared._pairs import PairLists
 from skfastnn.passes.shared._products import multiply_groups
 from skfastnn.search import _costs
 from skfastnn.search._engine import SearchEngine, registered
-from skfastnn.search.correlation_tree._lazy_tree import GROUP_SIZE, STEP, query
-from skfastnn.search.correlation_tree._leaves import write_leaves
+from skfastnn.search.correlation_tree._lazy_tree import GROUP_SIZE, QueryBounds, QueryRows, query
+from skfastnn.search.correlation_tree._leaves import References, write_leaves
 from skfastnn.search.correlation_tree._tree_bounds import note_waste, renew_standing, set_bounds
 
 # Leaves reach down to this far below the threshold, in standard deviations of the pre-activations; what is above the
@@ -129,10 +129,9 @@ class CorrelationTreeSearch(SearchEngine):
             wanted = np.ones(self.n_groups, dtype=np.uint8)
             drift, threshold = self.drift, self.threshold
             self.standing_drift[:] = -1
-        query(
-            self.leaves, self.pairs, batch.index, norms, norms_outside, x_inside, threshold, drift, self.inside,
-            projected.view(np.uint8), wanted, self.n_threads,
-        )  # fmt: skip
+        rows = QueryRows(batch.index, norms, norms_outside, x_inside)
+        bounds = QueryBounds(threshold, drift, self.inside, projected.view(np.uint8))
+        query(self.leaves, self.pairs, rows, bounds, wanted, self.n_threads)
         self.counters["visited"] += norms.size * int(wanted.sum()) * GROUP_SIZE
         total = self.pairs.total
         self.counters["candidates"] += total
@@ -184,15 +183,16 @@ class CorrelationTreeSearch(SearchEngine):
         network = self.network
         neurons = np.arange(network.start.shape[0] << network.pair_shift)
         foot = np.full(network.start.shape[0], self.foot[0])
-        self._write_references(network.start, neurons, foot, network.pair_shift)
+        self._write_references(References(network.start, neurons, foot, network.pair_shift))
 
     def _write(self, neurons):
         """UPDATE: write the leaves of some neurons anew."""
-        self._write_references(self.network.reference(neurons), neurons, self.foot[neurons], 0)
+        self._write_references(References(self.network.reference(neurons), neurons, self.foot[neurons], 0))
 
-    def _write_references(self, W, neurons, foot, pair_shift):
+    def _write_references(self, references):
+        W = references.W
         for first, block in self._tiles():
-            write_leaves(self.leaves, first, block, W, neurons, foot, STEP, pair_shift, self.n_threads)
+            write_leaves(self.leaves, first, block, references, self.n_threads)
         longest = float(np.sqrt(np.einsum("ij,ij->i", W, W).max()))
         self.longest_reference = max(self.longest_reference, longest)
         self.counters["dot_products"] += W.shape[0] * self.rows.n_samples
