@@ -9,10 +9,18 @@
 
 from cython cimport floating
 from libc.stdint cimport int32_t, uint8_t
-from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
-from skfastnn.passes.panels._panel_layer cimport SPARE, TILE_LD, Layout, layout_of, spread_signals
+from skfastnn.passes.panels._panel_layer cimport (
+    TILE_LD,
+    Layout,
+    Tile,
+    clear_tile,
+    free_tile,
+    layout_of,
+    make_tile,
+    spread_signals,
+)
 from skfastnn.passes.panels._panel_weights cimport PANEL, require_order
 from skfastnn.passes.shared._by_feature cimport FeatureLists, feature_entries
 from skfastnn.passes.shared._jacobian cimport Change, Jacobian
@@ -38,11 +46,9 @@ cdef extern from "panel_kernels.h":
     void panel_add_f64(
         feature_entries, const double*, const double*, const uint8_t*, double*, double, double*, double) noexcept nogil
 
-# what a thread works in, one allocation
+# what a thread works in: signals, then changes of pre-activations; and changes of parameters by column, behind the tile
 cdef struct Scratch:
-    uint8_t* used                 # (n_rows,) vectors of a row that hold signals
-    void* tile                    # (n_rows, 64) signals, then changes of pre-activations
-    void* column                  # (n_rows + SPARE,) those of one neuron; spread_signals wants it behind the tile
+    Tile tile
     void* change_c                # (64,)
     void* change_v                # (64, ld_out)
     void* change_w                # (n_features, 64)
@@ -70,7 +76,6 @@ cdef class PanelJacobian(Jacobian):
     cdef FeatureLists X
     cdef Layout layout
     cdef const int32_t[::1] order
-    cdef const char* data
 
     def __init__(self, PairLists pairs, FeatureLists X, const int32_t[::1] order, V, u, buffers):
         cdef Py_ssize_t n_panels = (pairs.n_neurons + PANEL - 1) // PANEL
@@ -78,10 +83,6 @@ cdef class PanelJacobian(Jacobian):
         self.layout = layout_of(pairs, X, n_panels, X.shape[1], 0, order)
         self.set_up(pairs, V, u, buffers, X.shape[0], (n_panels, X.shape[1], PANEL))
         self.X, self.order, self.work = X, order, self.layout.work
-        if self.itemsize == 4:
-            self.data = <const char*> _data_of[float](X.data)
-        else:
-            self.data = <const char*> _data_of[double](X.data)
 
     cdef int times_block(self, Py_ssize_t block, Change change, char* output) noexcept nogil:
         if self.itemsize == 4:
@@ -99,30 +100,15 @@ cdef class PanelJacobian(Jacobian):
         return _gram_block(self, block, with_output, <double*> output)
 
 
-cdef const floating* _data_of(const floating[::1] data) except? NULL:
-    return &data[0] if data.shape[0] else NULL
-
-
 cdef int _allocate(PanelJacobian of, Scratch* scratch, Py_ssize_t n_features) noexcept nogil:
     """Return -1 when memory is short."""
-    cdef Py_ssize_t n_rows = of.n_rows, itemsize = of.itemsize
-    cdef char* numbers = <char*> malloc(
-        (n_rows * (TILE_LD + 1) + SPARE + (1 + of.ld_out + n_features) * PANEL) * itemsize)
-    scratch.used = <uint8_t*> malloc(n_rows + 1)
-    scratch.tile = numbers
-    if numbers == NULL or scratch.used == NULL:
-        _free(scratch)
+    cdef Py_ssize_t n_more = (1 + of.ld_out + n_features) * PANEL
+    if make_tile(&scratch.tile, of.n_rows, of.ld_out, n_more, of.itemsize) < 0:
         return -1
-    scratch.column = numbers + n_rows * TILE_LD * itemsize
-    scratch.change_c = <char*> scratch.column + (n_rows + SPARE) * itemsize
-    scratch.change_v = <char*> scratch.change_c + PANEL * itemsize
-    scratch.change_w = <char*> scratch.change_v + PANEL * of.ld_out * itemsize
+    scratch.change_c = scratch.tile.more
+    scratch.change_v = <char*> scratch.change_c + PANEL * of.itemsize
+    scratch.change_w = <char*> scratch.change_v + PANEL * of.ld_out * of.itemsize
     return 0
-
-
-cdef void _free(Scratch* scratch) noexcept nogil:
-    free(scratch.used)
-    free(scratch.tile)
 
 
 cdef void _transposed_panel(
@@ -132,25 +118,24 @@ cdef void _transposed_panel(
     """J' u for a panel."""
     cdef Py_ssize_t k, r
     cdef Py_ssize_t last = min((block + 1) * of.pairs.block_size, of.pairs.n_neurons)
-    cdef Py_ssize_t n_rows = of.n_rows, ld_out = of.ld_out
-    cdef const floating* data = <const floating*> of.data
+    cdef Py_ssize_t ld_out = of.ld_out
+    cdef const floating* data = <const floating*> of.layout.data
     cdef const floating* V = <const floating*> of.V
-    cdef floating* tile = <floating*> scratch.tile
+    cdef floating* tile = <floating*> scratch.tile.signals
     cdef floating* change_c = <floating*> scratch.change_c
     cdef floating* change_v = <floating*> scratch.change_v
-    memset(tile, 0, n_rows * TILE_LD * sizeof(floating))
-    memset(scratch.used, 0, n_rows)
+    clear_tile(&scratch.tile, sizeof(floating))
     memset(change_w, 0, of.layout.n_features * PANEL * sizeof(floating))
     for k in range(PANEL):
         r = p * PANEL + of.layout.order[k]
         change_c[k] = 0
         if r < last:
-            change_c[k] = spread_signals(of.pairs, block, r, k, <const floating*> of.u, V + r * ld_out, ld_out, n_rows,
-                                         tile, scratch.used, change_v + k * ld_out)
+            change_c[k] = spread_signals(of.pairs, block, r, k, <const floating*> of.u, V + r * ld_out, &scratch.tile,
+                                         change_v + k * ld_out)
     if floating is float:
-        panel_add_f32(of.layout.X, data, tile, scratch.used, change_w, 1, NULL, 0)
+        panel_add_f32(of.layout.X, data, tile, scratch.tile.used, change_w, 1, NULL, 0)
     else:
-        panel_add_f64(of.layout.X, data, tile, scratch.used, change_w, 1, NULL, 0)
+        panel_add_f64(of.layout.X, data, tile, scratch.tile.used, change_w, 1, NULL, 0)
 
 
 cdef void _times_panel(
@@ -162,9 +147,9 @@ cdef void _times_panel(
     cdef Py_ssize_t k, r
     cdef Py_ssize_t last = min((block + 1) * of.pairs.block_size, of.pairs.n_neurons)
     cdef Py_ssize_t ld_out = of.ld_out
-    cdef const floating* data = <const floating*> of.data
+    cdef const floating* data = <const floating*> of.layout.data
     cdef const floating* V = <const floating*> of.V
-    cdef floating* tile = <floating*> scratch.tile
+    cdef floating* tile = <floating*> scratch.tile.signals
     cdef floating* change_c = <floating*> scratch.change_c
     cdef floating* change_v = <floating*> scratch.change_v
     cdef const int32_t* row
@@ -181,10 +166,10 @@ cdef void _times_panel(
         value = <floating*> of.pairs.blocks[block].values + of.pairs.start[r]
         if floating is float:
             changed_output_f32(row, tile + k, TILE_LD, value, of.pairs.count[r], V + r * ld_out, change_v + k * ld_out,
-                               ld_out, <float*> scratch.column, output)
+                               ld_out, <float*> scratch.tile.column, output)
         else:
             changed_output_f64(row, tile + k, TILE_LD, value, of.pairs.count[r], V + r * ld_out, change_v + k * ld_out,
-                               ld_out, <double*> scratch.column, output)
+                               ld_out, <double*> scratch.tile.column, output)
 
 
 cdef int _gram_block(PanelJacobian of, Py_ssize_t block, bint with_output, floating* output) noexcept nogil:
@@ -199,7 +184,7 @@ cdef int _gram_block(PanelJacobian of, Py_ssize_t block, bint with_output, float
         if not with_output:
             memset(scratch.change_v, 0, PANEL * of.ld_out * sizeof(floating))
         _times_panel(of, block, p, &scratch, <floating*> scratch.change_w, output)
-    _free(&scratch)
+    free_tile(&scratch.tile)
     return 0
 
 
@@ -220,7 +205,7 @@ cdef int _times_block(PanelJacobian of, Py_ssize_t block, Change change, floatin
                 (<floating*> scratch.change_c)[k] = (<floating*> change.c)[r]
                 memcpy(<char*> scratch.change_v + k * width, change.V + r * width, width)
         _times_panel(of, block, p, &scratch, <floating*> change.W + p * of.layout.n_features * PANEL, output)
-    _free(&scratch)
+    free_tile(&scratch.tile)
     return 0
 
 
@@ -238,5 +223,5 @@ cdef int _transposed_block(PanelJacobian of, Py_ssize_t block, Change change, fl
             if r < last:
                 (<floating*> change.c)[r] = (<floating*> scratch.change_c)[k]
                 memcpy(change.V + r * width, <char*> scratch.change_v + k * width, width)
-    _free(&scratch)
+    free_tile(&scratch.tile)
     return 0
