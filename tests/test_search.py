@@ -17,9 +17,10 @@ from numpy.testing import assert_array_equal
 from skfastnn._coordinates import Coordinates
 from skfastnn.networks._network import Network, aligned_zeros, resolve_threshold
 from skfastnn.networks._training_rows import Batch, TrainingRows
-from skfastnn.passes.dense._forward import forward, output_of_fired
+from skfastnn.passes.dense._forward import forward
 from skfastnn.passes.shared._pairs import PairLists
 from skfastnn.search import make_engine
+from skfastnn.search._engine import CandidateSearch
 from skfastnn.search.correlation_tree import _tree_search
 from skfastnn.search.correlation_tree._lazy_tree import GROUP_SIZE, STEP, QueryBounds, QueryRows, query
 from skfastnn.search.correlation_tree._leaves import References, write_leaves
@@ -111,16 +112,19 @@ class Training:
 
     def candidates(self, batch):
         """Candidates as a mask of shape (n_neurons, n_rows), after checks of their form."""
-        pairs = self.engine.candidates(batch, self.solver)
+        if isinstance(self.engine, CandidateSearch):
+            pairs = self.engine.candidates(batch, self.solver)
+        else:
+            pairs = PairLists(self.network.n_neurons, self.network.dtype)
+            self.engine.list_fired(batch, pairs, self.solver)
         return pairs, mask_of(pairs, batch.index.size)
 
     def forward(self, pairs, batch):
         network, solver = self.network, self.solver
+        if not isinstance(self.engine, CandidateSearch):
+            return pairs
         fired = PairLists(network.n_neurons, network.dtype)
         buffers = np.empty((fired.n_blocks, batch.index.size, network.ld_out), network.dtype)
-        if self.engine.verified:
-            output_of_fired(pairs, batch.index.size, network.V, buffers, self.n_threads)
-            return pairs
         forward(pairs, fired, network.arrays, batch.rows, buffers, self.n_threads, solver.silence)
         return fired
 

@@ -22,17 +22,11 @@ LIKE_HIDDEN_WEIGHTS = {"velocity", "mean", "square"}
 
 
 class FirstOrder(Solver):
-    """What solvers of first order share: the arrays of the output layer, and going on in another call.
-
-    Attributes
-    ----------
-    deferred : NeuronStep or None
-        The hidden layer's part of the last step, where the pass over the next batch is to take it (`hand_over`);
-        `catch_up` takes it, too.
-    """
+    """What solvers of first order share: the arrays of the output layer, and going on in another call."""
 
     may_defer = True
-    deferred = None
+    # the hidden layer's part of the last step; the pass over the next batch has taken it, or is to, or `catch_up`
+    _last = None
 
     def __init__(self, network, settings, n_threads):
         super().__init__(network, n_threads)
@@ -41,22 +35,23 @@ class FirstOrder(Solver):
         self.first_V = aligned_zeros(shape, network.dtype)
         self.first_v = np.zeros_like(network.v)
 
-    def hand_over(self):
-        """Return the part of the last step that is left to the next pass, a `NeuronStep`, or None."""
-        return None if self.deferred is None or self.deferred.taken else self.deferred
+    @property
+    def deferred(self):
+        """The part of the last step that is left to the next pass, a `NeuronStep`, or None."""
+        return None if self._last is None or self._last.taken else self._last
 
     def _take(self, step, **counted):
         """Take the hidden layer's part of a step, or leave it; what counts it is set with it."""
         # in one call, so that an interruption finds all of it or nothing: neurons ahead of the count have no delay
-        vars(self).update(counted, deferred=step)
+        vars(self).update(counted, _last=step)
         if not self.defers:
-            self.settle()
+            self._take_last()
 
-    def settle(self):
-        """Take the deferred part of the last step, unless that has been done."""
-        if self.deferred is not None:
-            self.deferred.take_all(self.n_threads)
-        self.deferred = None
+    def _take_last(self):
+        """Take the last step, unless that has been done, and forget its arrays."""
+        if self._last is not None:
+            self._last.take_all(self.n_threads)
+        self._last = None
 
     def measure(self):
         """Recompute the norms after the displacement was set from outside."""
@@ -97,7 +92,7 @@ class MomentumSGD(Momentum, FirstOrder):
 
     name = "sgd"
 
-    foresees = True
+    bounds_deferred = True
 
     def __init__(self, network, settings, n_threads):
         super().__init__(network, settings, n_threads)
@@ -124,14 +119,13 @@ class MomentumSGD(Momentum, FirstOrder):
         movement = Movement(*np.empty((2, self.network.n_neurons)), intercepts)
         # a step that waits is bounded as if it were silent, and then for its gradient
         movement_bounds(self.silence, self.anchor_norms, movement.drift, movement.pending, self.n_threads)
-        step = self.hand_over()
-        if step is not None:
-            step.add_step_bound(movement.drift, movement.pending, movement.intercepts, self.n_threads)
+        if self.deferred is not None:
+            self.deferred.add_step_bound(movement.drift, movement.pending, movement.intercepts, self.n_threads)
         return movement
 
     def catch_up(self, neurons=None):
         """Carry out the pending movement of some neurons, or of all."""
-        self.settle()
+        self._take_last()
         network = self.network
         if neurons is None:
             neurons = np.flatnonzero(self.delay)
@@ -205,7 +199,7 @@ class Adam(Moments, FirstOrder):
 
     def catch_up(self, neurons=None):
         """Take a step that was left to the engine; nothing else is ever pending."""
-        self.settle()
+        self._take_last()
 
     def step(self, pairs, rows, error, intercept_error, rate, penalty):
         """Take one step; see `MomentumSGD.step`."""

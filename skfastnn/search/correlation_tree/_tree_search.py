@@ -8,7 +8,7 @@ from skfastnn.networks._network import aligned_zeros
 from skfastnn.passes.shared._pairs import PairLists
 from skfastnn.passes.shared._products import multiply_groups
 from skfastnn.search import _costs
-from skfastnn.search._engine import SearchEngine, registered
+from skfastnn.search._engine import CandidateSearch, registered
 from skfastnn.search.correlation_tree._lazy_tree import GROUP_SIZE, QueryBounds, QueryRows, query
 from skfastnn.search.correlation_tree._leaves import References, write_leaves
 from skfastnn.search.correlation_tree._tree_bounds import note_waste, renew_standing, set_bounds
@@ -48,7 +48,7 @@ TREE_SHARE = 0.25
 
 
 @registered
-class CorrelationTreeSearch(SearchEngine):
+class CorrelationTreeSearch(CandidateSearch):
     """One lazy, truncated correlation tree per sample over the neurons.
 
     Notes
@@ -70,7 +70,7 @@ class CorrelationTreeSearch(SearchEngine):
         return LEAF + candidates * (CANDIDATE + JUMPING * probe.ld) + overhead + setup
 
     def build(self, rows, network, n_threads):
-        self.rows, self.network, self.n_threads = rows, network, n_threads
+        super().build(rows, network, n_threads)
         m, d = network.n_neurons, network.n_features
         self.pairs = PairLists(m, None)
         self.n_groups = -(-m // GROUP_SIZE)
@@ -106,9 +106,9 @@ class CorrelationTreeSearch(SearchEngine):
         """Bytes of the leaves."""
         return self.leaves.nbytes
 
-    def lets_defer(self, solver):
+    def takes_steps(self, solver):
         # candidates are asked for before the step is taken
-        return solver.may_defer and solver.foresees
+        return solver.may_defer and solver.bounds_deferred
 
     def candidates(self, batch, solver):
         norms = (batch.norms * (1 + 1e-5)).astype(np.float32)

@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from skfastnn.passes.shared._pairs import PairLists
 from skfastnn.search import _costs
-from skfastnn.search._engine import SearchEngine, registered
+from skfastnn.search._engine import ExactSearch, registered
 from skfastnn.search.quantized._quantized_forward import (
     MAX_FEATURES,
     RowsInBytes,
@@ -27,7 +26,7 @@ GROWN = 1.3
 
 
 @registered
-class QuantizedSearch(SearchEngine):
+class QuantizedSearch(ExactSearch):
     """A scan over rows and weights in bytes, with a certified bound on what rounding hides.
 
     Notes
@@ -42,7 +41,6 @@ class QuantizedSearch(SearchEngine):
     """
 
     name = "quantized"
-    verified = True
 
     @classmethod
     def cost(cls, probe):
@@ -60,8 +58,7 @@ class QuantizedSearch(SearchEngine):
             raise ValueError(
                 f"search='quantized' takes up to {MAX_FEATURES:,} features, X has {network.n_features:,}; use 'dense'."
             )
-        self.rows, self.network, self.n_threads = rows, network, n_threads
-        self.pairs, self.spare = (PairLists(network.n_neurons, network.dtype) for _ in range(2))
+        super().build(rows, network, n_threads)
         step = -(-rows.n_samples // TILE_ROWS)
         some = rows.take(np.arange(0, rows.n_samples, step, dtype=np.int32))
         _, shift, base, zero, _ = choose_grid(some, network, n_threads)
@@ -84,18 +81,17 @@ class QuantizedSearch(SearchEngine):
         """Bytes of the rows in bytes."""
         return self.codes.nbytes + self.about.nbytes
 
-    def lets_defer(self, solver):
+    def takes_steps(self, solver):
         return solver.may_defer
 
-    def candidates(self, batch, solver):
-        network, step = self.network, self._step_to_take(solver)
+    def list_fired(self, batch, fired, solver):
+        step = self._step_to_take(solver)
         n_possible = quantized_forward(
-            self.pairs, network.arrays, batch.rows, batch.index, self.coded, self.n_threads, step
+            fired, self.network.arrays, batch.rows, batch.index, self.coded, self.n_threads, step
         )
-        self.counters["visited"] += network.n_neurons * batch.rows.shape[0]
+        self.counters["visited"] += self.network.n_neurons * batch.rows.shape[0]
         self.counters["candidates"] += n_possible
         self.counters["dot_products"] += n_possible
-        return self.pairs
 
 
 def choose_grid(rows, network, n_threads):
