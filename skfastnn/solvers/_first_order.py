@@ -100,6 +100,7 @@ class MomentumSGD(Momentum, FirstOrder):
         self.anchor_norms = np.zeros(network.n_neurons)
         self.touched = np.zeros(network.n_neurons, dtype=np.int64)
         # k silent steps, for k = 0, 1, ...: 2 x 2 matrices of (distance from the start, velocity), row by row
+        self._silence = None
         self.pending = np.zeros((MAX_DELAY + 2, 4))
         self.pending[0] = [1, 0, 0, 1]
 
@@ -110,8 +111,10 @@ class MomentumSGD(Momentum, FirstOrder):
 
     @property
     def silence(self):
-        """What silent steps have left to do, a `MomentumState` of the steps so far."""
-        return MomentumState(self.velocity, self.norms, self.touched, self.n_steps, self.pending)
+        """What silent steps have left to do, a `MomentumState` of the steps so far; one for each of them."""
+        if self._silence is None:
+            self._silence = MomentumState(self.velocity, self.norms, self.touched, self.n_steps, self.pending)
+        return self._silence
 
     def movement(self):
         """Return certified bounds on the movement since the references, as a `Movement`."""
@@ -130,11 +133,16 @@ class MomentumSGD(Momentum, FirstOrder):
         if neurons is None:
             neurons = np.flatnonzero(self.delay)
         if neurons.size:
-            catch_up(neurons, network.arrays, self.silence, self.n_threads)
+            state, self._silence = self.silence, None  # which has no delay as long afterwards
+            catch_up(neurons, network.arrays, state, self.n_threads)
 
     def state(self):
         # there is no anchor after loading: displacements are from the start
         return {name: value for name, value in super().state().items() if name != "anchor_norms"}
+
+    def resume(self, arrays, n_steps):
+        super().resume(arrays, n_steps)
+        self._silence = None
 
     def rebased(self, neurons):
         super().rebased(neurons)
@@ -160,7 +168,7 @@ class MomentumSGD(Momentum, FirstOrder):
         network, rule = self.network, self.rule(rate, penalty)
         after = self._extended(rate * penalty)
         step = momentum_step(pairs, rows, error, network.arrays, self.first_V, self.silence, after, rule)
-        self._take(step, n_steps=self.n_steps + 1, pending=after)
+        self._take(step, n_steps=self.n_steps + 1, pending=after, _silence=None)
         self.move_output_intercepts(intercept_error, rule)
         if self.n_steps - self.touched.min() > MAX_DELAY:
             self.catch_up()
