@@ -1,11 +1,8 @@
 """Dense search: compute everything. The yardstick, and the best choice for small or busy networks."""
 
 from skfastnn.passes.dense._dense_forward import dense_forward
-from skfastnn.search import _costs
+from skfastnn.search import _costs as ns
 from skfastnn.search._engine import ExactSearch, registered
-
-# what a step takes besides, in ns
-STEP = 40_000.0
 
 
 @registered
@@ -16,9 +13,8 @@ class DenseSearch(ExactSearch):
 
     @classmethod
     def cost(cls, probe):
-        return (
-            _costs.DENSE + _costs.MULTIPLICATION * probe.ld + _costs.LISTED * probe.firing_rate + STEP / probe.n_pairs
-        )
+        pair = ns.DENSE + ns.MULTIPLICATION * probe.ld + ns.LISTED * probe.firing_rate
+        return pair + ns.DENSE_STEP / probe.n_pairs
 
     def takes_steps(self, solver):
         return solver.may_defer

@@ -7,7 +7,7 @@ from sklearn.utils.extmath import randomized_svd
 from skfastnn.networks._network import aligned_zeros
 from skfastnn.passes.shared._pairs import PairLists
 from skfastnn.passes.shared._products import multiply_groups
-from skfastnn.search import _costs
+from skfastnn.search import _costs as ns
 from skfastnn.search._engine import CandidateSearch, registered
 from skfastnn.search.correlation_tree._lazy_tree import GROUP_SIZE, QueryBounds, QueryRows, query
 from skfastnn.search.correlation_tree._leaves import References, write_leaves
@@ -37,14 +37,6 @@ ROWS_TOGETHER = 24
 # Rows and neurons handled together while leaves are written; rows, a multiple of those that a product takes at once.
 TILE_ROWS = 1020
 TILE_NEURONS = 1024
-# ns: a comparison of leaves; a candidate, and each of its multiplications, for which memory is jumped about; a step
-LEAF, CANDIDATE, JUMPING, STEP_TIME = 0.45, 3.0, 0.06, 100_000.0
-# ns: INIT, a leaf, and each multiplication
-LEAF_WRITTEN, MULTIPLIED = 0.3, 0.010
-# candidates of a tree for each pair, besides those that fire: neurons move
-DRIFTING = 0.01
-# Share of the memory that the leaves of a tree may take, a byte a pair: fits of a grid search run side by side.
-TREE_SHARE = 0.25
 
 
 @registered
@@ -62,12 +54,13 @@ class CorrelationTreeSearch(CandidateSearch):
 
     @classmethod
     def cost(cls, probe):
-        if not np.isfinite(probe.drifted) or probe.n_samples * probe.n_neurons > TREE_SHARE * _costs.usable_memory():
+        n_leaves = probe.n_samples * probe.n_neurons
+        if not np.isfinite(probe.drifted) or n_leaves > ns.TREE_SHARE * ns.usable_memory():
             return np.inf
-        candidates = min(1.0, probe.drifted * probe.firing_rate + DRIFTING)
-        overhead = STEP_TIME / probe.n_pairs
-        setup = (LEAF_WRITTEN + MULTIPLIED * probe.ld) / probe.n_passes
-        return LEAF + candidates * (CANDIDATE + JUMPING * probe.ld) + overhead + setup
+        candidates = min(1.0, probe.drifted * probe.firing_rate + ns.DRIFTING)
+        overhead = ns.TREE_STEP / probe.n_pairs
+        setup = (ns.LEAF_WRITTEN + ns.LEAF_MULTIPLICATION * probe.ld) / probe.n_passes
+        return ns.LEAF + candidates * (ns.CANDIDATE + ns.JUMPING * probe.ld) + overhead + setup
 
     def build(self, rows, network, n_threads):
         super().build(rows, network, n_threads)

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.utils import gen_batches
 
 from skfastnn.passes.shared._boxes import LEAF_SIZE, BoxTree, spatial_order
-from skfastnn.search import _costs
+from skfastnn.search import _costs as ns
 from skfastnn.search._engine import ExactSearch, registered
 from skfastnn.search.halfspace._halfspace_query import N_SPARE, neurons_above, points_above, rows_above
 from skfastnn.search.halfspace._neuron_points import neuron_points
@@ -14,12 +14,6 @@ TILE_ROWS = 4096
 FEW_ROWS = 64
 # Neurons are put in order anew when so many rows had to look at so many times more of them than the first did.
 DISORDER, ROWS_JUDGED = 1.5, 500
-# ns: an asking neuron; a group of sixteen boxes or points, and for each feature of it
-ASKING, GROUP, BOX_FEATURE, POINT_FEATURE = 8.0, 2.5, 1.0, 0.4
-# ns: what else goes with a pair, and with a feature of it; with a step
-REPORTED, REPORTED_FEATURE, STEP = 0.2, 0.01, 80_000.0
-# ns: rows that ask: boxes around a neuron, for each feature; a pair that fires, which is sorted
-ENCLOSED, SORTED = 1.0, 5.0
 
 
 @registered
@@ -36,17 +30,17 @@ class HalfspaceSearch(ExactSearch):
     @classmethod
     def cost(cls, probe):
         d = probe.n_features
-        if d > _costs.FEW_FEATURES:
+        if d > ns.FEW_FEATURES:
             return np.inf
-        besides = REPORTED + REPORTED_FEATURE * d + _costs.LISTED * probe.firing_rate + STEP / probe.n_pairs
+        besides = ns.REPORTED + ns.REPORTED_FEATURE * d + ns.LISTED * probe.firing_rate + ns.BOX_STEP / probe.n_pairs
         if probe.batch_size <= FEW_ROWS:
             rows = np.column_stack([probe.rows, np.ones(len(probe.rows), dtype=probe.rows.dtype)])
-            n_boxes, n_points = _looked_at(probe.neurons, rows[: _costs.PROBED], np.zeros(_costs.PROBED))
+            n_boxes, n_points = _looked_at(probe.neurons, rows[: ns.PROBED], np.zeros(ns.PROBED))
             cost = _cost_of_looking(n_boxes, n_points, d + 1) / len(probe.neurons)
-            return besides + cost + ENCLOSED * (d + 1) / probe.batch_size + SORTED * probe.firing_rate
-        some = probe.neurons[: _costs.PROBED]
+            return besides + cost + ns.ENCLOSED * (d + 1) / probe.batch_size + ns.SORTED * probe.firing_rate
+        some = probe.neurons[: ns.PROBED]
         n_boxes, n_points = _looked_at(probe.rows[: probe.batch_size], np.ascontiguousarray(some[:, :d]), -some[:, d])
-        return besides + (ASKING + _cost_of_looking(n_boxes, n_points, d)) / min(probe.batch_size, len(probe.rows))
+        return besides + (ns.ASKING + _cost_of_looking(n_boxes, n_points, d)) / min(probe.batch_size, len(probe.rows))
 
     def build(self, rows, network, n_threads):
         super().build(rows, network, n_threads)
@@ -121,7 +115,8 @@ class HalfspaceSearch(ExactSearch):
 
 
 def _cost_of_looking(n_boxes, n_points, d):
-    return (n_boxes * (GROUP + BOX_FEATURE * d) + n_points * (GROUP + POINT_FEATURE * d)) / LEAF_SIZE
+    boxes, points = n_boxes * (ns.GROUP + ns.BOX_FEATURE * d), n_points * (ns.GROUP + ns.POINT_FEATURE * d)
+    return (boxes + points) / LEAF_SIZE
 
 
 def _looked_at(points, normals, offsets):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skfastnn.search import _costs
+from skfastnn.search import _costs as ns
 from skfastnn.search._engine import ExactSearch, registered
 from skfastnn.search.quantized._quantized_forward import (
     MAX_FEATURES,
@@ -17,12 +17,6 @@ from skfastnn.search.quantized._quantized_forward import (
 TILE_ROWS = 1020
 # What rounding takes from a normal draw: per weight, and at most.
 TYPICAL_ERROR, TYPICAL_LARGEST = 0.0075, 0.013
-# ns: a pair, besides its products; to write weights, for each feature; rows, the same
-BYTES, WEIGHT_WRITTEN, ROW_WRITTEN = 0.55, 0.3, 1.7
-# ns: a pair that passes, and for each feature, if its row is read in floats or in bytes; a step
-PASSED, PASSED_FLOAT, PASSED_BYTE, STEP = 6.0, 0.035, 0.02, 60_000.0
-# pairs that pass for each that does at the start: weights grow
-GROWN = 1.3
 
 
 @registered
@@ -46,12 +40,13 @@ class QuantizedSearch(ExactSearch):
     def cost(cls, probe):
         if not byte_products() or probe.n_features > MAX_FEATURES:
             return np.inf
-        hidden, *_, lossless = choose_grid(probe.padded[: _costs.PROBED], probe.network, 1)
+        hidden, *_, lossless = choose_grid(probe.padded[: ns.PROBED], probe.network, 1)
         passing_rate = float(np.mean(probe.pre_activations > -hidden))
-        written = WEIGHT_WRITTEN / probe.batch_size + ROW_WRITTEN / (probe.n_neurons * probe.n_passes)
-        read = PASSED_BYTE if lossless and probe.network.dtype == np.float32 else PASSED_FLOAT
-        passed = min(1.0, GROWN * passing_rate) * (PASSED + read * probe.ld)
-        return BYTES + (_costs.MULTIPLICATION / byte_gain() + written) * probe.ld + passed + STEP / probe.n_pairs
+        written = ns.WEIGHT_WRITTEN / probe.batch_size + ns.ROW_WRITTEN / (probe.n_neurons * probe.n_passes)
+        read = ns.PASSED_BYTE if lossless and probe.network.dtype == np.float32 else ns.PASSED_FLOAT
+        passed = min(1.0, ns.GROWN * passing_rate) * (ns.PASSED + read * probe.ld)
+        products = (ns.MULTIPLICATION / byte_gain() + written) * probe.ld
+        return ns.BYTES + products + passed + ns.BYTE_STEP / probe.n_pairs
 
     def build(self, rows, network, n_threads):
         if network.n_features > MAX_FEATURES:
