@@ -1,9 +1,8 @@
 """What the engines cost, in nanoseconds of one core, all in one table; and the memory that they may use.
 
 Fits of ten epochs on two cores of an AMD EPYC with AVX-512 gave these numbers (`doc/experiments/which-engine.md`; how
-far the choice is from the fastest engine, `python -m benchmarks --case auto` says). Ratios are what counts. They are not
-measured anew where a process begins: the engine decides the order of sums, so that the last bits of a fit would depend
-on a clock.
+far the choice is from the fastest: `python -m benchmarks --case auto`). Ratios are what counts. They are not measured
+anew where a process begins: the engine decides the order of sums, and the last bits of a fit would depend on a clock.
 """
 
 import contextlib

@@ -9,7 +9,7 @@ from libc.stdint cimport int32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from skfastnn.passes.shared._jacobian cimport Change, Jacobian
+from skfastnn.passes.shared._jacobian cimport GRAM, TIMES, TRANSPOSED, Change, Jacobian, product
 from skfastnn.passes.shared._pairs cimport PairLists
 from skfastnn.passes.shared._shapes cimport require_vectors
 
@@ -67,20 +67,12 @@ cdef class DenseJacobian(Jacobian):
         else:
             _take_rows[double](self, X)
 
-    cdef int times_block(self, Py_ssize_t block, Change change, char* output) noexcept nogil:
+    cdef int block(
+        self, product which, Py_ssize_t block, Change change, bint with_output, char* output,
+    ) noexcept nogil:
         if self.itemsize == 4:
-            return _times_block(self, block, change, <float*> output)
-        return _times_block(self, block, change, <double*> output)
-
-    cdef int transposed_block(self, Py_ssize_t block, Change change) noexcept nogil:
-        if self.itemsize == 4:
-            return _transposed_block(self, block, change, <float*> self.u)
-        return _transposed_block(self, block, change, <double*> self.u)
-
-    cdef int gram_block(self, Py_ssize_t block, bint with_output, char* output) noexcept nogil:
-        if self.itemsize == 4:
-            return _gram_block(self, block, with_output, <float*> output)
-        return _gram_block(self, block, with_output, <double*> output)
+            return _block(self, which, block, change, with_output, <float*> output)
+        return _block(self, which, block, change, with_output, <double*> output)
 
 
 cdef int _take_rows(DenseJacobian of, const floating[:, ::1] X) except -1:
@@ -90,86 +82,51 @@ cdef int _take_rows(DenseJacobian of, const floating[:, ::1] X) except -1:
     return 0
 
 
-cdef int _times_block(DenseJacobian of, Py_ssize_t block, Change change, floating* output) noexcept nogil:
-    cdef Py_ssize_t ld = of.ld, ld_out = of.ld_out
-    cdef const floating* X = <const floating*> of.X
-    cdef const floating* V = <const floating*> of.V
-    cdef floating* change_w = <floating*> change.W
-    cdef floating* change_c = <floating*> change.c
-    cdef floating* change_v = <floating*> change.V
+cdef int _block(
+    DenseJacobian of, product which, Py_ssize_t block, Change change, bint with_output, floating* output,
+) noexcept nogil:
     cdef Py_ssize_t r
     cdef Py_ssize_t last = min((block + 1) * of.pairs.block_size, of.pairs.n_neurons)
-    cdef const int32_t* row
-    cdef const floating* value
-    cdef floating* scratch = <floating*> malloc((of.n_rows + SPARE) * sizeof(floating))
-    if scratch == NULL:
-        return -1
-    memset(output, 0, of.n_rows * ld_out * sizeof(floating))
-    for r in range(block * of.pairs.block_size, last):
-        if of.pairs.count[r] == 0:
-            continue
-        row = of.pairs.blocks[block].rows + of.pairs.start[r]
-        value = <floating*> of.pairs.blocks[block].values + of.pairs.start[r]
-        if floating is float:
-            tangent_neuron_f32(X, ld, ld, row, value, of.pairs.count[r], change_w + r * ld, change_c[r],
-                               V + r * ld_out, change_v + r * ld_out, ld_out, scratch, output)
-        else:
-            tangent_neuron_f64(X, ld, ld, row, value, of.pairs.count[r], change_w + r * ld, change_c[r],
-                               V + r * ld_out, change_v + r * ld_out, ld_out, scratch, output)
-    free(scratch)
-    return 0
-
-
-cdef int _transposed_block(DenseJacobian of, Py_ssize_t block, Change change, const floating* u) noexcept nogil:
     cdef Py_ssize_t ld = of.ld, ld_out = of.ld_out
     cdef const floating* X = <const floating*> of.X
-    cdef const floating* V = <const floating*> of.V
-    cdef floating* change_w = <floating*> change.W
-    cdef floating* change_c = <floating*> change.c
-    cdef floating* change_v = <floating*> change.V
-    cdef Py_ssize_t r
-    cdef Py_ssize_t last = min((block + 1) * of.pairs.block_size, of.pairs.n_neurons)
-    cdef const int32_t* row
-    cdef const floating* value
-    cdef floating* scratch = <floating*> malloc((of.n_rows + SPARE) * sizeof(floating))
-    if scratch == NULL:
-        return -1
-    for r in range(block * of.pairs.block_size, last):
-        row = of.pairs.blocks[block].rows + of.pairs.start[r]
-        value = <floating*> of.pairs.blocks[block].values + of.pairs.start[r]
-        if floating is float:
-            change_c[r] = cotangent_neuron_f32(X, ld, ld, row, value, of.pairs.count[r], u, V + r * ld_out,
-                                               ld_out, scratch, change_w + r * ld, change_v + r * ld_out)
-        else:
-            change_c[r] = cotangent_neuron_f64(X, ld, ld, row, value, of.pairs.count[r], u, V + r * ld_out,
-                                               ld_out, scratch, change_w + r * ld, change_v + r * ld_out)
-    free(scratch)
-    return 0
-
-
-cdef int _gram_block(DenseJacobian of, Py_ssize_t block, bint with_output, floating* output) noexcept nogil:
-    cdef Py_ssize_t ld = of.ld, ld_out = of.ld_out
-    cdef const floating* X = <const floating*> of.X
-    cdef const floating* V = <const floating*> of.V
     cdef const floating* u = <const floating*> of.u
-    cdef Py_ssize_t r
-    cdef Py_ssize_t last = min((block + 1) * of.pairs.block_size, of.pairs.n_neurons)
+    cdef const floating* v
     cdef const int32_t* row
     cdef const floating* value
+    cdef int32_t count
+    cdef floating* change_w = NULL
+    cdef floating* change_c = NULL
+    cdef floating* change_v = NULL
     cdef floating* scratch = <floating*> malloc((ld + ld_out + of.n_rows + SPARE) * sizeof(floating))
     if scratch == NULL:
         return -1
-    memset(output, 0, of.n_rows * ld_out * sizeof(floating))
+    if which != TRANSPOSED:
+        memset(output, 0, of.n_rows * ld_out * sizeof(floating))
     for r in range(block * of.pairs.block_size, last):
-        if of.pairs.count[r] == 0:
+        count = of.pairs.count[r]
+        if count == 0 and which != TRANSPOSED:
             continue
         row = of.pairs.blocks[block].rows + of.pairs.start[r]
         value = <floating*> of.pairs.blocks[block].values + of.pairs.start[r]
+        v = <const floating*> of.V + r * ld_out
+        if which != GRAM:
+            change_w, change_c = <floating*> change.W + r * ld, <floating*> change.c + r
+            change_v = <floating*> change.V + r * ld_out
         if floating is float:
-            gram_neuron_f32(X, ld, ld, row, value, of.pairs.count[r], u, V + r * ld_out, ld_out, with_output,
-                            scratch, output)
+            if which == TIMES:
+                tangent_neuron_f32(X, ld, ld, row, value, count, change_w, change_c[0], v, change_v, ld_out, scratch,
+                                   output)
+            elif which == TRANSPOSED:
+                change_c[0] = cotangent_neuron_f32(X, ld, ld, row, value, count, u, v, ld_out, scratch, change_w,
+                                                   change_v)
+            else:
+                gram_neuron_f32(X, ld, ld, row, value, count, u, v, ld_out, with_output, scratch, output)
+        elif which == TIMES:
+            tangent_neuron_f64(X, ld, ld, row, value, count, change_w, change_c[0], v, change_v, ld_out, scratch,
+                               output)
+        elif which == TRANSPOSED:
+            change_c[0] = cotangent_neuron_f64(X, ld, ld, row, value, count, u, v, ld_out, scratch, change_w, change_v)
         else:
-            gram_neuron_f64(X, ld, ld, row, value, of.pairs.count[r], u, V + r * ld_out, ld_out, with_output,
-                            scratch, output)
+            gram_neuron_f64(X, ld, ld, row, value, count, u, v, ld_out, with_output, scratch, output)
     free(scratch)
     return 0

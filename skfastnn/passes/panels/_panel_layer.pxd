@@ -8,6 +8,16 @@ from skfastnn.passes.shared._pairs cimport PairLists
 cdef extern from "panel_kernels.h":
     int TILE_LD
     int SPARE
+    void panel_forward_f32(
+        feature_entries, const float*, const float*, int, const float*, float, const float*, float, const float*,
+        float*) noexcept nogil
+    void panel_forward_f64(
+        feature_entries, const double*, const double*, int, const double*, double, const double*, double, const double*,
+        double*) noexcept nogil
+    void panel_add_f32(
+        feature_entries, const float*, const float*, const uint8_t*, float*, float, float*, float) noexcept nogil
+    void panel_add_f64(
+        feature_entries, const double*, const double*, const uint8_t*, double*, double, double*, double) noexcept nogil
 
 # what the passes share: the rows, the panels, and how columns and neurons go together
 cdef struct Layout:

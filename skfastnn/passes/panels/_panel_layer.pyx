@@ -31,16 +31,6 @@ from skfastnn.passes.dense._updates cimport rule_of, update_rule
 from skfastnn.passes.shared._worth cimport threads_for
 
 cdef extern from "panel_kernels.h":
-    void panel_forward_f32(
-        feature_entries, const float*, const float*, int, const float*, float, const float*, float, const float*,
-        float*) noexcept nogil
-    void panel_forward_f64(
-        feature_entries, const double*, const double*, int, const double*, double, const double*, double, const double*,
-        double*) noexcept nogil
-    void panel_add_f32(
-        feature_entries, const float*, const float*, const uint8_t*, float*, float, float*, float) noexcept nogil
-    void panel_add_f64(
-        feature_entries, const double*, const double*, const uint8_t*, double*, double, double*, double) noexcept nogil
     void panel_adam_f32(
         feature_entries, const float*, const float*, const uint8_t*, const float*, int, float*, float*, float*,
         const update_rule*) noexcept nogil

@@ -8,7 +8,7 @@
 #             J' u gives for a panel, n_features * 64 numbers, stays in the caches.
 
 from cython cimport floating
-from libc.stdint cimport int32_t, uint8_t
+from libc.stdint cimport int32_t
 from libc.string cimport memcpy, memset
 
 from skfastnn.passes.panels._panel_layer cimport (
@@ -19,11 +19,15 @@ from skfastnn.passes.panels._panel_layer cimport (
     free_tile,
     layout_of,
     make_tile,
+    panel_add_f32,
+    panel_add_f64,
+    panel_forward_f32,
+    panel_forward_f64,
     spread_signals,
 )
 from skfastnn.passes.panels._panel_weights cimport PANEL, require_order
-from skfastnn.passes.shared._by_feature cimport FeatureLists, feature_entries
-from skfastnn.passes.shared._jacobian cimport Change, Jacobian
+from skfastnn.passes.shared._by_feature cimport FeatureLists
+from skfastnn.passes.shared._jacobian cimport GRAM, TIMES, TRANSPOSED, Change, Jacobian, product
 from skfastnn.passes.shared._pairs cimport PairLists
 
 cdef extern from "tangent_kernels.h":
@@ -33,18 +37,6 @@ cdef extern from "tangent_kernels.h":
     void changed_output_f64(
         const int32_t*, const double*, Py_ssize_t, const double*, int32_t, const double*, const double*, Py_ssize_t,
         double*, double*) noexcept nogil
-
-cdef extern from "panel_kernels.h":
-    void panel_forward_f32(
-        feature_entries, const float*, const float*, int, const float*, float, const float*, float, const float*,
-        float*) noexcept nogil
-    void panel_forward_f64(
-        feature_entries, const double*, const double*, int, const double*, double, const double*, double, const double*,
-        double*) noexcept nogil
-    void panel_add_f32(
-        feature_entries, const float*, const float*, const uint8_t*, float*, float, float*, float) noexcept nogil
-    void panel_add_f64(
-        feature_entries, const double*, const double*, const uint8_t*, double*, double, double*, double) noexcept nogil
 
 # what a thread works in: signals, then changes of pre-activations; and changes of parameters by column, behind the tile
 cdef struct Scratch:
@@ -84,20 +76,12 @@ cdef class PanelJacobian(Jacobian):
         self.set_up(pairs, V, u, buffers, X.shape[0], (n_panels, X.shape[1], PANEL))
         self.X, self.order, self.work = X, order, self.layout.work
 
-    cdef int times_block(self, Py_ssize_t block, Change change, char* output) noexcept nogil:
+    cdef int block(
+        self, product which, Py_ssize_t block, Change change, bint with_output, char* output,
+    ) noexcept nogil:
         if self.itemsize == 4:
-            return _times_block(self, block, change, <float*> output)
-        return _times_block(self, block, change, <double*> output)
-
-    cdef int transposed_block(self, Py_ssize_t block, Change change) noexcept nogil:
-        if self.itemsize == 4:
-            return _transposed_block(self, block, change, <float*> change.W)
-        return _transposed_block(self, block, change, <double*> change.W)
-
-    cdef int gram_block(self, Py_ssize_t block, bint with_output, char* output) noexcept nogil:
-        if self.itemsize == 4:
-            return _gram_block(self, block, with_output, <float*> output)
-        return _gram_block(self, block, with_output, <double*> output)
+            return _block(self, which, block, change, with_output, <float*> output)
+        return _block(self, which, block, change, with_output, <double*> output)
 
 
 cdef int _allocate(PanelJacobian of, Scratch* scratch, Py_ssize_t n_features) noexcept nogil:
@@ -172,56 +156,37 @@ cdef void _times_panel(
                                ld_out, <double*> scratch.tile.column, output)
 
 
-cdef int _gram_block(PanelJacobian of, Py_ssize_t block, bint with_output, floating* output) noexcept nogil:
-    cdef Py_ssize_t p
-    cdef Py_ssize_t last = min((block + 1) * of.pairs.block_size, of.pairs.n_neurons)
-    cdef Scratch scratch
-    if _allocate(of, &scratch, of.layout.n_features) < 0:
-        return -1
-    memset(output, 0, of.n_rows * of.ld_out * sizeof(floating))
-    for p in range(block * of.pairs.block_size // PANEL, (last + PANEL - 1) // PANEL):
-        _transposed_panel(of, block, p, &scratch, <floating*> scratch.change_w)
-        if not with_output:
-            memset(scratch.change_v, 0, PANEL * of.ld_out * sizeof(floating))
-        _times_panel(of, block, p, &scratch, <floating*> scratch.change_w, output)
-    free_tile(&scratch.tile)
-    return 0
-
-
-cdef int _times_block(PanelJacobian of, Py_ssize_t block, Change change, floating* output) noexcept nogil:
+cdef int _block(
+    PanelJacobian of, product which, Py_ssize_t block, Change change, bint with_output, floating* output,
+) noexcept nogil:
     cdef Py_ssize_t p, k, r
     cdef Py_ssize_t last = min((block + 1) * of.pairs.block_size, of.pairs.n_neurons)
     cdef Py_ssize_t width = of.ld_out * sizeof(floating)
+    cdef floating* change_w
     cdef Scratch scratch
-    if _allocate(of, &scratch, 0) < 0:
+    if _allocate(of, &scratch, of.layout.n_features if which == GRAM else 0) < 0:
         return -1
-    memset(output, 0, of.n_rows * width)
+    if which != TRANSPOSED:
+        memset(output, 0, of.n_rows * width)
     for p in range(block * of.pairs.block_size // PANEL, (last + PANEL - 1) // PANEL):
-        # those of neurons that are not there are multiplied, and not looked at
-        memset(scratch.change_c, 0, PANEL * sizeof(floating))
-        for k in range(PANEL):
+        change_w = <floating*> scratch.change_w
+        if which != GRAM:
+            change_w = <floating*> change.W + p * of.layout.n_features * PANEL
+        if which != TIMES:
+            _transposed_panel(of, block, p, &scratch, change_w)
+        else:  # those of neurons that are not there are multiplied, and not looked at
+            memset(scratch.change_c, 0, PANEL * sizeof(floating))
+        if which == GRAM and not with_output:
+            memset(scratch.change_v, 0, PANEL * width)
+        for k in range(PANEL if which != GRAM else 0):
             r = p * PANEL + of.layout.order[k]
-            if r < last:
+            if r < last and which == TIMES:
                 (<floating*> scratch.change_c)[k] = (<floating*> change.c)[r]
                 memcpy(<char*> scratch.change_v + k * width, change.V + r * width, width)
-        _times_panel(of, block, p, &scratch, <floating*> change.W + p * of.layout.n_features * PANEL, output)
-    free_tile(&scratch.tile)
-    return 0
-
-
-cdef int _transposed_block(PanelJacobian of, Py_ssize_t block, Change change, floating* change_w) noexcept nogil:
-    cdef Py_ssize_t p, k, r
-    cdef Py_ssize_t last = min((block + 1) * of.pairs.block_size, of.pairs.n_neurons)
-    cdef Py_ssize_t width = of.ld_out * sizeof(floating)
-    cdef Scratch scratch
-    if _allocate(of, &scratch, 0) < 0:
-        return -1
-    for p in range(block * of.pairs.block_size // PANEL, (last + PANEL - 1) // PANEL):
-        _transposed_panel(of, block, p, &scratch, change_w + p * of.layout.n_features * PANEL)
-        for k in range(PANEL):
-            r = p * PANEL + of.layout.order[k]
-            if r < last:
+            elif r < last:
                 (<floating*> change.c)[r] = (<floating*> scratch.change_c)[k]
                 memcpy(change.V + r * width, <char*> scratch.change_v + k * width, width)
+        if which != TRANSPOSED:
+            _times_panel(of, block, p, &scratch, change_w, output)
     free_tile(&scratch.tile)
     return 0

@@ -1,6 +1,12 @@
 from skfastnn.passes.shared._pairs cimport PairLists
 
 
+cdef enum product:
+    TIMES
+    TRANSPOSED
+    GRAM
+
+
 # Pointers are to floats or doubles, as `itemsize` says; `kept` has the arrays they point to.
 cdef class Change:
     cdef readonly Py_ssize_t n_neurons, ld_out, itemsize
@@ -23,6 +29,6 @@ cdef class Jacobian:
     cdef char* buffers
 
     cdef int set_up(self, PairLists pairs, V, u, buffers, Py_ssize_t n_rows, hidden_shape) except -1
-    cdef int times_block(self, Py_ssize_t block, Change change, char* output) noexcept nogil
-    cdef int transposed_block(self, Py_ssize_t block, Change change) noexcept nogil
-    cdef int gram_block(self, Py_ssize_t block, bint with_output, char* output) noexcept nogil
+    cdef int block(
+        self, product which, Py_ssize_t block, Change change, bint with_output, char* output,
+    ) noexcept nogil

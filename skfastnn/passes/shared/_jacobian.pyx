@@ -76,54 +76,40 @@ cdef class Jacobian:
 
     def times(self, Change change, int n_threads):
         """Write ``J d`` to buffers[0]: the change of the output to first order."""
-        cdef Py_ssize_t b
-        cdef int status = 0
         self._check(change)
-        for b in prange(self.pairs.n_blocks, nogil=True, num_threads=threads_for(self.work, n_threads),
-                        schedule="dynamic", chunksize=1):
-            status += self.times_block(b, change, self.buffers + b * self.buffer_size)
-        self._sum(status, n_threads)
+        self._multiply(TIMES, change, True, n_threads)
 
     def transposed(self, Change change, int n_threads):
         """Write ``J' u`` to a change; silent neurons get zeros."""
-        cdef Py_ssize_t b
-        cdef int status = 0
         self._check(change)
-        for b in prange(self.pairs.n_blocks, nogil=True, num_threads=threads_for(self.work, n_threads),
-                        schedule="dynamic", chunksize=1):
-            status += self.transposed_block(b, change)
-        if status:
-            raise MemoryError("no memory for the scratch of the product")
+        self._multiply(TRANSPOSED, change, True, n_threads)
 
     def gram(self, bint with_output, int n_threads):
         """Write ``J J' u`` to buffers[0]; with or without the output weights."""
-        cdef Py_ssize_t b
-        cdef int status = 0
-        for b in prange(self.pairs.n_blocks, nogil=True, num_threads=threads_for(self.work, n_threads),
-                        schedule="dynamic", chunksize=1):
-            status += self.gram_block(b, with_output, self.buffers + b * self.buffer_size)
-        self._sum(status, n_threads)
+        self._multiply(GRAM, None, with_output, n_threads)
 
     def _check(self, Change change):
         require("a change", change.n_neurons, change.ld_out, self.pairs.n_neurons, self.ld_out)
         if change.hidden_shape != self.hidden_shape or change.itemsize != self.itemsize:
             raise ValueError("a change must be of the weights' layout and dtype")
 
-    def _sum(self, int status, int n_threads):
+    def _multiply(self, product which, Change change, bint with_output, int n_threads):
+        cdef Py_ssize_t b
+        cdef int status = 0
+        for b in prange(self.pairs.n_blocks, nogil=True, num_threads=threads_for(self.work, n_threads),
+                        schedule="dynamic", chunksize=1):
+            status += self.block(which, b, change, with_output, self.buffers + b * self.buffer_size)
         if status:
             raise MemoryError("no memory for the scratch of the product")
-        if self.itemsize == 4:
+        if which != TRANSPOSED and self.itemsize == 4:
             sum_over_blocks[float](self.kept[2], self.pairs.n_blocks, self.n_rows, n_threads)
-        else:
+        elif which != TRANSPOSED:
             sum_over_blocks[double](self.kept[2], self.pairs.n_blocks, self.n_rows, n_threads)
 
-    cdef int times_block(self, Py_ssize_t block, Change change, char* output) noexcept nogil:
-        return -1
-
-    cdef int transposed_block(self, Py_ssize_t block, Change change) noexcept nogil:
-        return -1
-
-    cdef int gram_block(self, Py_ssize_t block, bint with_output, char* output) noexcept nogil:
+    cdef int block(
+        self, product which, Py_ssize_t block, Change change, bint with_output, char* output,
+    ) noexcept nogil:
+        """Multiply a block of neurons: of the change, or to it; or of u and to the output alone. -1: no memory."""
         return -1
 
 
