@@ -27,7 +27,7 @@ from skfastnn.passes.shared._by_feature cimport FeatureLists
 from skfastnn.passes.shared._pairs cimport PairLists
 from skfastnn.passes.panels._panel_weights cimport PANEL, PanelWeights, require_panel_start, require_panels
 from skfastnn.passes.shared._shapes cimport require
-from skfastnn.passes.dense._updates cimport rule_of, update_rule
+from skfastnn.passes.dense._updates cimport rule_of, sgd_small_f32, sgd_small_f64, update_rule
 from skfastnn.passes.shared._worth cimport threads_for
 
 cdef extern from "panel_kernels.h":
@@ -44,11 +44,6 @@ cdef extern from "panel_kernels.h":
     double signals_of_f64(
         const int32_t*, const double*, int32_t, const double*, const double*, Py_ssize_t, double*,
         double*) noexcept nogil
-    void sgd_small_f32(
-        float*, float*, float*, const float*, Py_ssize_t, float, const float*, const update_rule*) noexcept nogil
-    void sgd_small_f64(
-        double*, double*, double*, const double*, Py_ssize_t, double, const double*,
-        const update_rule*) noexcept nogil
     void adam_small_f32(
         float*, float*, float*, float*, const float*, Py_ssize_t, float, const float*,
         const update_rule*) noexcept nogil
