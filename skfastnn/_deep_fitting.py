@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skfastnn._fitting import Trainer, verify
+from skfastnn._fitting import Trainer
 from skfastnn._layer_passes import LayerPasses, as_rows
 from skfastnn.networks._training_rows import Batch, by_feature
 from skfastnn.passes.shared._pairs import PairLists
@@ -22,19 +22,19 @@ class DeepTrainer(Trainer):
         self.n_fired = np.zeros(len(self.network.layers), dtype=np.int64)
 
     def _step(self, batch, y, sample_weight):
-        solver = self.solver
-        fired = self._forward(self.engine.candidates(batch, solver.layers[0]), batch, self.fired)
+        fired = self.slots[0].fired
+        self._forward(batch, fired)
         output = self.passes.forward(fired, batch.rows)
         loss, weight, gradient = self._evaluate_loss(output, y, sample_weight)
         if gradient is None:
             return np.inf, weight
         errors = self.passes.backward(self._output_error(gradient))
-        solver.step(
+        self.solver.step(
             self.passes.lists, self.passes.inputs, errors, gradient.sum(axis=0), self._rate(),
             self.schedule.alpha / weight,
         )  # fmt: skip
         self.n_fired += [lists.total for lists in self.passes.lists]
-        self.engine.moved(fired, solver.layers[0])
+        self.engine.moved(fired, self.solver.layers[0])
         return loss, weight
 
     def _count_fired(self):
@@ -61,12 +61,10 @@ class Probe:
         engine = make_engine("dense", first)
         engine.build(None, first, n_threads)
         batch = Batch(None, by_feature(rows) if first.by_panels else rows, None)
-        solver = Solver(first, n_threads)
-        candidates = engine.candidates(batch, solver)
-        buffers = np.empty((candidates.n_blocks, rows.shape[0], 0), dtype=first.dtype)
         fired = PairLists(first.n_neurons, first.dtype)
+        engine.list_fired(batch, fired, Solver(first, n_threads))
         self.passes = LayerPasses(network, n_threads)
-        self.passes.forward(verify(engine, candidates, batch, fired, first, solver, buffers, n_threads), batch.rows)
+        self.passes.forward(fired, batch.rows)
         self.inputs = [rows, *(above.to_csr() for above in self.passes.inputs[1:])]
         self.activations = as_rows(self.passes.lists[-1], rows.shape[0], 1.0).to_csr()
 

@@ -1,6 +1,7 @@
 """The penalised loss of a small dense network, and its gradient, as a function of one vector: for minimisers."""
 
 import numpy as np
+from scipy.optimize import minimize
 from sklearn.utils.extmath import safe_sparse_dot
 
 
@@ -62,3 +63,10 @@ class DenseObjective:
         value, gradient = self.loss_and_gradient(theta)
         away = np.where(self.is_weight, theta - self.centre, 0.0)
         return value + 0.5 * self.penalty * float(away @ away), gradient + self.penalty * away
+
+    def minimise(self, note, n_iterations, max_fun, tol):
+        """Run L-BFGS from the start, and return SciPy's result; `note` is told of every iteration, and may stop it."""
+        return minimize(
+            self, self.start, jac=True, method="L-BFGS-B", callback=note,
+            options={"maxiter": n_iterations, "maxfun": max_fun, "gtol": tol},
+        )  # fmt: skip

@@ -1,6 +1,7 @@
 """The fit loop: epochs, batches, learning rates, stopping, history. One pass works for every solver and engine."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -10,7 +11,6 @@ from skfastnn._progress import Progress
 from skfastnn._threads import effective_n_threads
 from skfastnn.networks._network import aligned_zeros
 from skfastnn.networks._training_rows import Batch, training_rows
-from skfastnn.passes.dense._forward import forward, output_of_fired
 from skfastnn.passes.shared._pairs import PairLists
 
 
@@ -83,6 +83,13 @@ class Schedule:
             return False
         self.rate /= 5.0
         return True
+
+
+class Slot(NamedTuple):
+    """What a step works on: buffers of the rows of a batch, and lists of what fires on them."""
+
+    buffers: tuple
+    fired: PairLists
 
 
 class Trainer:
@@ -172,12 +179,13 @@ class Trainer:
         self.engine.build(self.rows, first, self.n_threads)
         batch_size = self.schedule.batch_size
         # of a batch that is everything each neuron has so many rows that products take longer than its way from memory
-        self.solver.defers = batch_size < self.rows.n_samples and self.engine.lets_defer(self.solver)
-        # a step that waits for the next batch needs its own rows and lists until then
-        self.row_buffers = [self.rows.buffers(batch_size) for _ in range(1 + self.solver.defers)]
-        self.fired = PairLists(first.n_neurons, first.dtype)
-        self.spare = PairLists(first.n_neurons, first.dtype) if self.solver.defers else self.fired
-        self.outputs = aligned_zeros((self.fired.n_blocks, batch_size, first.ld_out), first.dtype)
+        self.solver.defers = batch_size < self.rows.n_samples and self.engine.takes_steps(self.solver)
+        # a step that was deferred needs its own rows and lists until the next pass has taken it
+        self.slots = [
+            Slot(self.rows.buffers(batch_size), PairLists(first.n_neurons, first.dtype))
+            for _ in range(1 + self.solver.defers)
+        ]
+        self.outputs = aligned_zeros((self.slots[0].fired.n_blocks, batch_size, first.ld_out), first.dtype)
         self.error = aligned_zeros((batch_size, last.ld_out), last.dtype)
         self.whole_batch = None
 
@@ -190,9 +198,8 @@ class Trainer:
     def _batch(self, order, first, last):
         if self.whole_batch is not None:
             return self.whole_batch
-        rows, norms = self.rows.gather(order[first:last], *self.row_buffers[-1])
-        self.row_buffers.reverse()
-        batch = Batch(order[first:last], rows, norms)
+        self.slots.reverse()
+        batch = Batch(order[first:last], *self.rows.gather(order[first:last], *self.slots[0].buffers))
         if last - first == order.size:
             self.whole_batch = batch
         return batch
@@ -227,16 +234,15 @@ class Trainer:
         return n_fired / (n_rows * self.network.n_neurons)
 
     def _step(self, batch, y, sample_weight):
-        solver, engine = self.solver, self.engine
-        fired = self._forward(engine.candidates(batch, solver), batch, self.fired)
-        self.fired, self.spare = self.spare, self.fired
+        fired = self.slots[0].fired
+        self._forward(batch, fired)
         loss, weight, gradient = self._evaluate_loss(self.outputs[0], y, sample_weight)
         if gradient is None:
             return np.inf, weight
         error = self._output_error(gradient)
         penalty = self.schedule.alpha / weight
-        solver.step(fired, batch.rows, error, gradient.sum(axis=0), self._rate(), penalty)
-        engine.moved(fired, solver)
+        self.solver.step(fired, batch.rows, error, gradient.sum(axis=0), self._rate(), penalty)
+        self.engine.moved(fired, self.solver)
         return loss, weight
 
     def _evaluate_loss(self, output, y, sample_weight):
@@ -260,11 +266,9 @@ class Trainer:
         error[:, : gradient.shape[1]] = self.network.layers[-1].output_scale * gradient
         return error
 
-    def _forward(self, candidates, batch, fired):
-        """Verify the candidates; the output is in `self.outputs[0]`. Return the lists of what fired."""
-        solver = getattr(self.solver, "layers", [self.solver])[0]
-        first = self.network.layers[0]
-        return verify(self.engine, candidates, batch, fired, first, solver, self.outputs, self.n_threads)
+    def _forward(self, batch, fired):
+        """List what fires in the first layer; the output is in `self.outputs[0]`."""
+        self.engine.forward(batch, fired, self.solver.layers[0], self.outputs)
 
     def _rate(self):
         schedule = self.schedule
@@ -291,28 +295,3 @@ class Trainer:
             f"were kept. Lower learning_rate_init (it was {rate:.3g}) or scale the data.",
             ConvergenceWarning,
         )
-
-
-def verify(engine, candidates, batch, fired, network, solver, buffers, n_threads):
-    """Verify candidates, and sum the output of what fires into `buffers[0]`; return the lists of what fires.
-
-    On the way neurons take the step that the solver left to this pass.
-
-    Parameters
-    ----------
-    engine : skfastnn.search._engine.SearchEngine
-        Whose candidates they are; those of some are verified.
-    candidates : PairLists
-    batch : Batch
-    fired : PairLists
-        Overwritten, unless the candidates are verified.
-    network : skfastnn.networks._network.Network
-    solver : skfastnn.solvers._solver.Solver
-    buffers : ndarray of shape (n_blocks, n_rows, ld_out)
-    n_threads : int
-    """
-    if engine.verified:
-        output_of_fired(candidates, batch.rows.shape[0], network.V, buffers, n_threads)
-        return candidates
-    forward(candidates, fired, network.arrays, batch.rows, buffers, n_threads, solver.silence, solver.hand_over())
-    return fired

@@ -7,11 +7,11 @@ order.
 
 import numpy as np
 
-from skfastnn.networks._training_rows import Batch
 from skfastnn.passes.dense._forward import output_of_fired
 from skfastnn.passes.panels._panel_backward import panel_backward
+from skfastnn.passes.panels._panel_layer import panel_forward
 from skfastnn.passes.shared._by_feature import FeatureLists
-from skfastnn.search._dense_panels import PanelSearch
+from skfastnn.passes.shared._pairs import PairLists
 
 
 class LayerPasses:
@@ -32,18 +32,17 @@ class LayerPasses:
 
     def __init__(self, network, n_threads):
         self.network, self.n_threads = network, n_threads
-        self.engines = [PanelSearch() for _ in network.layers[1:]]
-        for engine, layer in zip(self.engines, network.layers[1:], strict=True):
-            engine.build(None, layer, n_threads)
+        self.above = [PairLists(layer.n_neurons, layer.dtype) for layer in network.layers[1:]]
 
     def forward(self, fired, rows):
         """Go up from what fired in the first layer; return the unscaled output, ndarray of shape (n_rows, ld_out)."""
         n_rows = rows.shape[0]
         self.lists, self.inputs = [fired], [rows]
-        for engine, layer in zip(self.engines, self.network.layers[1:], strict=True):
+        for lists, layer in zip(self.above, self.network.layers[1:], strict=True):
             rows = as_rows(self.lists[-1], n_rows, layer.coordinates.scale)
             self.inputs.append(rows)
-            self.lists.append(engine.candidates(Batch(None, rows, None), None))
+            panel_forward(lists, layer.arrays, rows, self.n_threads)
+            self.lists.append(lists)
         last = self.network.last
         buffers = np.empty((self.lists[-1].n_blocks, n_rows, last.ld_out), dtype=last.dtype)
         output_of_fired(self.lists[-1], n_rows, last.V, buffers, self.n_threads)

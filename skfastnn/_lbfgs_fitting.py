@@ -5,7 +5,6 @@ few neurons, several layers, losses without curvature. An iteration is an epoch.
 """
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.sparse import issparse
 
 from skfastnn._dense_objective import DenseObjective
@@ -74,10 +73,7 @@ class LbfgsTrainer(Trainer):
 
         try:
             self.progress.epoch_begins(self.task_name, self.parameters)
-            result = minimize(
-                objective, objective.start, jac=True, method="L-BFGS-B", callback=note,
-                options={"maxiter": n_epochs, "maxfun": schedule.max_fun, "gtol": schedule.tol},
-            )  # fmt: skip
+            result = objective.minimise(note, n_epochs, schedule.max_fun, schedule.tol)
             history.converged = bool(result.success) or validate is not None or history.stopped
         except KeyboardInterrupt:
             warn("Training interrupted by user.")

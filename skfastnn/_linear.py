@@ -5,7 +5,6 @@ spread for it. `partial_fit` takes an epoch of Adam on the features as they are.
 """
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.sparse import issparse
 from sklearn.utils import gen_batches
 from sklearn.utils.sparsefuncs import mean_variance_axis
@@ -105,10 +104,7 @@ def fit_linear(data, loss, stage, progress, validate=None):
             progress.epoch_begins("iteration", parameters)
 
     progress.epoch_begins("iteration", parameters)
-    result = minimize(
-        objective, objective.start, jac=True, method="L-BFGS-B", callback=note,
-        options={"maxiter": stage.epochs, "maxfun": stage.limits["max_fun"], "gtol": stage.limits["tol"]},
-    )  # fmt: skip
+    result = objective.minimise(note, stage.epochs, stage.limits["max_fun"], stage.limits["tol"])
     history.converged = bool(result.success) or history.stopped or validate is not None
     history.best_loss = min(history.loss_curve, default=np.inf)
     theta = result.x

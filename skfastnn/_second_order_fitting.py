@@ -22,7 +22,8 @@ class GaussNewtonTrainer(Trainer):
 
     def _prepare(self, X):
         super()._prepare(X)
-        self.trial = PairLists(self.network.n_neurons, self.network.dtype)
+        # what fires where the network is, and where it is put to see
+        self.fired, self.trial = self.slots[0].fired, PairLists(self.network.n_neurons, self.network.dtype)
         self.known = None
 
     def fit(self, X, y, sample_weight, n_epochs, validate=None):
@@ -92,9 +93,7 @@ class GaussNewtonTrainer(Trainer):
     def _evaluate(self, batch, y, share):
         """Return output and mean loss where the network is; what fires is in `self.trial`."""
         network = self.network
-        fired = self._forward(self.engine.candidates(batch, self.solver), batch, self.trial)
-        if fired is not self.trial:  # the engine's own, which the next query overwrites
-            self.trial.copy_from(fired)
+        self._forward(batch, self.trial)
         n_rows, n_outputs = y.shape
         raw = network.output_scale * self.outputs[0, :n_rows, :n_outputs] + network.v
         with np.errstate(over="ignore", invalid="ignore"):

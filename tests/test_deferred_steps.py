@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits
 
 from skfastnn import FastReLUClassifier
 from skfastnn._coordinates import Coordinates
-from skfastnn._fitting import Trainer, verify
+from skfastnn._fitting import Trainer
 from skfastnn.networks._network import Network
 from skfastnn.networks._training_rows import Batch, TrainingRows
 from skfastnn.passes.shared._pairs import PairLists
@@ -43,7 +43,7 @@ class Training:
         self.rows = TrainingRows(X, coordinates, self.network.ld, n_threads)
         self.solver, self.engine = solver(self.network, settings, n_threads), engine()
         self.engine.build(self.rows, self.network, n_threads)
-        self.solver.defers = defers and self.engine.lets_defer(self.solver)
+        self.solver.defers = defers and self.engine.takes_steps(self.solver)
         self.lists = [PairLists(N_NEURONS, dtype) for _ in range(2)]
         self.outputs = np.zeros((self.lists[0].n_blocks, 17, self.network.ld_out), dtype)
         self.n_threads, self.n_outputs = n_threads, n_outputs
@@ -53,10 +53,8 @@ class Training:
         """Take one step, or leave it; return what fired before it."""
         index = self.rng.permutation(N_ROWS)[:n_rows].astype(np.int32)
         batch = Batch(index, *self.rows.gather(index, *self.rows.buffers(n_rows)))
-        fired = verify(
-            self.engine, self.engine.candidates(batch, self.solver), batch, self.lists[0], self.network, self.solver,
-            self.outputs, self.n_threads,
-        )  # fmt: skip
+        fired = self.lists[0]
+        self.engine.forward(batch, fired, self.solver, self.outputs)
         self.lists.reverse()
         listed = fired.to_csr()
         self.silent += np.count_nonzero(np.diff(listed[0]) == 0)
@@ -85,7 +83,7 @@ def test_neurons_take_the_step_with_the_next_batch(solver, settings, engine, dty
         for others in zip(*lists, strict=True):
             assert_array_equal(others[1], others[0])
             assert_array_equal(others[2], others[0])
-        assert not later.solver.defers or not later.solver.deferred.taken
+        assert later.solver.defers is (later.solver.deferred is not None)
         if number == 6:
             for training in (at_once, later, two):
                 training.solver.catch_up()
@@ -163,7 +161,7 @@ def test_reach_is_that_of_the_longest_gradient(settings, dtype, n_threads, n_out
 def test_a_deferred_step_is_taken_once(solver, settings):
     training = Training(solver, settings, DenseSearch, np.float64, True)
     training.step()
-    step = training.solver.hand_over()
+    step = training.solver.deferred
     before = training.network.displacement.copy()
     training.step()
     assert step.taken
@@ -173,16 +171,16 @@ def test_a_deferred_step_is_taken_once(solver, settings):
     assert_array_equal(training.network.displacement, after)
     training.solver.catch_up()
     assert np.any(training.network.displacement != after)
-    assert training.solver.hand_over() is None
+    assert training.solver.deferred is None
 
 
 def test_lists_of_a_step_are_not_overwritten_before_it_is_taken():
     training = Training(MomentumSGD, MOMENTUM, DenseSearch, np.float64, True)
     training.step()
-    training.engine.spare = training.engine.pairs
+    training.lists.reverse()
     with pytest.raises(ValueError, match="taken once, while lists of the same neurons are made elsewhere"):
         training.step()
-    training.engine.spare = PairLists(N_NEURONS + 1, np.float64)
+    training.lists[0] = PairLists(N_NEURONS + 1, np.float64)
     with pytest.raises(ValueError, match="displacement must be"):
         training.step()
 
@@ -190,7 +188,7 @@ def test_lists_of_a_step_are_not_overwritten_before_it_is_taken():
 def fitted(patch, takes_steps, dtype, n_epochs=5, **parameters):
     if not takes_steps:
         for engine in (CorrelationTreeSearch, DenseSearch, QuantizedSearch):
-            patch.setattr(engine, "lets_defer", SearchEngine.lets_defer)
+            patch.setattr(engine, "takes_steps", SearchEngine.takes_steps)
     X, y = load_digits(return_X_y=True)
     clf = FastReLUClassifier(
         200, threshold=1.5, max_iter=n_epochs, tol=0.0, random_state=0, learning_rate="constant", **parameters

@@ -17,8 +17,8 @@ from skfastnn import FastReLUClassifier, FastReLURegressor, _plan
 from skfastnn._losses import BinaryLogLoss, Huber, Poisson, SoftmaxLogLoss, SquaredError
 from skfastnn._second_order_fitting import GaussNewtonTrainer
 from skfastnn.networks._network import Network, aligned_zeros
-from skfastnn.passes.dense._tangent import gram_product, jacobian_product, jacobian_transpose_product
-from skfastnn.passes.shared._gram import gram, gram_rows, sample_major
+from skfastnn.passes.dense._tangent import DenseJacobian
+from skfastnn.passes.shared._gram import gram, sample_major
 from skfastnn.passes.shared._pairs import PairLists
 from skfastnn.solvers import _gauss_newton, _tiled_gram
 from skfastnn.solvers._gauss_newton import GaussNewton
@@ -101,7 +101,7 @@ def test_gram_is_the_mean_diagonal_block_of_the_jacobian_times_its_transpose(n_o
     assert_allclose(tiled[lower], expected[lower], rtol=rtol, atol=rtol)
     wanted = np.array([0, 7, n - 1], dtype=np.int32)
     rows = aligned_zeros((3, n), dtype)
-    gram_rows(problem.pairs, problem.X, wanted, weight, network.output_scale**2, with_output, rows, 2)
+    gram(problem.pairs, problem.X, weight, network.output_scale**2, with_output, rows, 2, wanted)
     assert_allclose(rows, expected[wanted], rtol=rtol, atol=rtol)
 
 
@@ -154,7 +154,7 @@ def test_products_are_those_with_the_jacobian(n_outputs, dtype, rtol):
     assert_allclose(solver.trial.v, expected[-n_outputs:], rtol=rtol, atol=10 * rtol)
     assert_allclose(solver._gram(u).ravel(), J @ expected, rtol=10 * rtol, atol=10 * rtol * np.abs(J @ expected).max())
     assert_allclose(
-        solver._jacobian(solver.trial).ravel(),
+        solver._times(solver.trial).ravel(),
         J @ expected,
         rtol=10 * rtol,
         atol=10 * rtol * np.abs(J @ expected).max(),
@@ -180,7 +180,8 @@ def test_products_do_not_depend_on_the_number_of_threads():
     for n_threads in (1, 2):
         K, buffers = aligned_zeros((200, 200), np.float64), problem.buffers()
         gram(problem.pairs, problem.X, np.ones(1000), 1.0, True, K, n_threads)
-        gram_product(problem.pairs, problem.X, problem.network.V, problem.padded(problem.raw), True, buffers, n_threads)
+        u = problem.padded(problem.raw)
+        DenseJacobian(problem.pairs, problem.X, problem.network.V, u, buffers).gram(True, n_threads)
         results.append((K, buffers[0].copy()))
     assert_array_equal(results[0][0], results[1][0])
     assert_array_equal(results[0][1], results[1][1])
@@ -188,19 +189,12 @@ def test_products_do_not_depend_on_the_number_of_threads():
 
 def test_arrays_that_do_not_fit_are_refused():
     problem = Problem()
-    V, u = problem.network.V, problem.padded(problem.raw)
     with pytest.raises(ValueError, match="K must have"):
         gram(problem.pairs, problem.X, np.ones(150), 1.0, True, np.zeros((3, 3)), 1)
     with pytest.raises(ValueError, match="activations"):
         gram(PairLists(150, np.float32), problem.X, np.ones(150), 1.0, True, np.zeros((60, 60)), 1)
-    with pytest.raises(ValueError, match="does not fit"):
-        gram_product(problem.pairs, problem.X, V, u[:10], True, problem.buffers(), 1)
     with pytest.raises(ValueError, match="as many rows"):
         sample_major(problem.pairs, 30)
-    with pytest.raises(ValueError, match="change_c must be"):
-        jacobian_product(problem.pairs, problem.X, V, V, np.zeros((3, 1)), V, problem.buffers(), 1)
-    with pytest.raises(ValueError, match="change_c must be"):
-        jacobian_transpose_product(problem.pairs, problem.X, V, u, V, np.zeros((3, 1)), V, 1)
 
 
 # preconditioners

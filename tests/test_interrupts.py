@@ -77,13 +77,14 @@ class Training:
         self.batch = Batch(np.arange(N_ROWS, dtype=np.int32), rows, None)
         self.error = np.zeros((N_ROWS, self.network.ld_out))
         self.error[:, :N_OUTPUTS] = rng.standard_normal((N_ROWS, N_OUTPUTS))
-        self.fired = PairLists(N_NEURONS, np.float64)
+        self.lists = [PairLists(N_NEURONS, np.float64) for _ in range(2)]
 
     def look(self):
-        self.fired.copy_from(self.engine.candidates(self.batch, self.solver))
+        self.lists.reverse()
+        self.engine.list_fired(self.batch, self.lists[0], self.solver)
 
     def step(self):
-        self.solver.step(self.fired, self.batch.rows, self.error, self.error.sum(axis=0)[:N_OUTPUTS], 0.01, 0.5)
+        self.solver.step(self.lists[0], self.batch.rows, self.error, self.error.sum(axis=0)[:N_OUTPUTS], 0.01, 0.5)
 
     def run(self, n_steps):
         for _ in range(n_steps):

@@ -26,14 +26,11 @@ from skfastnn.passes.panels._panel_layer import (
     panel_forward,
     panel_sgd_step,
 )
-from skfastnn.passes.panels._panel_tangent import (
-    panel_gram_product,
-    panel_jacobian_product,
-    panel_jacobian_transpose_product,
-)
+from skfastnn.passes.panels._panel_tangent import PanelJacobian
 from skfastnn.passes.panels._panel_weights import PanelWeights
 from skfastnn.passes.shared._by_feature import FeatureLists, rows_by_feature
-from skfastnn.passes.shared._gram import gram, gram_rows
+from skfastnn.passes.shared._gram import gram
+from skfastnn.passes.shared._jacobian import Change
 from skfastnn.passes.shared._pairs import PairLists
 from skfastnn.solvers import _sparse_first_order
 from skfastnn.solvers._tiled_gram import tiled_gram
@@ -229,27 +226,27 @@ def panels_of(example, by_neuron):
 def test_products_with_the_jacobian(dtype, n_neurons):
     example = Example(dtype, n_neurons)
     jacobian, pairs = Jacobian(example), example.fired(n_threads=2)
-    n_rows, rows = example.X.shape[0], (example.lists, example.lists.data)
+    n_rows = example.X.shape[0]
     buffers = np.full((pairs.n_blocks, n_rows, 16), np.nan, dtype)
     rng = np.random.default_rng(1)
     W, c, V = (rng.standard_normal((n_neurons, k)).astype(dtype) for k in (40, 1, 16))
     u = rng.standard_normal((n_rows, 16)).astype(dtype)
     close = {"rtol": 1e3 * example.tolerance, "atol": 1e3 * example.tolerance}
 
-    panel_jacobian_product(pairs, *rows, example.order, example.V, panels_of(example, W), c, V, buffers, 2)
+    compiled = PanelJacobian(pairs, example.lists, example.order, example.V, u, buffers)
+    change_w, change_c, change_v = panels_of(example, W), c.copy(), V.copy()
+    change = Change(change_w, change_c, change_v)
+    compiled.times(change, 2)
     assert_allclose(buffers[0], jacobian.times(W, c, V), **close)
 
-    change_w, change_c, change_v = panels_of(example, W), c.copy(), V.copy()
-    panel_jacobian_transpose_product(
-        pairs, *rows, example.order, example.V, u, change_w, change_c, change_v, 2
-    )  # fmt: skip
+    compiled.transposed(change, 2)
     expected_w, expected_c, expected_v = jacobian.transposed(u)
     assert_allclose(example.by_neuron(change_w), expected_w, **close)
     assert_allclose(change_c[:, 0], expected_c, **close)
     assert_allclose(change_v, expected_v, **close)
 
     for with_output in (True, False):
-        panel_gram_product(pairs, *rows, example.order, example.V, u, with_output, buffers, 2)
+        compiled.gram(with_output, 2)
         expected = jacobian.times(expected_w, expected_c[:, None], with_output * expected_v)
         assert_allclose(buffers[0], expected, rtol=1e4 * example.tolerance, atol=1e4 * example.tolerance)
 
@@ -264,7 +261,7 @@ def test_the_gram_matrix_takes_inner_products_that_are_known(dtype):
     for compute, rows in (
         (lambda X, K: gram(pairs, X, weight, 0.5, True, K, 2), slice(None)),
         (lambda X, K: tiled_gram(pairs, X, weight, 0.5, True, K, 1), slice(None)),
-        (lambda X, K: gram_rows(pairs, X, index, weight, 0.5, True, K, 2), index),
+        (lambda X, K: gram(pairs, X, weight, 0.5, True, K, 2, index), index),
     ):
         expected = np.zeros_like(X[rows] @ X.T)
         compute(X, expected)

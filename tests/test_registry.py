@@ -15,21 +15,19 @@ from skfastnn.solvers import _solver as solvers
 from skfastnn.solvers._sparse_first_order import PanelAdam
 
 
-class Everything(engines.SearchEngine):
+class Everything(engines.CandidateSearch):
     """An engine that rules nothing out."""
 
     name = "everything"
 
     def build(self, rows, network, n_threads):
-        self.n_neurons = network.n_neurons
+        super().build(rows, network, n_threads)
         self.pairs = PairLists(network.n_neurons, None)
 
     def candidates(self, batch, solver):
         solver.catch_up()
-        n_rows = batch.rows.shape[0]
-        self.pairs.fill(
-            np.arange(self.n_neurons + 1) * n_rows, np.tile(np.arange(n_rows, dtype=np.int32), self.n_neurons)
-        )
+        n_rows, m = batch.rows.shape[0], self.network.n_neurons
+        self.pairs.fill(np.arange(m + 1) * n_rows, np.tile(np.arange(n_rows, dtype=np.int32), m))
         self.counters["candidates"] += self.pairs.total
         return self.pairs
 

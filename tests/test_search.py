@@ -17,12 +17,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skfastnn._coordinates import Coordinates
 from skfastnn.networks._network import Network, aligned_zeros, resolve_threshold
 from skfastnn.networks._training_rows import Batch, TrainingRows
-from skfastnn.passes.dense._forward import forward, output_of_fired
+from skfastnn.passes.dense._forward import forward
 from skfastnn.passes.shared._pairs import PairLists
 from skfastnn.search import make_engine
+from skfastnn.search._engine import CandidateSearch
 from skfastnn.search.correlation_tree import _tree_search
-from skfastnn.search.correlation_tree._lazy_tree import GROUP_SIZE, STEP, query
-from skfastnn.search.correlation_tree._leaves import write_leaves
+from skfastnn.search.correlation_tree._lazy_tree import GROUP_SIZE, STEP, QueryBounds, QueryRows, query
+from skfastnn.search.correlation_tree._leaves import References, write_leaves
 from skfastnn.solvers import make_solver
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -111,16 +112,19 @@ class Training:
 
     def candidates(self, batch):
         """Candidates as a mask of shape (n_neurons, n_rows), after checks of their form."""
-        pairs = self.engine.candidates(batch, self.solver)
+        if isinstance(self.engine, CandidateSearch):
+            pairs = self.engine.candidates(batch, self.solver)
+        else:
+            pairs = PairLists(self.network.n_neurons, self.network.dtype)
+            self.engine.list_fired(batch, pairs, self.solver)
         return pairs, mask_of(pairs, batch.index.size)
 
     def forward(self, pairs, batch):
         network, solver = self.network, self.solver
+        if not isinstance(self.engine, CandidateSearch):
+            return pairs
         fired = PairLists(network.n_neurons, network.dtype)
         buffers = np.empty((fired.n_blocks, batch.index.size, network.ld_out), network.dtype)
-        if self.engine.verified:
-            output_of_fired(pairs, batch.index.size, network.V, buffers, self.n_threads)
-            return pairs
         forward(pairs, fired, network.arrays, batch.rows, buffers, self.n_threads, solver.silence)
         return fired
 
@@ -620,7 +624,7 @@ def test_leaves_of_given_correlations(n_threads, pair_shift, neurons, dtype):
     edges(tile, foot)
     # unit vectors pick the correlations from the references
     X, W = padded(np.eye(281, 41), dtype), padded(tile[:41].T, dtype)
-    write_leaves(leaves, 13, X, W, neurons, foot, LEAF_STEP, pair_shift, n_threads)
+    write_leaves(leaves, 13, X, References(W, neurons, foot, pair_shift), n_threads)
     here = leaves[13:294, neurons]
     check_leaves(here, np.repeat(tile.astype(dtype), 1 + pair_shift, axis=1), np.repeat(foot, 1 + pair_shift))
     assert set(np.unique(here)) >= {0, 1, 254, 255}
@@ -635,7 +639,7 @@ def test_leaves(n_rows, n_drawn, pair_shift, dtype):
     rng = np.random.default_rng(0)
     X, W = (padded(2 * rng.standard_normal((n, 37)) / 37**0.25, dtype) for n in (n_rows, n_drawn))
     leaves, neurons = np.zeros((n_rows, 256), dtype=np.uint8), np.arange(n_drawn << pair_shift)
-    write_leaves(leaves, 0, X, W, neurons, np.full(n_drawn, -0.5), LEAF_STEP, pair_shift, 2)
+    write_leaves(leaves, 0, X, References(W, neurons, np.full(n_drawn, -0.5), pair_shift), 2)
     correlation = np.repeat(X.astype(float) @ W.T.astype(float), 1 + pair_shift, axis=1)
     check_leaves(leaves[:, : neurons.size], correlation, -0.5)
 
@@ -657,7 +661,7 @@ def test_leaves_refuse(rows, references, neurons, n_feet, first, message):
     leaves = np.zeros((5, 128), np.uint8)
     with pytest.raises(ValueError, match=message):
         write_leaves(
-            leaves, first, np.ones(rows), np.ones(references), np.array(neurons), np.zeros(n_feet), LEAF_STEP, 0, 1
+            leaves, first, np.ones(rows), References(np.ones(references), np.array(neurons), np.zeros(n_feet), 0), 1
         )
 
 
@@ -679,10 +683,9 @@ class Query:
 
     def run(self, pairs, wanted=None, n_threads=1):
         wanted = np.ones(self.n_groups, np.uint8) if wanted is None else wanted
-        query(
-            self.leaves, pairs, self.index, self.norms, self.outside, self.x, self.threshold, self.drift,
-            self.inside, self.projected, wanted, n_threads,
-        )  # fmt: skip
+        rows = QueryRows(self.index, self.norms, self.outside, self.x)
+        bounds = QueryBounds(self.threshold, self.drift, self.inside, self.projected)
+        query(self.leaves, pairs, rows, bounds, wanted, n_threads)
         return mask_of(pairs, self.n_rows)
 
     def check(self, found):
@@ -737,12 +740,23 @@ def test_query_lists_are_reused():
         arguments.check(arguments.run(pairs))
 
 
-@pytest.mark.parametrize(("n_leaves", "n_drifts"), [(32, 128), (64, 64)])
-def test_query_shapes(n_leaves, n_drifts):
-    one, many = np.ones(1, np.float32), np.ones(n_drifts, np.float32)
-    with pytest.raises(ValueError, match="whole groups"):
-        query(
-            np.zeros((1, 2 * n_leaves), np.uint8), PairLists(100, None), np.zeros(1, np.int32), one, one,
-            np.zeros((1, 1), np.float32), np.ones(128, np.float32), many, np.zeros((2, 1, 64), np.float32),
-            np.zeros(2, np.uint8), np.ones(2, np.uint8), 1,
-        )  # fmt: skip
+def queried(n_rows=3, n_groups=2, n_directions=1, n_leaves=128, n_neurons=100, **cut_off):
+    """Run a query of which an array may be one too short, or of another number of groups or directions."""
+    shapes = {
+        "norms": (n_rows,), "norms_outside": (n_rows,), "rows_inside": (n_rows, n_directions),
+        "threshold": (128,), "drift": (128,), "inside": (2, 1, 64),
+    }  # fmt: skip
+    shapes |= {name: tuple(np.subtract(shapes[name], by)) for name, by in cut_off.items()}
+    norms, norms_outside, rows_inside, *of_neurons = (np.ones(shape, np.float32) for shape in shapes.values())
+    rows = QueryRows(np.zeros(n_rows, np.int32), norms, norms_outside, rows_inside)
+    bounds = QueryBounds(*of_neurons, np.zeros(2, np.uint8))
+    query(np.zeros((1, n_leaves), np.uint8), PairLists(n_neurons, None), rows, bounds, np.ones(n_groups, np.uint8), 1)
+
+
+def test_query_refuses_arrays_that_do_not_fit():
+    queried()
+    short = {"norms": 1, "norms_outside": 1, "rows_inside": (1, 0), "threshold": 1, "drift": 1}
+    cases = [{name: by} for name, by in short.items()] + [{"inside": by} for by in np.eye(3, dtype=int)]
+    for case in (*cases, {"n_groups": 1}, {"n_directions": 2}, {"n_leaves": 64}, {"n_neurons": 129}):
+        with pytest.raises(ValueError, match="must"):
+            queried(**case)

@@ -9,6 +9,7 @@ from helpers import without_outputs
 from skfastnn.passes.dense._catch_up import MomentumState, catch_up, movement_bounds, rebase
 from skfastnn.passes.dense._dense_forward import dense_forward
 from skfastnn.passes.dense._forward import forward
+from skfastnn.passes.dense._tangent import DenseJacobian
 from skfastnn.passes.dense._updates import AdamState, adam_step, momentum_step
 from skfastnn.passes.dense._weights import DenseWeights
 from skfastnn.passes.panels._panel_layer import (
@@ -18,8 +19,10 @@ from skfastnn.passes.panels._panel_layer import (
     panel_forward,
     panel_sgd_step,
 )
+from skfastnn.passes.panels._panel_tangent import PanelJacobian
 from skfastnn.passes.panels._panel_weights import PanelWeights
 from skfastnn.passes.shared._boxes import MAX_POINTS, BoxTree, spatial_order
+from skfastnn.passes.shared._jacobian import Change
 from skfastnn.passes.shared._pairs import PairLists
 from skfastnn.search.halfspace._neuron_points import neuron_points
 
@@ -74,10 +77,29 @@ def bound_arguments(layer):
     return arguments | {"drift": np.zeros(N_NEURONS), "unsettled": np.zeros(N_NEURONS), "n_threads": 1}
 
 
+def factor_arguments(of, pairs, n_rows):
+    arrays = {
+        "V": of.V,
+        "u": np.zeros((n_rows, of.V.shape[1])),
+        "buffers": np.zeros((pairs.n_blocks, n_rows, of.V.shape[1])),
+    }
+    return arrays
+
+
+def jacobian_arguments(layer):
+    pairs = lists_of(layer.activations)
+    return {"pairs": pairs, "X": layer.X} | factor_arguments(layer, pairs, N_ROWS)
+
+
+def change_arguments(layer):
+    return {"W": layer.displacement, "c": np.zeros((N_NEURONS, 1)), "V": layer.V}
+
+
 ENTRIES = [
     (DenseWeights, weight_arguments), (MomentumState, momentum_state_arguments), (AdamState, moment_arguments),
     (forward, forward_arguments), (dense_forward, dense_arguments), (neuron_points, point_arguments),
     (momentum_step, momentum_arguments), (adam_step, adam_arguments), (movement_bounds, bound_arguments),
+    (DenseJacobian, jacobian_arguments), (Change, change_arguments),
 ]  # fmt: skip
 
 
@@ -107,8 +129,8 @@ def assert_refuses_all_that_is_cut(entry, make_arguments, may_be_cut=()):
 @pytest.mark.parametrize("pair_shift", [0, 1])
 @pytest.mark.parametrize(("entry", "arguments"), ENTRIES, ids=[entry.__name__ for entry, _ in ENTRIES])
 def test_arrays_that_are_too_short_are_refused(entry, arguments, pair_shift):
-    # batches may be smaller, fewer neurons looked at, and points may do without padding
-    free = {("X", 0), ("points", 0), ("points", 1)}
+    # batches may be smaller, fewer neurons looked at, and points may do without padding; weights have several layouts
+    free = {("X", 0), ("points", 0), ("points", 1), ("W", 0), ("W", 1)}
     assert_refuses_all_that_is_cut(entry, lambda: arguments(Layer(5, 3, np.float64, pair_shift, 5)), free)
 
 
@@ -197,9 +219,16 @@ def panel_adam_arguments(example):
     return arguments | {"parameters": ADAM_RULE, "n_threads": 1}
 
 
+def panel_jacobian_arguments(example):
+    pairs = example.fired()
+    arguments = {"pairs": pairs, "lists": example.lists, "order": example.order}
+    return arguments | factor_arguments(example, pairs, example.X.shape[0])
+
+
 PANEL_ENTRIES = [
     (PanelWeights, panel_weight_arguments), (PanelMoments, panel_moment_arguments),
     (panel_sgd_step, panel_sgd_arguments), (panel_adam_step, panel_adam_arguments),
+    (PanelJacobian, panel_jacobian_arguments),
 ]  # fmt: skip
 
 
@@ -219,6 +248,26 @@ def test_panels_of_other_neurons_or_features_are_refused():
             panel_forward(PairLists(150, np.float64), weights, example.lists, 1)
         assert refuses(panel_sgd_step, panel_sgd_arguments(example) | {"weights": weights})
         assert refuses(panel_adam_step, panel_adam_arguments(example) | {"weights": weights})
+
+
+@pytest.mark.parametrize("panels", [False, True])
+def test_a_change_of_other_weights_is_refused(panels):
+    of = Example(np.float64) if panels else Layer(5, 12, np.float64)
+    W = of.first if panels else of.displacement
+    arguments = panel_jacobian_arguments(of) if panels else jacobian_arguments(of)
+    jacobian = (PanelJacobian if panels else DenseJacobian)(*arguments.values())
+    n = len(of.V)
+    changes = [
+        Change(W, np.zeros((n, 1)), np.tile(of.V, 2)), Change(cut(W, 1), np.zeros((n, 1)), of.V),
+        Change(cut(W, 0), np.zeros((n - 1, 1)), cut(of.V, 0)),
+        Change(*(array.astype(np.float32) for array in (W, np.zeros((n, 1)), of.V)))
+    ]  # fmt: skip
+    for change in changes:
+        for product in (jacobian.times, jacobian.transposed):
+            with pytest.raises(ValueError, match="change"):
+                product(change, 1)
+    with pytest.raises(ValueError, match="C order"):
+        Change(np.asfortranarray(W), np.zeros((n, 1)), of.V)
 
 
 def test_an_order_that_names_a_neuron_twice_is_refused():

@@ -149,6 +149,7 @@ class Network:
 
     by_panels = False
     neuron_order = None
+    _arrays = None
 
     def __init__(self, coordinates, n_neurons, n_outputs, threshold, antisymmetric, seed, dtype, output_size=1.0):
         self.coordinates = coordinates
@@ -207,11 +208,13 @@ class Network:
 
     @property
     def arrays(self):
-        """What the compiled passes take: the weights, `DenseWeights` on the arrays as they are now."""
-        return DenseWeights(
-            self.start, self.displacement, self.anchor, self.anchored, self.pair_shift, self.c_state, self.V,
-            self.start_V,
-        )  # fmt: skip
+        """What the compiled passes take: the weights, `DenseWeights`; arrays are written to, and not replaced."""
+        if self._arrays is None:
+            self._arrays = DenseWeights(
+                self.start, self.displacement, self.anchor, self.anchored, self.pair_shift, self.c_state, self.V,
+                self.start_V,
+            )  # fmt: skip
+        return self._arrays
 
     @property
     def layers(self):
@@ -233,7 +236,7 @@ class Network:
         d, m, k = self.n_given_features, self.n_neurons, self.n_outputs
         self.output_scale *= np.sqrt(2 * d * m) / (d + m)
         self.V *= np.sqrt((d + m) / (m + k))
-        self.start_V = self.V.copy()
+        self.start_V[...] = self.V
 
     def standardise(self, shift, scale):
         """Set the shift and the scale of the target."""
@@ -277,7 +280,7 @@ class Network:
 
     def begin_here(self):
         """Make the present parameters the start, from which displacements and penalties are measured."""
-        self.start_V, self.start_c = self.V.copy(), self.c_state[:, :1].copy()
+        self.start_V[...], self.start_c = self.V, self.c_state[:, :1].copy()
         self._begin_hidden_here()
 
     def _begin_hidden_here(self):
@@ -285,7 +288,7 @@ class Network:
         for first in range(0, self.n_neurons, CHUNK_NEURONS):
             last = min(first + CHUNK_NEURONS, self.n_neurons)
             start[first:last] = self.weights(first, last)
-        self.start, self.pair_shift = start, 0
+        self.start, self.pair_shift, self._arrays = start, 0, None
         self.displacement[...] = self.anchor[...] = 0
         self.anchored[...] = 0
 

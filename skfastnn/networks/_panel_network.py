@@ -44,7 +44,7 @@ class PanelNetwork(Network):
 
     @property
     def arrays(self):
-        """What the compiled passes take: the weights, `PanelWeights` on the arrays as they are now."""
+        """What the compiled passes take: the weights, `PanelWeights` with the factors as they are now."""
         return PanelWeights(
             self.base, self.first, self.second, self.factors, self.order, self.c_state, self.V, self.start_V
         )

@@ -1,8 +1,7 @@
 """Which engine? A model of what each would cost, in nanoseconds of one core for a pair of row and neuron.
 
-Every engine says what it costs (`SearchEngine.cost`), from what a look at some rows and neurons has found. The
-constants are those of one processor with AVX-512; what counts are their ratios, and the choice asks no more of them
-than to be right where engines differ by half (`python -m benchmarks --case auto`).
+Every engine says what it costs (`SearchEngine.cost`), from what a look at some rows and neurons has found, and from
+the table of `_costs.py`; the choice asks no more of it than to be right where engines differ by half.
 """
 
 import numpy as np

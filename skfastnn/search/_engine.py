@@ -9,6 +9,8 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
+from skfastnn.passes.dense._forward import forward, output_of_fired
+
 # The engines by name, of each layout of weights; the parameter `search` offers the names of dense ones.
 ENGINES = {"dense": {}, "panels": {}}
 
@@ -28,8 +30,6 @@ class SearchEngine(ABC):
         As `search` takes it.
     layout : {"dense", "panels"}
         Of the weights that it searches.
-    verified : bool
-        Whether `candidates` returns exactly the firing pairs, with their activations.
     counters : dict
         Operations so far; at least `candidates`, `fired`, `dot_products`, `refreshed`, `visited`.
     recall : float
@@ -38,7 +38,6 @@ class SearchEngine(ABC):
 
     name = ""
     layout = "dense"
-    verified = False
     recall = 1.0
 
     def __init__(self):
@@ -54,9 +53,8 @@ class SearchEngine(ABC):
         """
         return np.inf
 
-    @abstractmethod
     def build(self, rows, network, n_threads):
-        """Preprocess the rows and the network as they are at the start.
+        """Preprocess the rows and the network as they are at the start; what an engine adds calls this first.
 
         Parameters
         ----------
@@ -64,9 +62,10 @@ class SearchEngine(ABC):
         network : skfastnn.networks._network.Network
         n_threads : int
         """
+        self.rows, self.network, self.n_threads = rows, network, n_threads
 
-    def lets_defer(self, solver):
-        """Return whether the solver may leave its steps to the pass over the next batch, whoever goes through it."""
+    def takes_steps(self, solver):
+        """Return whether the solver may defer its steps to the pass over the next batch."""
         return False
 
     def arrange(self, index):
@@ -74,30 +73,58 @@ class SearchEngine(ABC):
         return index
 
     @abstractmethod
-    def candidates(self, batch, solver):
-        """Collect the candidates of a batch.
+    def forward(self, batch, fired, solver, buffers):
+        """List what fires on the rows of a batch, and sum its output; a step that was deferred is taken on the way.
 
         Parameters
         ----------
         batch : Batch
+        fired : PairLists
+            Overwritten: the rows on which each neuron fires, and its activations there. Others than those that a
+            deferred step needs.
         solver : skfastnn.solvers._solver.Solver
             Knows certified bounds on how far each neuron is from its reference.
-
-        Returns
-        -------
-        pairs : PairLists
-            Kept, and overwritten by the next call. Without values; with `verified`, the activations.
+        buffers : ndarray of shape (n_blocks, n_rows, ld_out)
+            Overwritten; the output is in the first.
         """
-
-    def _step_to_take(self, solver):
-        """Return the step that the solver deferred, or None; the lists that it needs give way to the spare ones."""
-        step = solver.hand_over()
-        if step is None:
-            solver.catch_up()
-        else:
-            self.pairs, self.spare = self.spare, self.pairs
-        return step
 
     def moved(self, fired, solver):
         """Take note of what fired, after the solver's step; refresh references when it pays."""
         self.counters["fired"] += fired.total
+
+
+class CandidateSearch(SearchEngine):
+    """An engine that names pairs which may fire; all of them are computed."""
+
+    @abstractmethod
+    def candidates(self, batch, solver):
+        """Collect the candidates of a batch; parameters as of `forward`.
+
+        Returns
+        -------
+        pairs : PairLists
+            Without values; kept, and overwritten by the next call.
+        """
+
+    def forward(self, batch, fired, solver, buffers):
+        candidates = self.candidates(batch, solver)
+        weights, state, step = self.network.arrays, solver.silence, solver.deferred
+        forward(candidates, fired, weights, batch.rows, buffers, self.n_threads, state, step)
+
+
+class ExactSearch(SearchEngine):
+    """An engine that knows which pairs fire, and their activations, when it has found them."""
+
+    @abstractmethod
+    def list_fired(self, batch, fired, solver):
+        """List what fires; parameters as of `forward`."""
+
+    def forward(self, batch, fired, solver, buffers):
+        self.list_fired(batch, fired, solver)
+        output_of_fired(fired, batch.rows.shape[0], self.network.V, buffers, self.n_threads)
+
+    def _step_to_take(self, solver):
+        """Return the step that the pass over all neurons is to take; where there is none, nothing else is pending."""
+        if solver.deferred is None:
+            solver.catch_up()
+        return solver.deferred

@@ -22,17 +22,11 @@ LIKE_HIDDEN_WEIGHTS = {"velocity", "mean", "square"}
 
 
 class FirstOrder(Solver):
-    """What solvers of first order share: the arrays of the output layer, and going on in another call.
-
-    Attributes
-    ----------
-    deferred : NeuronStep or None
-        The hidden layer's part of the last step, where the pass over the next batch is to take it (`hand_over`);
-        `catch_up` takes it, too.
-    """
+    """What solvers of first order share: the arrays of the output layer, and going on in another call."""
 
     may_defer = True
-    deferred = None
+    # the hidden layer's part of the last step; the pass over the next batch has taken it, or is to, or `catch_up`
+    _last = None
 
     def __init__(self, network, settings, n_threads):
         super().__init__(network, n_threads)
@@ -41,22 +35,23 @@ class FirstOrder(Solver):
         self.first_V = aligned_zeros(shape, network.dtype)
         self.first_v = np.zeros_like(network.v)
 
-    def hand_over(self):
-        """Return the part of the last step that is left to the next pass, a `NeuronStep`, or None."""
-        return None if self.deferred is None or self.deferred.taken else self.deferred
+    @property
+    def deferred(self):
+        """The part of the last step that is left to the next pass, a `NeuronStep`, or None."""
+        return None if self._last is None or self._last.taken else self._last
 
     def _take(self, step, **counted):
         """Take the hidden layer's part of a step, or leave it; what counts it is set with it."""
         # in one call, so that an interruption finds all of it or nothing: neurons ahead of the count have no delay
-        vars(self).update(counted, deferred=step)
+        vars(self).update(counted, _last=step)
         if not self.defers:
-            self.settle()
+            self._take_last()
 
-    def settle(self):
-        """Take the deferred part of the last step, unless that has been done."""
-        if self.deferred is not None:
-            self.deferred.take_all(self.n_threads)
-        self.deferred = None
+    def _take_last(self):
+        """Take the last step, unless that has been done, and forget its arrays."""
+        if self._last is not None:
+            self._last.take_all(self.n_threads)
+        self._last = None
 
     def measure(self):
         """Recompute the norms after the displacement was set from outside."""
@@ -97,7 +92,7 @@ class MomentumSGD(Momentum, FirstOrder):
 
     name = "sgd"
 
-    foresees = True
+    bounds_deferred = True
 
     def __init__(self, network, settings, n_threads):
         super().__init__(network, settings, n_threads)
@@ -105,6 +100,7 @@ class MomentumSGD(Momentum, FirstOrder):
         self.anchor_norms = np.zeros(network.n_neurons)
         self.touched = np.zeros(network.n_neurons, dtype=np.int64)
         # k silent steps, for k = 0, 1, ...: 2 x 2 matrices of (distance from the start, velocity), row by row
+        self._silence = None
         self.pending = np.zeros((MAX_DELAY + 2, 4))
         self.pending[0] = [1, 0, 0, 1]
 
@@ -115,8 +111,10 @@ class MomentumSGD(Momentum, FirstOrder):
 
     @property
     def silence(self):
-        """What silent steps have left to do, a `MomentumState` of the steps so far."""
-        return MomentumState(self.velocity, self.norms, self.touched, self.n_steps, self.pending)
+        """What silent steps have left to do, a `MomentumState` of the steps so far; one for each of them."""
+        if self._silence is None:
+            self._silence = MomentumState(self.velocity, self.norms, self.touched, self.n_steps, self.pending)
+        return self._silence
 
     def movement(self):
         """Return certified bounds on the movement since the references, as a `Movement`."""
@@ -124,23 +122,27 @@ class MomentumSGD(Momentum, FirstOrder):
         movement = Movement(*np.empty((2, self.network.n_neurons)), intercepts)
         # a step that waits is bounded as if it were silent, and then for its gradient
         movement_bounds(self.silence, self.anchor_norms, movement.drift, movement.pending, self.n_threads)
-        step = self.hand_over()
-        if step is not None:
-            step.add_step_bound(movement.drift, movement.pending, movement.intercepts, self.n_threads)
+        if self.deferred is not None:
+            self.deferred.add_step_bound(movement.drift, movement.pending, movement.intercepts, self.n_threads)
         return movement
 
     def catch_up(self, neurons=None):
         """Carry out the pending movement of some neurons, or of all."""
-        self.settle()
+        self._take_last()
         network = self.network
         if neurons is None:
             neurons = np.flatnonzero(self.delay)
         if neurons.size:
-            catch_up(neurons, network.arrays, self.silence, self.n_threads)
+            state, self._silence = self.silence, None  # which has no delay as long afterwards
+            catch_up(neurons, network.arrays, state, self.n_threads)
 
     def state(self):
         # there is no anchor after loading: displacements are from the start
         return {name: value for name, value in super().state().items() if name != "anchor_norms"}
+
+    def resume(self, arrays, n_steps):
+        super().resume(arrays, n_steps)
+        self._silence = None
 
     def rebased(self, neurons):
         super().rebased(neurons)
@@ -166,7 +168,7 @@ class MomentumSGD(Momentum, FirstOrder):
         network, rule = self.network, self.rule(rate, penalty)
         after = self._extended(rate * penalty)
         step = momentum_step(pairs, rows, error, network.arrays, self.first_V, self.silence, after, rule)
-        self._take(step, n_steps=self.n_steps + 1, pending=after)
+        self._take(step, n_steps=self.n_steps + 1, pending=after, _silence=None)
         self.move_output_intercepts(intercept_error, rule)
         if self.n_steps - self.touched.min() > MAX_DELAY:
             self.catch_up()
@@ -205,7 +207,7 @@ class Adam(Moments, FirstOrder):
 
     def catch_up(self, neurons=None):
         """Take a step that was left to the engine; nothing else is ever pending."""
-        self.settle()
+        self._take_last()
 
     def step(self, pairs, rows, error, intercept_error, rate, penalty):
         """Take one step; see `MomentumSGD.step`."""

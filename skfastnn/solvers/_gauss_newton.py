@@ -18,8 +18,9 @@ import numpy as np
 
 from skfastnn._data import copies_of
 from skfastnn.networks._network import aligned_zeros
-from skfastnn.passes.dense._tangent import gram_product, jacobian_product, jacobian_transpose_product
-from skfastnn.passes.shared._gram import gram, gram_rows
+from skfastnn.passes.dense._tangent import DenseJacobian
+from skfastnn.passes.shared._gram import gram
+from skfastnn.passes.shared._jacobian import Change
 from skfastnn.solvers._conjugate_gradients import conjugate_gradients
 from skfastnn.solvers._leave_one_out import best_ridge
 from skfastnn.solvers._preconditioner import CholeskyPreconditioner, NystromPreconditioner
@@ -53,6 +54,10 @@ class Displacement:
     c: np.ndarray
     V: np.ndarray
     v: np.ndarray
+
+    def __post_init__(self):
+        # what products with a Jacobian take
+        self.change = Change(self.W, self.c, self.V)
 
     @classmethod
     def zeros(cls, network):
@@ -149,10 +154,10 @@ class GaussNewton(Solver):
         if self.buffers.shape[1] < self.n_rows:
             self.buffers = aligned_zeros((pairs.n_blocks, self.n_rows, network.ld_out), network.dtype)
             self.u = aligned_zeros((self.n_rows, network.ld_out), network.dtype)
-        self.whole = whole
+        self.whole, self.jacobian = whole, self._make_jacobian()
         if not whole or self.n_cg_fresh is None or self.n_cg > self.n_cg_fresh + self._spare_iterations():
             self._make_kernel()
-        self.moved_so_far = self._jacobian(self.here)
+        self.moved_so_far = self._times(self.here)
 
     def _spare_iterations(self):
         """Return how many more conjugate gradients than with a fresh kernel cost as much as a new kernel."""
@@ -162,6 +167,9 @@ class GaussNewton(Solver):
 
     def _product_cost(self):
         return self.pairs.total * (4 + (self.rows.shape[1] + 2 * self.V.shape[1]) / 16)
+
+    def _make_jacobian(self):
+        return DenseJacobian(self.pairs, self.rows, self.V, self.u, self.buffers)
 
     def _inner_products(self, index, out):
         """Return the rows for the kernel; where they are not dense, products of rows `index` with all go to `out`."""
@@ -190,7 +198,7 @@ class GaussNewton(Solver):
         else:
             self.landmarks = (np.arange(N_LANDMARKS) * n_rows // N_LANDMARKS).astype(np.int32)
             rows = self._inner_products(self.landmarks, self.kernel)
-            gram_rows(self.pairs, rows, self.landmarks, *common)
+            gram(self.pairs, rows, *common, self.landmarks)
             diagonal = self.kernel[np.arange(N_LANDMARKS), self.landmarks]
         self.kernel_cost = float(counts @ counts) / 2 if few else float(counts.sum()) ** 2 / counts.size / n_rows
         share = self.root_share[:, 0] ** 2 if few else self.root_share[self.landmarks, 0] ** 2
@@ -355,41 +363,26 @@ class GaussNewton(Solver):
         self.factored = (scale, total, preconditioner)
         return preconditioner
 
-    def _padded(self, u):
+    def _take_factor(self, u):
         self.u[: self.n_rows, : self.n_outputs] = u
-        return self.u[: self.n_rows]
 
     def _gram(self, u):
         """Return ``J J' u`` for u of shape (n_rows, n_outputs)."""
-        self._gram_buffers(u)
+        self._take_factor(u)
+        self.jacobian.gram(self.train_output, self.n_threads)
         product = self.network.output_scale**2 * self.buffers[0, : self.n_rows, : self.n_outputs]
         return product + u.sum(axis=0) if self.train_output else product
 
-    def _jacobian(self, displacement):
+    def _times(self, displacement):
         """Return ``J d``."""
-        self._jacobian_buffers(displacement)
+        self.jacobian.times(displacement.change, self.n_threads)
         return self.network.output_scale * self.buffers[0, : self.n_rows, : self.n_outputs] + displacement.v
 
     def _transposed(self, u, out):
         """Write ``J' u`` into a displacement."""
-        self._transposed_hidden(self._padded(self.network.output_scale * u), out)
+        self._take_factor(self.network.output_scale * u)
+        self.jacobian.transposed(out.change, self.n_threads)
         out.v[...] = u.sum(axis=0)
         if not self.train_output:
             out.V[...] = 0
             out.v[...] = 0
-
-    # the products, which depend on the layout of the hidden layer
-
-    def _gram_buffers(self, u):
-        gram_product(
-            self.pairs, self.rows, self.V, self._padded(u), self.train_output, self.buffers, self.n_threads
-        )  # fmt: skip
-
-    def _jacobian_buffers(self, displacement):
-        jacobian_product(
-            self.pairs, self.rows, self.V, displacement.W, displacement.c, displacement.V, self.buffers,
-            self.n_threads,
-        )  # fmt: skip
-
-    def _transposed_hidden(self, u, out):
-        jacobian_transpose_product(self.pairs, self.rows, self.V, u, out.W, out.c, out.V, self.n_threads)

@@ -12,7 +12,7 @@ class LayeredSolver:
         From the data up; each knows its network.
     """
 
-    may_defer = foresees = defers = False
+    may_defer = defers = False
 
     def __init__(self, layers):
         self.layers = layers
@@ -21,9 +21,6 @@ class LayeredSolver:
     def n_steps(self):
         """Steps so far."""
         return self.layers[0].n_steps
-
-    def hand_over(self):
-        """Return None: layers take their steps at once."""
 
     def catch_up(self):
         """Carry out what is pending."""

@@ -56,10 +56,12 @@ class Solver:
         Norms of the displacement and of the velocity, and the length of the path so far.
     may_defer : bool
         Whether it can leave the hidden layer's part of a step to the pass over the next batch.
-    foresees : bool
+    bounds_deferred : bool
         Whether its bounds on the movement then cover that step.
     defers : bool
         Whether it does leave it.
+    deferred : skfastnn.passes.dense._updates.NeuronStep or None
+        The part of the last step that is left to the next pass.
     silence : MomentumState or None
         What silent steps have left to do; None where every movement is carried out at once.
     """
@@ -67,21 +69,23 @@ class Solver:
     name = kind = ""
     layout = "dense"
     drifted = np.inf
-    may_defer = foresees = defers = False
-    silence = None
+    may_defer = bounds_deferred = defers = False
+    silence = deferred = None
 
     def __init__(self, network, n_threads):
         self.network, self.n_threads = network, n_threads
         self.n_steps = 0
         self.norms = np.zeros((network.n_neurons, 3))
 
+    @property
+    def layers(self):
+        """The solvers of the hidden layers: this one."""
+        return [self]
+
     def movement(self):
         """Return certified bounds on the movement since the references, as a `Movement`."""
         intercepts = self.network.c_state[:, 0].astype(np.float64)
         return Movement(self.norms[:, 0].copy(), np.zeros(self.network.n_neurons), intercepts)
-
-    def hand_over(self):
-        """Return the part of the last step that is left to the next pass, a `NeuronStep`, or None."""
 
     def catch_up(self, neurons=None):
         """Carry out the pending movement of some neurons, or of all."""

@@ -2,11 +2,7 @@
 
 import numpy as np
 
-from skfastnn.passes.panels._panel_tangent import (
-    panel_gram_product,
-    panel_jacobian_product,
-    panel_jacobian_transpose_product,
-)
+from skfastnn.passes.panels._panel_tangent import PanelJacobian
 from skfastnn.solvers._gauss_newton import GaussNewton
 from skfastnn.solvers._solver import registered
 
@@ -34,24 +30,10 @@ class PanelGaussNewton(GaussNewton):
     def _product_cost(self):
         return self.rows.nnz * self.network.n_neurons / 8 + self.pairs.total * (4 + self.V.shape[1] / 8)
 
+    def _make_jacobian(self):
+        return PanelJacobian(self.pairs, self.rows, self.network.order, self.V, self.u, self.buffers)
+
     def _inner_products(self, index, out):
         rows = self.rows.to_csr()
         out[...] = (rows[index] @ rows.T).toarray()
         return np.zeros((0, 0), dtype=out.dtype)
-
-    def _gram_buffers(self, u):
-        panel_gram_product(
-            self.pairs, self.rows, self.rows.data, self.network.order, self.V, self._padded(u),
-            self.train_output, self.buffers, self.n_threads,
-        )  # fmt: skip
-
-    def _jacobian_buffers(self, displacement):
-        panel_jacobian_product(
-            self.pairs, self.rows, self.rows.data, self.network.order, self.V, displacement.W, displacement.c,
-            displacement.V, self.buffers, self.n_threads,
-        )  # fmt: skip
-
-    def _transposed_hidden(self, u, out):
-        panel_jacobian_transpose_product(
-            self.pairs, self.rows, self.rows.data, self.network.order, self.V, u, out.W, out.c, out.V, self.n_threads
-        )  # fmt: skip

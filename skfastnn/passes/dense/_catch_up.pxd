@@ -3,6 +3,12 @@ from libc.stdint cimport int64_t
 
 from skfastnn.passes.dense._weights cimport DenseWeights
 
+cdef extern from "step_kernels.h":
+    ctypedef struct touch_f32:
+        float displacement, velocity, change
+    ctypedef struct touch_f64:
+        double displacement, velocity, change
+
 
 # Velocities are floats or doubles, as `itemsize` says; `kept` has the arrays that pointers reach into.
 cdef class MomentumState:

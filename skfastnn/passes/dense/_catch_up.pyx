@@ -22,10 +22,6 @@ from skfastnn.passes.shared._shapes cimport require, require_vectors
 from skfastnn.passes.shared._worth cimport threads_for
 
 cdef extern from "step_kernels.h":
-    ctypedef struct touch_f32:
-        float displacement, velocity, change
-    ctypedef struct touch_f64:
-        double displacement, velocity, change
     void catch_up_neuron_f32(float*, float*, const float*, Py_ssize_t, const double*, touch_f32*) noexcept nogil
     void catch_up_neuron_f64(double*, double*, const double*, Py_ssize_t, const double*, touch_f64*) noexcept nogil
 

@@ -13,6 +13,11 @@ cdef extern from "step_kernels.h":
         double penalty
         int nesterov
         int sparse
+    void sgd_small_f32(
+        float*, float*, float*, const float*, Py_ssize_t, float, const float*, const update_rule*) noexcept nogil
+    void sgd_small_f64(
+        double*, double*, double*, const double*, Py_ssize_t, double, const double*,
+        const update_rule*) noexcept nogil
 
 cdef extern from "vector_kernels.h":
     ctypedef struct upcoming_rows:
@@ -35,6 +40,7 @@ cdef class NeuronStep:
     cdef const char* error
     # the velocity, or first moments, of the output weights; NULL: they are frozen
     cdef char* first_V
+    cdef char* second_V
     # arrays of (n_neurons, ld) that the step moves, displacements first
     cdef char* moving[3]
     cdef int n_moving

@@ -28,8 +28,8 @@ from libc.stdlib cimport free, malloc
 
 import numpy as np
 
-from skfastnn.passes.dense._catch_up cimport MomentumState, catch_up_one, note
-from skfastnn.passes.dense._weights cimport DenseWeights, anchor_of
+from skfastnn.passes.dense._catch_up cimport MomentumState, catch_up_one, note, touch_f32, touch_f64
+from skfastnn.passes.dense._weights cimport DenseWeights
 from skfastnn.passes.shared._pairs cimport PairLists
 from skfastnn.passes.shared._shapes cimport require
 from skfastnn.passes.shared._worth cimport threads_for
@@ -39,31 +39,30 @@ cdef extern from "vector_kernels.h":
     void prefetch_upcoming(const upcoming_rows*, int32_t, Py_ssize_t) noexcept nogil
 
 cdef extern from "step_kernels.h":
-    ctypedef struct touch_f32:
-        float displacement, velocity, change
-    ctypedef struct touch_f64:
-        double displacement, velocity, change
+    ctypedef struct firing_neuron:
+        void* p
+        void* first
+        void* second
+        const void* start
+        void* c
+        void* v
+        void* first_v
+        void* second_v
+        const void* start_v
+        const void* X
+        const int32_t* row
+        const void* value
+        const void* error
+        void* scratch
+        Py_ssize_t n
+        Py_ssize_t ld_out
+        int32_t count
     void sgd_neuron_f32(
-        float*, float*, const float*, float*, float*, float*, const float*, const float*, Py_ssize_t, Py_ssize_t,
-        const int32_t*, const float*, int32_t, const float*, Py_ssize_t, const update_rule*, const double*, float*,
-        const upcoming_rows*, touch_f32*) noexcept nogil
+        const firing_neuron*, const update_rule*, const double*, const upcoming_rows*, touch_f32*) noexcept nogil
     void sgd_neuron_f64(
-        double*, double*, const double*, double*, double*, double*, const double*, const double*, Py_ssize_t,
-        Py_ssize_t, const int32_t*, const double*, int32_t, const double*, Py_ssize_t, const update_rule*,
-        const double*, double*, const upcoming_rows*, touch_f64*) noexcept nogil
-    void sgd_small_f32(
-        float*, float*, float*, const float*, Py_ssize_t, float, const float*, const update_rule*) noexcept nogil
-    void sgd_small_f64(
-        double*, double*, double*, const double*, Py_ssize_t, double, const double*,
-        const update_rule*) noexcept nogil
-    void adam_neuron_f32(
-        float*, float*, float*, const float*, float*, float*, float*, float*, const float*, const float*, Py_ssize_t,
-        Py_ssize_t, const int32_t*, const float*, int32_t, const float*, Py_ssize_t, const update_rule*,
-        float*, const upcoming_rows*, touch_f32*) noexcept nogil
-    void adam_neuron_f64(
-        double*, double*, double*, const double*, double*, double*, double*, double*, const double*, const double*,
-        Py_ssize_t, Py_ssize_t, const int32_t*, const double*, int32_t, const double*, Py_ssize_t,
-        const update_rule*, double*, const upcoming_rows*, touch_f64*) noexcept nogil
+        const firing_neuron*, const update_rule*, const double*, const upcoming_rows*, touch_f64*) noexcept nogil
+    void adam_neuron_f32(const firing_neuron*, const update_rule*, const upcoming_rows*, touch_f32*) noexcept nogil
+    void adam_neuron_f64(const firing_neuron*, const update_rule*, const upcoming_rows*, touch_f64*) noexcept nogil
 
 
 cdef update_rule rule_of(dict parameters) except *:
@@ -166,6 +165,7 @@ cdef void _set_up(
     step.error = <const char*> &error[0, 0] if error.shape[0] else NULL
     # a layer without outputs has none of these
     step.first_V = <char*> &first_V[0, 0] if ld_out and first_V.shape[0] else NULL
+    step.second_V = NULL
     step.moving[0] = weights.displacement
 
 
@@ -351,86 +351,79 @@ def adam_step(
         raise ValueError("moments and weights must be of the same dtype")
     _set_up(of, pairs, X, error, weights, mean_V)
     of.moving[1], of.moving[2], of.n_moving = state.mean, state.square, 3
-    of.state = state
+    of.state, of.second_V = state, state.square_V
     of.rule = rule_of(parameters)
     of.rows, of.errors = X, error
     return of
 
 
-cdef const floating* _error_of(NeuronStep step, Py_ssize_t r, floating* same) noexcept nogil:
-    """Return the errors of the rows; without outputs, the signals of the neuron. `same` says of which type."""
-    cdef const floating* error = <const floating*> step.error
-    if step.ld_out == 0:
-        error += step.pairs.n_before(r // step.pairs.block_size) + step.pairs.start[r]
-    return error
+cdef firing_neuron _firing(NeuronStep of, Py_ssize_t r, void* scratch) noexcept nogil:
+    """Return neuron r as its step takes it."""
+    cdef firing_neuron neuron
+    cdef Py_ssize_t size = of.pairs.itemsize
+    cdef Py_ssize_t at = r * of.ld * size, at_v = r * of.ld_out * size
+    cdef Py_ssize_t block = r // of.pairs.block_size, first = of.pairs.start[r]
+    neuron.p, neuron.first = of.moving[0] + at, of.moving[1] + at
+    neuron.second = of.moving[2] + at if of.n_moving == 3 else NULL
+    neuron.start = of.weights.anchor + at if of.weights.anchored[r] else NULL
+    neuron.c, neuron.v = of.weights.c_state + 3 * r * size, of.weights.V + at_v
+    neuron.start_v = of.weights.start_V + at_v
+    neuron.first_v = of.first_V + at_v if of.first_V != NULL else NULL
+    neuron.second_v = of.second_V + at_v if of.second_V != NULL else NULL
+    neuron.X, neuron.n, neuron.ld_out = of.X, of.ld, of.ld_out
+    neuron.row, neuron.count = of.pairs.blocks[block].rows + first, of.pairs.count[r]
+    neuron.value = of.pairs.blocks[block].values + first * size
+    # errors of the rows; without outputs, signals of the neuron
+    neuron.error = of.error if of.ld_out else of.error + (of.pairs.n_before(block) + first) * size
+    neuron.scratch = scratch
+    return neuron
 
 
 cdef void _momentum_neuron(
     MomentumStep of, Py_ssize_t r, floating* scratch, bint whole, const upcoming_rows* upcoming,
 ) noexcept nogil:
-    cdef Py_ssize_t ld = of.ld, ld_out = of.ld_out
-    cdef Py_ssize_t block = r // of.pairs.block_size
-    cdef floating* displacement = <floating*> of.weights.displacement + r * ld
-    cdef floating* velocity = <floating*> of.state.velocity + r * ld
-    cdef const floating* anchor = anchor_of(of.weights, r, displacement)
-    cdef floating* c = <floating*> of.weights.c_state + 3 * r
-    cdef floating* v = <floating*> of.weights.V + r * ld_out
+    cdef Py_ssize_t ld_out = of.ld_out
     cdef floating* velocity_v = <floating*> of.first_V + r * ld_out if of.first_V != NULL else NULL
-    cdef const floating* start_v = <const floating*> of.weights.start_V + r * ld_out
-    cdef const int32_t* row = of.pairs.blocks[block].rows + of.pairs.start[r]
-    cdef const floating* value = <const floating*> of.pairs.blocks[block].values + of.pairs.start[r]
-    cdef int32_t count = of.pairs.count[r]
     cdef int64_t delay = of.state.step - of.state.touched[r]
     cdef const double* silent = of.state.pending + 4 * delay if delay else NULL
     cdef double* norms = of.state.norms + 3 * r
+    cdef firing_neuron neuron
     cdef touch_f32 touch32
     cdef touch_f64 touch64
-    if count == 0:
-        prefetch_upcoming(upcoming, 0, ld * sizeof(floating))
+    if of.pairs.count[r] == 0:
+        prefetch_upcoming(upcoming, 0, of.ld * sizeof(floating))
         if floating is float:
-            sgd_small_f32(c, v, velocity_v, start_v, ld_out, 0, NULL, &of.rule)
+            sgd_small_f32(<float*> of.weights.c_state + 3 * r, <float*> of.weights.V + r * ld_out, velocity_v,
+                          <float*> of.weights.start_V + r * ld_out, ld_out, 0, NULL, &of.rule)
         else:
-            sgd_small_f64(c, v, velocity_v, start_v, ld_out, 0, NULL, &of.rule)
+            sgd_small_f64(<double*> of.weights.c_state + 3 * r, <double*> of.weights.V + r * ld_out, velocity_v,
+                          <double*> of.weights.start_V + r * ld_out, ld_out, 0, NULL, &of.rule)
         if not whole:
             return
         catch_up_one(of.weights, of.state, r, of.after + 4 * (delay + 1), <floating*> of.state.velocity)
-    elif floating is float:
-        sgd_neuron_f32(displacement, velocity, anchor, c, v, velocity_v, start_v, <const float*> of.X, ld, ld, row,
-                       value, count, _error_of(of, r, scratch), ld_out, &of.rule, silent, scratch, upcoming, &touch32)
-        note(norms, touch32.displacement, touch32.velocity, touch32.change)
     else:
-        sgd_neuron_f64(displacement, velocity, anchor, c, v, velocity_v, start_v, <const double*> of.X, ld, ld, row,
-                       value, count, _error_of(of, r, scratch), ld_out, &of.rule, silent, scratch, upcoming, &touch64)
-        note(norms, touch64.displacement, touch64.velocity, touch64.change)
+        neuron = _firing(of, r, scratch)
+        if floating is float:
+            sgd_neuron_f32(&neuron, &of.rule, silent, upcoming, &touch32)
+            note(norms, touch32.displacement, touch32.velocity, touch32.change)
+        else:
+            sgd_neuron_f64(&neuron, &of.rule, silent, upcoming, &touch64)
+            note(norms, touch64.displacement, touch64.velocity, touch64.change)
     of.state.touched[r] = of.state.step + 1
 
 
 cdef void _adam_neuron(AdamStep of, Py_ssize_t r, floating* scratch, const upcoming_rows* upcoming) noexcept nogil:
-    cdef Py_ssize_t ld = of.ld, ld_out = of.ld_out
-    cdef Py_ssize_t block = r // of.pairs.block_size
-    cdef floating* displacement = <floating*> of.weights.displacement + r * ld
-    cdef floating* mean = <floating*> of.state.mean + r * ld
-    cdef floating* square = <floating*> of.state.square + r * ld
-    cdef const floating* anchor = anchor_of(of.weights, r, displacement)
-    cdef floating* c = <floating*> of.weights.c_state + 3 * r
-    cdef floating* v = <floating*> of.weights.V + r * ld_out
-    cdef floating* mean_v = <floating*> of.first_V + r * ld_out if of.first_V != NULL else NULL
-    cdef floating* square_v = <floating*> of.state.square_V + r * ld_out if of.first_V != NULL else NULL
-    cdef const floating* start_v = <const floating*> of.weights.start_V + r * ld_out
-    cdef const int32_t* row = of.pairs.blocks[block].rows + of.pairs.start[r]
-    cdef const floating* value = <const floating*> of.pairs.blocks[block].values + of.pairs.start[r]
-    cdef int32_t count = of.pairs.count[r]
     cdef double* norms = of.state.norms + 3 * r
+    cdef firing_neuron neuron
     cdef touch_f32 touch32
     cdef touch_f64 touch64
-    if count == 0:
-        prefetch_upcoming(upcoming, 0, ld * sizeof(floating))
+    if of.pairs.count[r] == 0:
+        prefetch_upcoming(upcoming, 0, of.ld * sizeof(floating))
         return
+    neuron = _firing(of, r, scratch)
     if floating is float:
-        adam_neuron_f32(displacement, mean, square, anchor, c, v, mean_v, square_v, start_v, <const float*> of.X, ld,
-                        ld, row, value, count, _error_of(of, r, scratch), ld_out, &of.rule, scratch, upcoming, &touch32)
+        adam_neuron_f32(&neuron, &of.rule, upcoming, &touch32)
         note(norms, touch32.displacement, touch32.velocity, touch32.change)
     else:
-        adam_neuron_f64(displacement, mean, square, anchor, c, v, mean_v, square_v, start_v, <const double*> of.X, ld,
-                        ld, row, value, count, _error_of(of, r, scratch), ld_out, &of.rule, scratch, upcoming, &touch64)
+        adam_neuron_f64(&neuron, &of.rule, upcoming, &touch64)
         note(norms, touch64.displacement, touch64.velocity, touch64.change)

@@ -24,6 +24,22 @@ typedef struct {
     int sparse;        /* adam: whether weights without a gradient stand still */
 } update_rule;
 
+/* a neuron that fired, as a step takes it; pointers are to numbers of the type of the step */
+typedef struct {
+    void *p;                 /* (n,) displacement */
+    void *first, *second;    /* (n,) velocity; or moments */
+    const void *start;       /* (n,) NULL: the displacement is the distance from the start */
+    void *c, *v;             /* intercept and what is kept for it; output weights (ld_out,) */
+    void *first_v, *second_v; /* (ld_out,) as for the weights; NULL: output weights are frozen */
+    const void *start_v;
+    const void *X;           /* rows, n numbers apart */
+    const int32_t *row;
+    const void *value, *error;
+    void *scratch;           /* (n + ld_out + count + SPARE,) */
+    ptrdiff_t n, ld_out;
+    int32_t count;
+} firing_neuron;
+
 #define REAL float
 #define LANES 16
 #define NAME(x) x##_f32

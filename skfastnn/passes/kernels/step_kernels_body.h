@@ -60,29 +60,31 @@ typedef struct {
  * so that a loop is long and the processor sees where it goes. Output weights and the intercept (returned) as in
  * `gradient`. */
 INLINE REAL NAME(begin_gradient)(
-    const REAL *X, ptrdiff_t ld_x, ptrdiff_t n, const int32_t *row, const REAL *value, int32_t count,
-    const REAL *error, const REAL *v, ptrdiff_t ld_out, REAL *signal, REAL *grad_w, REAL *grad_v,
-    const upcoming_rows *upcoming, NAME(open_gradient) *open
+    const firing_neuron *of, REAL *grad_w, REAL *grad_v, const upcoming_rows *upcoming, NAME(open_gradient) *open
 ) {
+    const REAL *X = of->X, *value = of->value, *error = of->error, *v = of->v;
+    const int32_t *row = of->row, count = of->count;
+    const ptrdiff_t n = of->n, ld_out = of->ld_out;
+    REAL *signal = grad_v + ld_out;
     if (n < LONG_ROW) {
         *open = (NAME(open_gradient)){.sum = grad_w};
         prefetch_upcoming(upcoming, 0, n * (ptrdiff_t)sizeof(REAL));
-        return NAME(gradient)(X, ld_x, n, row, value, count, error, v, ld_out, signal, grad_w, grad_v);
+        return NAME(gradient)(X, n, n, row, value, count, error, v, ld_out, signal, grad_w, grad_v);
     }
     const REAL grad_c = NAME(signals)(row, value, count, error, v, ld_out, signal, grad_v);
     prefetch_upcoming(upcoming, 1, n * (ptrdiff_t)sizeof(REAL));
     const void *next = upcoming && upcoming->n ? upcoming->row[0] : NULL;
     int32_t i = 0;
     for (; i + TOGETHER < count; i += TOGETHER) {
-        const NAME(group) of = NAME(group_of)(X, ld_x, row + i, signal + i, TOGETHER);
+        const NAME(group) rows = NAME(group_of)(X, n, row + i, signal + i, TOGETHER);
         if (i == 0)
             for (ptrdiff_t j = 0; j < n; j += LANES)
-                STORE(grad_w + j, NAME(with_group)(NULL, &of, j, TOGETHER, 0));
+                STORE(grad_w + j, NAME(with_group)(NULL, &rows, j, TOGETHER, 0));
         else
             for (ptrdiff_t j = 0; j < n; j += LANES)
-                STORE(grad_w + j, NAME(with_group)(grad_w, &of, j, TOGETHER, 1));
+                STORE(grad_w + j, NAME(with_group)(grad_w, &rows, j, TOGETHER, 1));
     }
-    *open = (NAME(open_gradient)){i ? grad_w : NULL, X, ld_x, row + i, signal + i, count - i, next};
+    *open = (NAME(open_gradient)){i ? grad_w : NULL, X, n, row + i, signal + i, count - i, next};
     return grad_c;
 }
 
@@ -232,16 +234,14 @@ VECTOR_CLONES static void NAME(sgd_small)(
 
 /* Backward pass and update of one neuron that fired, momentum. */
 VECTOR_CLONES static void NAME(sgd_neuron)(
-    REAL *p, REAL *velocity, const REAL *start, REAL *c, REAL *v, REAL *velocity_v, const REAL *start_v,
-    const REAL *X, ptrdiff_t ld_x, ptrdiff_t n, const int32_t *row, const REAL *value, int32_t count,
-    const REAL *error, ptrdiff_t ld_out, const update_rule *rule, const double *pending, REAL *scratch,
-    const upcoming_rows *upcoming, NAME(touch) *norms
+    const firing_neuron *of, const update_rule *rule, const double *pending, const upcoming_rows *upcoming,
+    NAME(touch) *norms
 ) {
-    REAL *grad_w = scratch, *grad_v = scratch + n, *signal = grad_v + ld_out;
+    const ptrdiff_t n = of->n;
+    REAL *p = of->p, *velocity = of->first, *grad_w = of->scratch, *grad_v = grad_w + n;
+    const REAL *start = of->start;
     NAME(open_gradient) open;
-    const REAL grad_c = NAME(begin_gradient)(
-        X, ld_x, n, row, value, count, error, v, ld_out, signal, grad_w, grad_v, upcoming, &open
-    );
+    const REAL grad_c = NAME(begin_gradient)(of, grad_w, grad_v, upcoming, &open);
     const REAL penalty = (REAL)rule->penalty;
 #define STEP(n_left, begun) NAME(momentum_step)(p, velocity, &open, n_left, begun, start, n, rule, penalty, NULL, norms)
 #define STEP_AFTER_SILENCE(n_left, begun) \
@@ -252,7 +252,7 @@ VECTOR_CLONES static void NAME(sgd_neuron)(
         FOR_ROWS_LEFT(&open, STEP)
 #undef STEP
 #undef STEP_AFTER_SILENCE
-    NAME(sgd_small)(c, v, velocity_v, start_v, ld_out, grad_c, grad_v, rule);
+    NAME(sgd_small)(of->c, of->v, of->first_v, of->start_v, of->ld_out, grad_c, grad_v, rule);
 }
 
 /* One step of Adam on the intercept (c: value and two moments) and the output weights of one neuron. */
@@ -287,21 +287,18 @@ VECTOR_CLONES static void NAME(adam_small)(
 
 /* Backward pass and update of one neuron, Adam. */
 VECTOR_CLONES static void NAME(adam_neuron)(
-    REAL *p, REAL *mean, REAL *square, const REAL *start, REAL *c, REAL *v, REAL *mean_v, REAL *square_v,
-    const REAL *start_v, const REAL *X, ptrdiff_t ld_x, ptrdiff_t n, const int32_t *row, const REAL *value,
-    int32_t count, const REAL *error, ptrdiff_t ld_out, const update_rule *rule, REAL *scratch,
-    const upcoming_rows *upcoming, NAME(touch) *norms
+    const firing_neuron *of, const update_rule *rule, const upcoming_rows *upcoming, NAME(touch) *norms
 ) {
-    REAL *grad_w = scratch, *grad_v = scratch + n, *signal = grad_v + ld_out;
+    const ptrdiff_t n = of->n;
+    REAL *p = of->p, *mean = of->first, *square = of->second, *grad_w = of->scratch, *grad_v = grad_w + n;
+    const REAL *start = of->start;
     NAME(open_gradient) open;
-    const REAL grad_c = NAME(begin_gradient)(
-        X, ld_x, n, row, value, count, error, v, ld_out, signal, grad_w, grad_v, upcoming, &open
-    );
+    const REAL grad_c = NAME(begin_gradient)(of, grad_w, grad_v, upcoming, &open);
     const REAL penalty = (REAL)rule->penalty;
 #define STEP(n_left, begun) NAME(adam_step)(p, mean, square, &open, n_left, begun, start, n, rule, penalty, norms)
     FOR_ROWS_LEFT(&open, STEP)
 #undef STEP
-    NAME(adam_small)(c, v, mean_v, square_v, start_v, ld_out, grad_c, grad_v, rule);
+    NAME(adam_small)(of->c, of->v, of->first_v, of->second_v, of->start_v, of->ld_out, grad_c, grad_v, rule);
 }
 
 #undef FOR_ROWS_LEFT

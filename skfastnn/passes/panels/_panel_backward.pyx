@@ -13,18 +13,23 @@
 
 from cython cimport floating
 from cython.parallel cimport prange
-from libc.stdint cimport uint8_t
-from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from skfastnn.passes.shared._by_feature cimport FeatureLists, feature_entries
 from skfastnn.passes.shared._pairs cimport PairLists, sum_over_blocks
-from skfastnn.passes.panels._panel_layer cimport SPARE, Layout, layout_for, spread_signals
+from skfastnn.passes.panels._panel_layer cimport (
+    Layout,
+    Tile,
+    clear_tile,
+    free_tile,
+    layout_for,
+    make_tile,
+    spread_signals,
+)
 from skfastnn.passes.panels._panel_weights cimport PANEL, PanelWeights
 from skfastnn.passes.shared._worth cimport threads_for
 
 cdef extern from "panel_kernels.h":
-    int TILE_LD
     void panel_backward_f32(
         feature_entries, const float*, const float*, int, const float*, float, const float*, float,
         float*) noexcept nogil
@@ -72,33 +77,28 @@ cdef int _backward_block(
     cdef Py_ssize_t p, k, r
     cdef Py_ssize_t last = min((block + 1) * pairs.block_size, pairs.n_neurons)
     cdef Py_ssize_t size = layout.n_features * PANEL
-    cdef Py_ssize_t n_rows = layout.X.n_rows
     cdef Py_ssize_t ld_out = weights.ld_out
     cdef floating a = <floating> weights.a, b = <floating> weights.b
     cdef const floating* V = <const floating*> weights.V
     cdef const floating* first = <const floating*> weights.first
     cdef const floating* start_p
     cdef const floating* second_p
-    cdef floating* scratch = <floating*> malloc((n_rows * (TILE_LD + 1) + SPARE + ld_out) * sizeof(floating))
-    cdef uint8_t* used = <uint8_t*> malloc(max(n_rows, 1))
-    if scratch == NULL or used == NULL:
-        free(scratch)
-        free(used)
+    cdef Tile tile
+    if make_tile(&tile, layout.X.n_rows, ld_out, 0, sizeof(floating)) < 0:
         return -1
     for p in range(block * pairs.block_size // PANEL, (last + PANEL - 1) // PANEL):
-        memset(scratch, 0, n_rows * TILE_LD * sizeof(floating))
-        memset(used, 0, n_rows)
+        clear_tile(&tile, sizeof(floating))
         for k in range(PANEL):
             r = p * PANEL + layout.order[k]
             if r < last:
-                spread_signals(pairs, block, r, k, error, V + r * ld_out, ld_out, n_rows, scratch, used,
-                               scratch + n_rows * (TILE_LD + 1) + SPARE)
+                spread_signals(pairs, block, r, k, error, V + r * ld_out, &tile, <floating*> tile.grad_v)
         start_p = <const floating*> weights.base + p * layout.n_features * layout.n_start if weights.base else NULL
         second_p = <const floating*> weights.second + p * size if weights.second else NULL
         if floating is float:
-            panel_backward_f32(layout.X, scratch, start_p, layout.n_start, first + p * size, a, second_p, b, derivative)
+            panel_backward_f32(layout.X, <float*> tile.signals, start_p, layout.n_start, first + p * size, a,
+                               second_p, b, derivative)
         else:
-            panel_backward_f64(layout.X, scratch, start_p, layout.n_start, first + p * size, a, second_p, b, derivative)
-    free(scratch)
-    free(used)
+            panel_backward_f64(layout.X, <double*> tile.signals, start_p, layout.n_start, first + p * size, a,
+                               second_p, b, derivative)
+    free_tile(&tile)
     return 0

@@ -27,20 +27,10 @@ from skfastnn.passes.shared._by_feature cimport FeatureLists
 from skfastnn.passes.shared._pairs cimport PairLists
 from skfastnn.passes.panels._panel_weights cimport PANEL, PanelWeights, require_panel_start, require_panels
 from skfastnn.passes.shared._shapes cimport require
-from skfastnn.passes.dense._updates cimport rule_of, update_rule
+from skfastnn.passes.dense._updates cimport rule_of, sgd_small_f32, sgd_small_f64, update_rule
 from skfastnn.passes.shared._worth cimport threads_for
 
 cdef extern from "panel_kernels.h":
-    void panel_forward_f32(
-        feature_entries, const float*, const float*, int, const float*, float, const float*, float, const float*,
-        float*) noexcept nogil
-    void panel_forward_f64(
-        feature_entries, const double*, const double*, int, const double*, double, const double*, double, const double*,
-        double*) noexcept nogil
-    void panel_add_f32(
-        feature_entries, const float*, const float*, const uint8_t*, float*, float, float*, float) noexcept nogil
-    void panel_add_f64(
-        feature_entries, const double*, const double*, const uint8_t*, double*, double, double*, double) noexcept nogil
     void panel_adam_f32(
         feature_entries, const float*, const float*, const uint8_t*, const float*, int, float*, float*, float*,
         const update_rule*) noexcept nogil
@@ -54,11 +44,6 @@ cdef extern from "panel_kernels.h":
     double signals_of_f64(
         const int32_t*, const double*, int32_t, const double*, const double*, Py_ssize_t, double*,
         double*) noexcept nogil
-    void sgd_small_f32(
-        float*, float*, float*, const float*, Py_ssize_t, float, const float*, const update_rule*) noexcept nogil
-    void sgd_small_f64(
-        double*, double*, double*, const double*, Py_ssize_t, double, const double*,
-        const update_rule*) noexcept nogil
     void adam_small_f32(
         float*, float*, float*, float*, const float*, Py_ssize_t, float, const float*,
         const update_rule*) noexcept nogil
@@ -76,44 +61,34 @@ def panel_forward(
     int n_threads,
 ):
     """Compute all pre-activations and list those above zero."""
-    weights.check_fits(pairs.n_neurons, pairs.itemsize, False)
-    if weights.itemsize == 4:
-        _forward[float](pairs, weights, X, X.data, n_threads)
-    else:
-        _forward[double](pairs, weights, X, X.data, n_threads)
-
-
-cdef int _forward(
-    PairLists pairs, PanelWeights weights, FeatureLists X, const floating[::1] data, int n_threads,
-) except -1:
     cdef Py_ssize_t block
     cdef int status = 0
+    weights.check_fits(pairs.n_neurons, pairs.itemsize, False)
     cdef Layout layout = layout_for(pairs, X, weights)
-    cdef const floating* numbers = &data[0] if data.shape[0] else NULL
     for block in prange(pairs.n_blocks, nogil=True, num_threads=threads_for(layout.work, n_threads),
                         schedule="dynamic", chunksize=1):
-        status += _forward_block(pairs, block, layout, weights, numbers)
+        if pairs.itemsize == 4:
+            status += _forward_block(pairs, block, layout, weights, <const float*> layout.data)
+        else:
+            status += _forward_block(pairs, block, layout, weights, <const double*> layout.data)
     if status:
         raise MemoryError("no memory for the lists of firing pairs")
-    return 0
 
 
 cdef Layout layout_for(PairLists pairs, FeatureLists X, PanelWeights weights) except *:
     """Return the layout of a pass over weights; raise ValueError unless they fit the lists and the rows."""
-    return layout_of(pairs, X, len(X.data), weights.n_panels, weights.n_features, weights.n_start, weights.order)
+    return layout_of(pairs, X, weights.n_panels, weights.n_features, weights.n_start, weights.order)
 
 
 cdef Layout layout_of(
-    PairLists pairs, FeatureLists X, n_numbers, n_panels, n_features, n_start, const int32_t[::1] order,
+    PairLists pairs, FeatureLists X, n_panels, n_features, n_start, const int32_t[::1] order,
 ) except *:
     cdef Layout layout
-    if n_panels * PANEL < pairs.n_neurons or order.shape[0] != PANEL:
-        raise ValueError("panels and order must fit the lists")
-    if n_features != X.shape[1] or n_numbers != X.nnz:
-        raise ValueError("panels and numbers must fit the rows")
-    if sorted(order) != list(range(PANEL)):
-        raise ValueError("order must name each neuron of a panel once")
-    layout.X = X.lists
+    if n_panels * PANEL < pairs.n_neurons:
+        raise ValueError("panels must fit the lists")
+    if n_features != X.shape[1] or X.data.itemsize != pairs.itemsize:
+        raise ValueError("panels and lists must fit the rows")
+    layout.X, layout.data = X.lists, X.numbers
     layout.work = .1 * X.nnz * pairs.n_neurons
     layout.n_features = n_features
     layout.n_start = n_start
@@ -228,17 +203,13 @@ def panel_sgd_step(
     cdef Py_ssize_t block
     cdef int status = 0
     cdef Layout layout = layout_for(pairs, X, weights)
-    cdef const floating[::1] data = X.data
-    cdef const floating* numbers = &data[0] if data.shape[0] else NULL
     cdef floating* velocity_v = &velocity_V[0, 0] if weights.ld_out and velocity_V.shape[0] else NULL
     cdef const floating* errors = &error[0, 0] if error.shape[0] else NULL
-    cdef double a = basis.a, b = basis.b
     _check(pairs, layout.X.n_rows, error, weights, velocity_V)
     basis.carry_out(weights, n_threads)
     for block in prange(pairs.n_blocks, nogil=True, num_threads=threads_for(layout.work, n_threads),
                         schedule="dynamic", chunksize=1):
-        status += _sgd_block(pairs, block, layout, weights, numbers, errors, <floating> a, <floating> b, velocity_v,
-                             &rule)
+        status += _sgd_block(pairs, block, layout, weights, basis, errors, velocity_v, &rule)
     if status:
         raise MemoryError("no memory for the signals of a batch")
 
@@ -259,14 +230,15 @@ cdef int _check(
 
 
 cdef int _sgd_block(
-    PairLists pairs, Py_ssize_t block, Layout layout, PanelWeights weights, const floating* data,
-    const floating* error, floating a, floating b, floating* velocity_v, const update_rule* rule,
+    PairLists pairs, Py_ssize_t block, Layout layout, PanelWeights weights, BasisChange basis, const floating* error,
+    floating* velocity_v, const update_rule* rule,
 ) noexcept nogil:
     cdef Py_ssize_t p, k, r
     cdef Py_ssize_t last = min((block + 1) * pairs.block_size, pairs.n_neurons)
     cdef Py_ssize_t size = layout.n_features * PANEL
-    cdef Py_ssize_t n_rows = layout.X.n_rows
     cdef Py_ssize_t ld_out = weights.ld_out
+    cdef floating a = <floating> basis.a, b = <floating> basis.b
+    cdef const floating* data = <const floating*> layout.data
     cdef floating* first = <floating*> weights.first
     cdef floating* c_state = <floating*> weights.c_state
     cdef floating* V = <floating*> weights.V
@@ -274,21 +246,18 @@ cdef int _sgd_block(
     cdef floating* second = <floating*> weights.second
     cdef floating grad_c
     cdef floating* velocity_vr
-    cdef floating* scratch = <floating*> malloc((n_rows * (TILE_LD + 1) + SPARE + ld_out) * sizeof(floating))
-    cdef uint8_t* used = <uint8_t*> malloc(max(n_rows, 1))
-    cdef floating* grad_v = scratch + n_rows * (TILE_LD + 1) + SPARE
-    if scratch == NULL or used == NULL:
-        free(scratch)
-        free(used)
+    cdef Tile tile
+    if make_tile(&tile, layout.X.n_rows, ld_out, 0, sizeof(floating)) < 0:
         return -1
+    cdef floating* signals = <floating*> tile.signals
+    cdef floating* grad_v = <floating*> tile.grad_v
     for p in range(block * pairs.block_size // PANEL, (last + PANEL - 1) // PANEL):
-        memset(scratch, 0, n_rows * TILE_LD * sizeof(floating))
-        memset(used, 0, n_rows)
+        clear_tile(&tile, sizeof(floating))
         for k in range(PANEL):
             r = p * PANEL + layout.order[k]
             if r >= last:
                 continue
-            grad_c = spread_signals(pairs, block, r, k, error, V + r * ld_out, ld_out, n_rows, scratch, used, grad_v)
+            grad_c = spread_signals(pairs, block, r, k, error, V + r * ld_out, &tile, grad_v)
             velocity_vr = velocity_v + r * ld_out if velocity_v != NULL else NULL
             if floating is float:
                 sgd_small_f32(c_state + 3 * r, V + r * ld_out, velocity_vr, start_v + r * ld_out, ld_out, grad_c,
@@ -297,19 +266,45 @@ cdef int _sgd_block(
                 sgd_small_f64(c_state + 3 * r, V + r * ld_out, velocity_vr, start_v + r * ld_out, ld_out, grad_c,
                               grad_v, rule)
         if floating is float:
-            panel_add_f32(layout.X, data, scratch, used, first + p * size, a, second + p * size if second else NULL, b)
+            panel_add_f32(layout.X, data, signals, tile.used, first + p * size, a,
+                          second + p * size if second else NULL, b)
         else:
-            panel_add_f64(layout.X, data, scratch, used, first + p * size, a, second + p * size if second else NULL, b)
-    free(scratch)
-    free(used)
+            panel_add_f64(layout.X, data, signals, tile.used, first + p * size, a,
+                          second + p * size if second else NULL, b)
+    free_tile(&tile)
     return 0
+
+
+cdef int make_tile(
+    Tile* tile, Py_ssize_t n_rows, Py_ssize_t ld_out, Py_ssize_t n_more, Py_ssize_t itemsize,
+) noexcept nogil:
+    """Allocate a tile, and room for so many more numbers; return -1 when memory is short."""
+    cdef char* numbers = <char*> malloc((n_rows * (TILE_LD + 1) + SPARE + ld_out + n_more) * itemsize)
+    tile.n_rows, tile.ld_out = n_rows, ld_out
+    tile.used = <uint8_t*> malloc(max(n_rows, 1))
+    tile.signals = numbers
+    if numbers == NULL or tile.used == NULL:
+        free_tile(tile)
+        return -1
+    tile.column = numbers + n_rows * TILE_LD * itemsize
+    tile.grad_v = <char*> tile.column + (n_rows + SPARE) * itemsize
+    tile.more = <char*> tile.grad_v + ld_out * itemsize
+    return 0
+
+
+cdef void clear_tile(Tile* tile, Py_ssize_t itemsize) noexcept nogil:
+    memset(tile.signals, 0, tile.n_rows * TILE_LD * itemsize)
+    memset(tile.used, 0, tile.n_rows)
+
+
+cdef void free_tile(Tile* tile) noexcept nogil:
+    free(tile.signals)
+    free(tile.used)
 
 
 cdef floating spread_signals(
     PairLists pairs, Py_ssize_t block, Py_ssize_t r, Py_ssize_t column, const floating* error, const floating* v,
-    Py_ssize_t ld_out, Py_ssize_t n_rows,
-    floating* scratch,            # INOUT (n_rows, 64) signals by row, TILE_LD apart; then room for one neuron's
-    uint8_t* used,                # INOUT (n_rows,) vectors of a row that hold signals, as bits
+    Tile* tile,
     floating* grad_v,             # OUT   (ld_out,) gradient of the output weights
 ) noexcept nogil:
     """Put the signals of a neuron into its column; return the gradient of its intercept."""
@@ -317,17 +312,19 @@ cdef floating spread_signals(
     cdef int32_t count = pairs.count[r]
     cdef const int32_t* row = pairs.blocks[block].rows + pairs.start[r]
     cdef const floating* value = <floating*> pairs.blocks[block].values + pairs.start[r]
-    cdef floating* signal = scratch + n_rows * TILE_LD
+    cdef floating* signals = <floating*> tile.signals
+    cdef floating* signal = <floating*> tile.column
+    cdef uint8_t* used = tile.used
     cdef floating grad_c
     cdef uint8_t vector = <uint8_t> (1 << (column * sizeof(floating) // 64))
-    if ld_out == 0:
+    if tile.ld_out == 0:
         error = error + pairs.n_before(block) + pairs.start[r]
     if floating is float:
-        grad_c = signals_of_f32(row, value, count, error, v, ld_out, signal, grad_v)
+        grad_c = signals_of_f32(row, value, count, error, v, tile.ld_out, signal, grad_v)
     else:
-        grad_c = signals_of_f64(row, value, count, error, v, ld_out, signal, grad_v)
+        grad_c = signals_of_f64(row, value, count, error, v, tile.ld_out, signal, grad_v)
     for i in range(count):
-        scratch[row[i] * TILE_LD + column] = signal[i]
+        signals[row[i] * TILE_LD + column] = signal[i]
         used[row[i]] |= vector
     return grad_c
 
@@ -355,6 +352,9 @@ cdef class PanelMoments:
     cdef const char* start
     cdef char* mean
     cdef char* square
+    # NULL where V is frozen, or there is none
+    cdef char* mean_V
+    cdef char* square_V
 
     def __init__(self, start, mean, square, mean_V, square_V):
         self.kept = start, mean, square, mean_V, square_V
@@ -366,7 +366,7 @@ cdef class PanelMoments:
 
 cdef int _take_moments(
     PanelMoments of, const floating[:, :, ::1] start, floating[:, :, ::1] mean, floating[:, :, ::1] square,
-    const floating[:, ::1] mean_V, const floating[:, ::1] square_V,
+    floating[:, ::1] mean_V, floating[:, ::1] square_V,
 ) except -1:
     require_panels("mean", mean, mean)
     require_panels("square", square, mean)
@@ -378,6 +378,9 @@ cdef int _take_moments(
     of.n_start = start.shape[2]
     of.start = <const char*> &start[0, 0, 0] if start.shape[0] else NULL
     of.mean, of.square = <char*> &mean[0, 0, 0], <char*> &square[0, 0, 0]
+    of.mean_V, of.square_V = NULL, NULL
+    if mean_V.shape[0] and mean_V.shape[1]:
+        of.mean_V, of.square_V = <char*> &mean_V[0, 0], <char*> &square_V[0, 0]
     return 0
 
 
@@ -395,13 +398,7 @@ def panel_adam_step(
     cdef Py_ssize_t block
     cdef int status = 0
     cdef Layout layout = layout_for(pairs, X, weights)
-    cdef const floating[::1] data = X.data
-    cdef floating[:, ::1] mean_V = moments.kept[3]
-    cdef floating[:, ::1] square_V = moments.kept[4]
-    cdef const floating* numbers = &data[0] if data.shape[0] else NULL
-    cdef bint trained = weights.ld_out and mean_V.shape[0]
-    cdef floating* mean_v = &mean_V[0, 0] if trained else NULL
-    cdef floating* square_v = &square_V[0, 0] if trained else NULL
+    cdef const floating[:, ::1] mean_V = moments.kept[3]
     cdef const floating* errors = &error[0, 0] if error.shape[0] else NULL
     _check(pairs, layout.X.n_rows, error, weights, mean_V)
     require("mean", moments.n_panels, moments.n_features, weights.n_panels, weights.n_features)
@@ -409,20 +406,20 @@ def panel_adam_step(
         raise ValueError("weights must be in one array")
     for block in prange(pairs.n_blocks, nogil=True, num_threads=threads_for(layout.work, n_threads),
                         schedule="dynamic", chunksize=1):
-        status += _adam_block(pairs, block, layout, weights, moments, numbers, errors, mean_v, square_v, &rule)
+        status += _adam_block(pairs, block, layout, weights, moments, errors, &rule)
     if status:
         raise MemoryError("no memory for the signals of a batch")
 
 
 cdef int _adam_block(
     PairLists pairs, Py_ssize_t block, Layout layout, PanelWeights weights, PanelMoments moments,
-    const floating* data, const floating* error, floating* mean_v, floating* square_v, const update_rule* rule,
+    const floating* error, const update_rule* rule,
 ) noexcept nogil:
     cdef Py_ssize_t p, k, r
     cdef Py_ssize_t last = min((block + 1) * pairs.block_size, pairs.n_neurons)
-    cdef Py_ssize_t n_rows = layout.X.n_rows
     cdef Py_ssize_t size = layout.n_features * PANEL
     cdef Py_ssize_t ld_out = weights.ld_out
+    cdef const floating* data = <const floating*> layout.data
     cdef floating* first = <floating*> weights.first
     cdef floating* c_state = <floating*> weights.c_state
     cdef floating* V = <floating*> weights.V
@@ -433,28 +430,25 @@ cdef int _adam_block(
     cdef floating* mean_vr
     cdef floating* square_vr
     cdef const floating* start_p
-    cdef floating* scratch = <floating*> malloc((n_rows * (TILE_LD + 1) + SPARE + ld_out) * sizeof(floating))
-    cdef uint8_t* used = <uint8_t*> malloc(max(n_rows, 1))
-    cdef floating* grad_v = scratch + n_rows * (TILE_LD + 1) + SPARE
+    cdef Tile tile
     cdef unsigned before = 0
     # beside an epsilon that is no larger than the root of such a number, what is lost would count
     cdef bint flushes = rule.epsilon > (1e-18 if sizeof(floating) == 4 else 1e-153)
-    if scratch == NULL or used == NULL:
-        free(scratch)
-        free(used)
+    if make_tile(&tile, layout.X.n_rows, ld_out, 0, sizeof(floating)) < 0:
         return -1
+    cdef floating* signals = <floating*> tile.signals
+    cdef floating* grad_v = <floating*> tile.grad_v
     if flushes:
         before = flush_denormals()
     for p in range(block * pairs.block_size // PANEL, (last + PANEL - 1) // PANEL):
-        memset(scratch, 0, n_rows * TILE_LD * sizeof(floating))
-        memset(used, 0, n_rows)
+        clear_tile(&tile, sizeof(floating))
         for k in range(PANEL):
             r = p * PANEL + layout.order[k]
             if r >= last or pairs.count[r] == 0:
                 continue
-            grad_c = spread_signals(pairs, block, r, k, error, V + r * ld_out, ld_out, n_rows, scratch, used, grad_v)
-            mean_vr = mean_v + r * ld_out if mean_v != NULL else NULL
-            square_vr = square_v + r * ld_out if mean_v != NULL else NULL
+            grad_c = spread_signals(pairs, block, r, k, error, V + r * ld_out, &tile, grad_v)
+            mean_vr = <floating*> moments.mean_V + r * ld_out if moments.mean_V != NULL else NULL
+            square_vr = <floating*> moments.square_V + r * ld_out if moments.mean_V != NULL else NULL
             if floating is float:
                 adam_small_f32(c_state + 3 * r, V + r * ld_out, mean_vr, square_vr, start_v + r * ld_out, ld_out,
                                grad_c, grad_v, rule)
@@ -465,15 +459,14 @@ cdef int _adam_block(
         if moments.start:
             start_p = <const floating*> moments.start + p * layout.n_features * moments.n_start
         if floating is float:
-            panel_adam_f32(layout.X, data, scratch, used, start_p, moments.n_start, first + p * size,
+            panel_adam_f32(layout.X, data, signals, tile.used, start_p, moments.n_start, first + p * size,
                            mean + p * size, square + p * size, rule)
         else:
-            panel_adam_f64(layout.X, data, scratch, used, start_p, moments.n_start, first + p * size,
+            panel_adam_f64(layout.X, data, signals, tile.used, start_p, moments.n_start, first + p * size,
                            mean + p * size, square + p * size, rule)
     if flushes:
         keep_denormals(before)
-    free(scratch)
-    free(used)
+    free_tile(&tile)
     return 0
 
 

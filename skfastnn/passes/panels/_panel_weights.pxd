@@ -23,6 +23,8 @@ cdef class PanelWeights:
 
     cdef int check_fits(self, Py_ssize_t n_neurons, Py_ssize_t itemsize, bint writable) except -1
 
+cdef int require_order(const int32_t[::1] order) except -1
+
 cdef int require_panels(name, const floating[:, :, ::1] array, const floating[:, :, ::1] first) except -1
 
 cdef int require_panel_start(name, const floating[:, :, ::1] start, const floating[:, :, ::1] first) except -1

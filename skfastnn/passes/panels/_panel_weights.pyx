@@ -10,6 +10,7 @@
 # Threads     Reading is free; a panel is written to by one thread.
 
 from cython cimport floating
+from libc.stdint cimport int32_t
 
 import numpy as np
 
@@ -42,8 +43,7 @@ cdef class PanelWeights:
         self.a, self.b = factors
         self.order = order
         self.writable = all(array.flags.writeable for array in (first, second, c_state, V))
-        if self.order.shape[0] != PANEL or sorted(order) != list(range(PANEL)):
-            raise ValueError("order must name each neuron of a panel once")
+        require_order(self.order)
         if first.dtype == np.float32:
             _take[float](self, *self.kept)
         else:
@@ -57,6 +57,13 @@ cdef class PanelWeights:
         if writable and not self.writable:
             raise ValueError("weights that are to move must not be read-only")
         return 0
+
+
+cdef int require_order(const int32_t[::1] order) except -1:
+    """Raise unless each neuron of a panel has a column."""
+    if sorted(order) != list(range(PANEL)):
+        raise ValueError("order must name each neuron of a panel once")
+    return 0
 
 
 cdef int require_panels(name, const floating[:, :, ::1] array, const floating[:, :, ::1] first) except -1:

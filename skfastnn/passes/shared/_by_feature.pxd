@@ -12,6 +12,7 @@ cdef extern from "panel_kernels.h":
 cdef class FeatureLists:
     cdef readonly tuple shape
     cdef readonly object data
+    cdef const char* numbers      # those of data; NULL where there are none
     cdef const int32_t[::1] _features
     cdef const int64_t[::1] _ends
     cdef const int32_t[::1] _rows

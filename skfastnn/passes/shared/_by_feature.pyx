@@ -52,7 +52,11 @@ cdef class FeatureLists:
         if not _are_entries(n_rows, n_features, features, ends, rows) or data.shape != (rows.shape[0],):
             raise ValueError("features, ends, rows and data must describe entries of a matrix of shape %s" % (shape,))
         self.shape = (n_rows, n_features)
-        self.data = data
+        self.data, self.numbers = data, NULL
+        if data.shape[0] and data.dtype == np.float32:
+            self.numbers = <const char*> _start_of[float](data)
+        elif data.shape[0]:
+            self.numbers = <const char*> _start_of[double](data)
         self._features, self._ends, self._rows = features, ends, rows
         self.lists.feature = &features[0] if features.shape[0] else NULL
         self.lists.end = &ends[0]
@@ -69,6 +73,10 @@ cdef class FeatureLists:
         columns = np.repeat(np.asarray(self._features), np.diff(self._ends))
         data = self.data if data is None else data
         return coo_array((data, (np.asarray(self._rows), columns)), shape=self.shape).tocsr()
+
+
+cdef const floating* _start_of(const floating[::1] data) except NULL:
+    return &data[0]
 
 
 cdef bint _are_entries(

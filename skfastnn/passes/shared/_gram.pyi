@@ -14,14 +14,5 @@ def gram(
     with_output: bool,
     K: NDArray[np.floating],
     n_threads: int,
-) -> None: ...
-def gram_rows(
-    pairs: PairLists,
-    X: NDArray[np.floating],
-    index: NDArray[np.int32],
-    weight: NDArray[np.floating],
-    square_scale: float,
-    with_output: bool,
-    K: NDArray[np.floating],
-    n_threads: int,
+    wanted: NDArray[np.int32] | None = None,
 ) -> None: ...

@@ -97,107 +97,94 @@ cdef _fill(PairLists pairs, int64_t[::1] at, int32_t[::1] neurons, int32_t[::1] 
             at[row[i]] = to + 1
 
 
+# What rows of the matrix are made of; pointers to numbers are to those of its type.
+cdef struct Source:
+    const void* X                 # (n_rows, ld), or NULL
+    Py_ssize_t n_rows, ld
+    const int32_t* index          # (n_wanted,)
+    Py_ssize_t n_wanted
+    bint triangle, with_output
+    const int64_t* indptr         # of `sample_major`
+    const int32_t* neurons
+    const int32_t* places
+    const void* values
+    const void* weight            # (n_neurons,)
+    double square_scale
+
+
 def gram(
     PairLists pairs,                # IN    firing pairs with activations
     const floating[:, ::1] X,       # IN    (n_rows, ld), or (0, 0): K holds the inner products
     const floating[::1] weight,     # IN    (n_neurons,) q
     floating square_scale,          # IN    s^2
     bint with_output,               # IN    whether the output weights and intercepts take part
-    floating[:, ::1] K,             # INOUT (n_rows, n_rows), lower triangle
-    int n_threads,
-):
-    """Compute the shared Gram matrix of the Jacobian, lower triangle."""
-    cdef const int32_t[::1] index = np.arange(K.shape[0], dtype=np.int32)
-    _fill_rows(pairs, X, index, True, weight, square_scale, with_output, K, n_threads)
-
-
-def gram_rows(
-    PairLists pairs,                # IN    firing pairs with activations
-    const floating[:, ::1] X,       # IN    (n_rows, ld), or (0, 0): K holds the inner products
-    const int32_t[::1] index,       # IN    (n,) rows of the Gram matrix
-    const floating[::1] weight,     # IN    (n_neurons,) q
-    floating square_scale,          # IN    s^2
-    bint with_output,               # IN    whether the output weights and intercepts take part
     floating[:, ::1] K,             # INOUT (n, n_rows)
     int n_threads,
+    wanted=None,                    # IN    (n,) whole rows, int32; None: the lower triangle
 ):
-    """Compute some whole rows of the shared Gram matrix of the Jacobian."""
-    _fill_rows(pairs, X, index, False, weight, square_scale, with_output, K, n_threads)
-
-
-cdef _fill_rows(
-    PairLists pairs, const floating[:, ::1] X, const int32_t[::1] index, bint triangle, const floating[::1] weight,
-    floating square_scale, bint with_output, floating[:, ::1] K, int n_threads,
-):
-    cdef Py_ssize_t n_rows = K.shape[1], n_wanted = index.shape[0]
-    cdef const floating* rows = &X[0, 0] if X.shape[0] else NULL
+    """Compute the shared Gram matrix of the Jacobian, its lower triangle or some of its rows."""
+    cdef Py_ssize_t n_rows = K.shape[1]
+    cdef const int32_t[::1] index = np.arange(K.shape[0], dtype=np.int32) if wanted is None else wanted
     if index.shape[0] and (np.min(index) < 0 or np.max(index) >= n_rows):
         raise ValueError("K has no such rows")
     if pairs.itemsize != sizeof(floating) or weight.shape[0] != pairs.n_neurons:
         raise ValueError("pairs must hold activations of X's dtype and weight one number per neuron")
-    if K.shape[0] != n_wanted or (X.shape[0] and X.shape[0] != n_rows):
+    if K.shape[0] != index.shape[0] or (X.shape[0] and X.shape[0] != n_rows):
         raise ValueError("K must have one row per row asked for and one column per row of X")
     cdef const int64_t[::1] indptr
     cdef const int32_t[::1] neurons
     cdef const int32_t[::1] places
     cdef const floating[::1] values
     indptr, neurons, places, values = sample_major(pairs, n_rows)
-    cdef Py_ssize_t n_blocks = (n_wanted + BLOCK_ROWS - 1) // BLOCK_ROWS
-    cdef Py_ssize_t k
-    cdef const int32_t* neurons_at = &neurons[0] if neurons.shape[0] else NULL
-    cdef const int32_t* places_at = &places[0] if neurons.shape[0] else NULL
-    cdef const floating* values_at = &values[0] if neurons.shape[0] else NULL
-    cdef int status = 0
-    # the longest rows first, so that no thread is left with one at the end
-    if n_wanted == 0:
+    if index.shape[0] == 0:
         return
+    cdef Source of
+    of.X, of.n_rows, of.ld = &X[0, 0] if X.shape[0] else NULL, n_rows, X.shape[1]
+    of.index, of.n_wanted, of.triangle = &index[0], index.shape[0], wanted is None
+    of.with_output, of.square_scale = with_output, square_scale
+    of.indptr, of.weight = &indptr[0], &weight[0]
+    of.neurons, of.places, of.values = NULL, NULL, NULL
+    if neurons.shape[0]:
+        of.neurons, of.places, of.values = &neurons[0], &places[0], &values[0]
+    cdef Py_ssize_t n_blocks = (of.n_wanted + BLOCK_ROWS - 1) // BLOCK_ROWS
+    cdef Py_ssize_t k
+    cdef int status = 0
     # each firing meets those of the same neuron
     cdef double work = .5 * values.shape[0] / pairs.n_neurons * values.shape[0] + .5 * K.shape[0] * n_rows
+    # the longest rows first, so that no thread is left with one at the end
     for k in prange(n_blocks, nogil=True, num_threads=threads_for(work, n_threads), schedule="dynamic", chunksize=1):
-        status += _gram_block(pairs, rows, n_rows, X.shape[1], &index[0], (n_blocks - 1 - k) * BLOCK_ROWS,
-                              n_wanted, triangle, &indptr[0], neurons_at, places_at, values_at, &weight[0],
-                              square_scale, with_output, &K[0, 0])
+        status += _block(pairs, &of, (n_blocks - 1 - k) * BLOCK_ROWS, &K[0, 0])
     if status:
         raise MemoryError("no memory for the sums of the Gram matrix")
 
 
-cdef int _gram_block(
-    PairLists pairs, const floating* X, Py_ssize_t n_rows, Py_ssize_t ld, const int32_t* index, Py_ssize_t first,
-    Py_ssize_t n_wanted, bint triangle, const int64_t* indptr, const int32_t* neurons, const int32_t* places,
-    const floating* values, const floating* weight, floating square_scale, bint with_output,
+cdef int _block(
+    PairLists pairs, const Source* of, Py_ssize_t first,
     floating* K,                  # OUT   (n_wanted, n_rows): rows first ... first + BLOCK_ROWS
 ) noexcept nogil:
     cdef Py_ssize_t k, i, length
-    cdef Py_ssize_t last = min(first + BLOCK_ROWS, n_wanted)
+    cdef Py_ssize_t n_rows = of.n_rows, ld = of.ld
+    cdef Py_ssize_t last = min(first + BLOCK_ROWS, of.n_wanted)
+    cdef const floating* X = <const floating*> of.X
     cdef floating* sums = <floating*> malloc(2 * n_rows * sizeof(floating))
     if sums == NULL:
         return -1
-    if triangle and X != NULL:
-        _inner_products(X + first * ld, last - first, X, last, ld, K + first * n_rows, n_rows)
+    if of.triangle and X != NULL:
+        gemm_nt(last - first, last, ld, X + first * ld, ld, X, ld, K + first * n_rows, n_rows)
     for k in range(first, last):
-        i = index[k]
-        length = i + 1 if triangle else n_rows
-        if not triangle and X != NULL:
-            _inner_products(X + i * ld, 1, X, n_rows, ld, K + k * n_rows, n_rows)
+        i = of.index[k]
+        length = i + 1 if of.triangle else n_rows
+        if not of.triangle and X != NULL:
+            gemm_nt(1, n_rows, ld, X + i * ld, ld, X, ld, K + k * n_rows, n_rows)
         memset(sums, 0, 2 * length * sizeof(floating))
-        _common_firing(pairs, indptr[i], indptr[i + 1], triangle, neurons, places, values, weight, sums)
-        _combine(sums, length, square_scale, with_output, K + k * n_rows)
+        _common_firing(pairs, of, i, sums)
+        _combine(sums, length, <floating> of.square_scale, of.with_output, K + k * n_rows)
     free(sums)
     return 0
 
 
-cdef void _inner_products(
-    const floating* A, Py_ssize_t p, const floating* B, Py_ssize_t r, Py_ssize_t d, floating* out, Py_ssize_t ld_out,
-) noexcept nogil:
-    gemm_nt(p, r, d, A, d, B, d, out, ld_out)
-
-
 cdef void _common_firing(
-    PairLists pairs, int64_t first, int64_t last, bint triangle,
-    const int32_t* neurons,       # IN    sample-major lists
-    const int32_t* places,
-    const floating* values,
-    const floating* weight,       # IN    (n_neurons,)
+    PairLists pairs, const Source* of, Py_ssize_t i,
     floating* sums,               # INOUT (n_rows, 2): sum of q, sum of h_i h_j
 ) noexcept nogil:
     cdef int64_t k
@@ -206,14 +193,14 @@ cdef void _common_firing(
     cdef floating q, h
     cdef const int32_t* row
     cdef const floating* value
-    for k in range(first, last):
-        r = neurons[k]
+    for k in range(of.indptr[i], of.indptr[i + 1]):
+        r = of.neurons[k]
         b = r // pairs.block_size
-        q = weight[r]
-        h = values[k]
+        q = (<const floating*> of.weight)[r]
+        h = (<const floating*> of.values)[k]
         row = pairs.blocks[b].rows + pairs.start[r]
         value = <floating*> pairs.blocks[b].values + pairs.start[r]
-        n_common = places[k] + 1 if triangle else pairs.count[r]
+        n_common = of.places[k] + 1 if of.triangle else pairs.count[r]
         for t in range(n_common):
             sums[2 * row[t]] += q
             sums[2 * row[t] + 1] += h * value[t]

@@ -104,23 +104,6 @@ cdef class PairLists:
             n += self.blocks[b].used
         return n
 
-    def copy_from(self, PairLists other):
-        """Take over the lists of another object of the same shape and dtype."""
-        cdef Py_ssize_t b
-        if other.n_neurons != self.n_neurons or other.itemsize != self.itemsize:
-            raise ValueError("lists of other neurons or another dtype cannot be taken over")
-        for b in range(self.n_blocks):
-            self.blocks[b].used = 0
-            if self.reserve(b, other.blocks[b].used) < 0:
-                raise MemoryError("no memory for a copy of the lists")
-            self.blocks[b].used = other.blocks[b].used
-            if other.blocks[b].used:
-                memcpy(self.blocks[b].rows, other.blocks[b].rows, other.blocks[b].used * sizeof(int32_t))
-            if other.blocks[b].used and self.itemsize:
-                memcpy(self.blocks[b].values, other.blocks[b].values, other.blocks[b].used * self.itemsize)
-        memcpy(self.start, other.start, self.n_neurons * sizeof(Py_ssize_t))
-        memcpy(self.count, other.count, self.n_neurons * sizeof(int32_t))
-
     def fill(self, const int64_t[::1] indptr, const int32_t[::1] rows, values=None):
         """Set the lists from arrays.
 

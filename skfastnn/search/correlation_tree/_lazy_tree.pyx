@@ -40,63 +40,109 @@ STEP = 0.0125
 cdef float C_STEP = STEP
 
 
-def query(
-    const uint8_t[:, ::1] leaves,           # IN    (n_samples, ld)
-    PairLists pairs,                        # OUT   candidates, lists without values
-    const int32_t[::1] index,               # IN    (n_rows,) samples of the batch
-    const float[::1] norms,                 # IN    (n_rows,) upper bounds on the norms of the rows
-    const float[::1] norms_outside,         # IN    (n_rows,) the same outside the subspace
-    const float[:, ::1] rows_inside,        # IN    (n_rows, n_directions) rows in the subspace
-    const float[::1] threshold,             # IN    (padded neurons,) thresholds above the foot
-    const float[::1] drift,                 # IN    (padded neurons,) upper bounds on the norm of the displacement,
-                                            #       outside the subspace where the group is projected
-    const float[:, :, ::1] inside,          # IN    (n_groups, n_directions, 64) displacement in the subspace
-    const uint8_t[::1] projected,           # IN    (n_groups,) whether to use the subspace
-    const uint8_t[::1] wanted,              # IN    (n_groups,) groups to look at; others keep their lists
-    int n_threads,
-):
-    """Collect the candidates of a batch.
+cdef class QueryRows:
+    """The rows of a batch, as a query takes them.
 
     Parameters
     ----------
-    leaves, pairs, index, norms, norms_outside, rows_inside, threshold, drift, inside, projected, wanted
-        As commented; a group is 64 neurons.
-    n_threads : int
+    index : ndarray of shape (n_rows,), int32
+        Samples of the batch.
+    norms, norms_outside : ndarray of shape (n_rows,), float32
+        Upper bounds on the norms of the rows, and of what is outside the subspace.
+    inside : ndarray of shape (n_rows, n_directions), float32
+        Rows in the subspace.
+
+    Raises
+    ------
+    ValueError
+        If the arrays are not of the same rows.
     """
+
+    cdef const int32_t[::1] index
+    cdef const float[::1] norms, norms_outside
+    cdef const float[:, ::1] inside
+
+    def __init__(
+        self, const int32_t[::1] index, const float[::1] norms, const float[::1] norms_outside,
+        const float[:, ::1] inside,
+    ):
+        if min(norms.shape[0], norms_outside.shape[0], inside.shape[0]) < index.shape[0]:
+            raise ValueError("norms and rows inside must have an entry per row")
+        self.index, self.norms, self.norms_outside, self.inside = index, norms, norms_outside, inside
+
+
+cdef class QueryBounds:
+    """How far neurons may be from their references, as a query takes it; a group is 64 neurons.
+
+    Parameters
+    ----------
+    threshold : ndarray of shape (padded neurons,), float32
+        Thresholds above the foot.
+    drift : ndarray of shape (padded neurons,), float32
+        Upper bounds on the norm of the displacement, outside the subspace where the group is projected.
+    inside : ndarray of shape (n_groups, n_directions, 64), float32
+        Displacement in the subspace.
+    projected : ndarray of shape (n_groups,), uint8
+        Whether to use the subspace.
+
+    Raises
+    ------
+    ValueError
+        If the arrays are not of the same neurons.
+    """
+
+    cdef const float[::1] threshold, drift
+    cdef const float[:, :, ::1] inside
+    cdef const uint8_t[::1] projected
+
+    def __init__(
+        self, const float[::1] threshold, const float[::1] drift, const float[:, :, ::1] inside,
+        const uint8_t[::1] projected,
+    ):
+        if min(threshold.shape[0], drift.shape[0]) < projected.shape[0] * GROUP or inside.shape[2] != GROUP:
+            raise ValueError("threshold, drift and inside must come in whole groups of neurons")
+        if inside.shape[0] != projected.shape[0]:
+            raise ValueError("inside and projected must be of the same groups")
+        self.threshold, self.drift, self.inside, self.projected = threshold, drift, inside, projected
+
+
+def query(
+    const uint8_t[:, ::1] leaves,           # IN    (n_samples, ld)
+    PairLists pairs,                        # OUT   candidates, lists without values
+    QueryRows rows,                         # IN    the batch
+    QueryBounds bounds,                     # IN
+    const uint8_t[::1] wanted,              # IN    (n_groups,) groups to look at; others keep their lists
+    int n_threads,
+):
+    """Collect the candidates of a batch."""
     cdef Py_ssize_t b
     cdef int status = 0
-    cdef int n_directions = rows_inside.shape[1]
-    cdef const float* inside_start = &inside[0, 0, 0] if inside.shape[0] else NULL
     cdef Py_ssize_t n_groups = wanted.shape[0]
-    if pairs.block_size % GROUP or leaves.shape[1] < n_groups * GROUP or drift.shape[0] < n_groups * GROUP:
-        raise ValueError("blocks, leaves and drift must come in whole groups of neurons")
-    if (threshold.shape[0] < n_groups * GROUP or projected.shape[0] != n_groups or pairs.n_neurons > n_groups * GROUP
-            or inside.shape[0] != n_groups or inside.shape[1] != n_directions):
-        raise ValueError("threshold, inside, projected, wanted and pairs must be of the same neurons")
-    if min(norms.shape[0], norms_outside.shape[0], rows_inside.shape[0]) < index.shape[0]:
-        raise ValueError("norms and rows_inside must have an entry per row")
-    cdef double work = .3 * index.shape[0] * pairs.n_neurons
+    if pairs.block_size % GROUP or leaves.shape[1] < n_groups * GROUP or pairs.n_neurons > n_groups * GROUP:
+        raise ValueError("blocks and leaves must come in whole groups of neurons")
+    if bounds.projected.shape[0] != n_groups or bounds.inside.shape[1] != rows.inside.shape[1]:
+        raise ValueError("bounds, wanted and rows must be of the same groups and directions")
+    cdef double work = .3 * rows.index.shape[0] * pairs.n_neurons
     for b in prange(pairs.n_blocks, nogil=True, num_threads=threads_for(work, n_threads), schedule="dynamic",
                     chunksize=1):
-        status += _query_neurons(&leaves[0, 0], leaves.shape[1], pairs, b, &index[0], index.shape[0], &norms[0],
-                                 &norms_outside[0], &rows_inside[0, 0], n_directions, &threshold[0], &drift[0],
-                                 inside_start, &projected[0], &wanted[0])
+        status += _query_block(leaves, pairs, b, rows, bounds, &wanted[0])
     if status:
         raise MemoryError("no memory for the candidates of a batch")
 
 
-cdef int _query_neurons(
-    const uint8_t* leaves, Py_ssize_t ld, PairLists pairs, Py_ssize_t block, const int32_t* index,
-    Py_ssize_t n_rows, const float* norms, const float* norms_outside, const float* rows_inside, int n_directions,
-    const float* threshold, const float* drift, const float* inside, const uint8_t* projected,
+cdef int _query_block(
+    const uint8_t[:, ::1] leaves, PairLists pairs, Py_ssize_t block, QueryRows rows, QueryBounds bounds,
     const uint8_t* wanted,
 ) noexcept nogil:
     """Query one block of neurons, group by group and 64 rows at a time."""
     cdef Py_ssize_t first = block * pairs.block_size
     cdef Py_ssize_t last = min(first + pairs.block_size, pairs.n_neurons)
+    cdef Py_ssize_t n_rows = rows.index.shape[0]
     cdef Py_ssize_t n_words = (n_rows + 63) // 64
+    cdef int n_directions = <int> rows.inside.shape[1]
     cdef Py_ssize_t r, k, word
     cdef int here
+    cdef bint projected
     cdef const float* directions
     cdef const float* norm
     cdef uint64_t bits[64]
@@ -110,14 +156,14 @@ cdef int _query_neurons(
         if not (everything or wanted[r // GROUP]):
             r += GROUP
             continue
-        directions = inside + (r // GROUP) * n_directions * GROUP if projected[r // GROUP] else NULL
-        norm = norms_outside if projected[r // GROUP] else norms
+        projected = bounds.projected[r // GROUP]
+        directions = &bounds.inside[r // GROUP, 0, 0] if projected else NULL
+        norm = &rows.norms_outside[0] if projected else &rows.norms[0]
         for word in range(n_words):
             k = word * 64
             here = <int> min(64, n_rows - k)
-            query_block(leaves + r, ld, index + k, here, C_STEP, threshold + r, drift + r,
-                        norm + k, directions, rows_inside + k * n_directions, n_directions,
-                        bits)
+            query_block(&leaves[0, r], leaves.shape[1], &rows.index[k], here, C_STEP, &bounds.threshold[r],
+                        &bounds.drift[r], norm + k, directions, &rows.inside[k, 0], n_directions, bits)
             for k in range(64):
                 passed[k * n_words + word] = bits[k]
         if _emit_group(pairs, block, r, min(r + GROUP, last), passed, n_words) < 0:

@@ -19,7 +19,10 @@ from libc.stdlib cimport free, malloc
 
 from skfastnn.passes.shared._blas cimport gemm_nt
 from skfastnn.passes.shared._products cimport ROWS_AT_ONCE, have_products, multiply_panels, pack_panels
+from skfastnn.passes.shared._shapes cimport require_vectors
 from skfastnn.passes.shared._worth cimport threads_for
+
+from skfastnn.search.correlation_tree._lazy_tree import STEP as _STEP
 
 cdef extern from "query_kernels.h":
     int GROUP
@@ -29,15 +32,46 @@ cdef extern from "query_kernels.h":
 cdef int BLOCK_ROWS = 120
 
 
+cdef float STEPS_PER_UNIT = <float> (1 / _STEP)
+
+
+cdef class References:
+    """Weights that leaves are made of, and whose they are.
+
+    Parameters
+    ----------
+    W : ndarray of shape (n_references, ld)
+        Rows of whole vectors.
+    neurons : ndarray of shape (n_references << pair_shift,), int64
+    foot : ndarray of shape (n_references,), float64
+    pair_shift : int
+        1 where two neurons share a reference.
+
+    Raises
+    ------
+    ValueError
+        If the arrays do not fit each other.
+    """
+
+    cdef readonly Py_ssize_t n_references, ld
+    cdef readonly object W
+    cdef const int64_t[::1] neurons
+    cdef const double[::1] foot
+    cdef int pair_shift
+
+    def __init__(self, W, const int64_t[::1] neurons, const double[::1] foot, int pair_shift):
+        self.n_references, self.ld = W.shape
+        require_vectors(self.ld, W.itemsize)
+        if neurons.shape[0] != self.n_references << pair_shift or foot.shape[0] != self.n_references:
+            raise ValueError("there must be a foot for each reference, and the neurons that share it")
+        self.W, self.neurons, self.foot, self.pair_shift = W, neurons, foot, pair_shift
+
+
 def write_leaves(
     uint8_t[:, ::1] leaves,                 # OUT   (n_samples, ld_leaves)
     Py_ssize_t first_sample,
     const floating[:, ::1] X,               # IN    (n_rows, ld) consecutive samples
-    const floating[:, ::1] W,               # IN    (n_references, ld)
-    const int64_t[::1] neurons,             # IN    (n_references << pair_shift,) whose references they are
-    const double[::1] foot,                 # IN    (n_references,)
-    double step,
-    int pair_shift,                         # 1: two neurons share a reference
+    References references,                  # IN
     int n_threads,
 ):
     """Write the leaves of consecutive samples for some neurons.
@@ -51,16 +85,15 @@ def write_leaves(
     """
     cdef Py_ssize_t g, r
     cdef int status = 0
-    cdef Py_ssize_t n_rows = X.shape[0]
-    cdef Py_ssize_t n_groups = (neurons.shape[0] + GROUP - 1) // GROUP
-    if X.shape[1] != W.shape[1] or X.shape[1] % (64 // sizeof(floating)):
-        raise ValueError("rows and references must have the same length, of whole vectors")
-    if neurons.shape[0] != W.shape[0] << pair_shift or foot.shape[0] != W.shape[0]:
-        raise ValueError("there must be a foot for each reference, and the neurons that share it")
+    cdef const floating[:, ::1] W = references.W
+    cdef Py_ssize_t n_rows = X.shape[0], n_neurons = references.neurons.shape[0]
+    cdef Py_ssize_t n_groups = (n_neurons + GROUP - 1) // GROUP
+    if X.shape[1] != references.ld:
+        raise ValueError("rows and references must have the same length")
     if first_sample < 0 or first_sample + n_rows > leaves.shape[0]:
         raise ValueError("leaves must have a row per sample")
-    for r in range(neurons.shape[0]):
-        if not 0 <= neurons[r] < leaves.shape[1]:
+    for r in range(n_neurons):
+        if not 0 <= references.neurons[r] < leaves.shape[1]:
             raise ValueError("leaves must have a column per neuron")
     if n_groups == 0 or n_rows == 0:
         return
@@ -70,31 +103,27 @@ def write_leaves(
     cdef double work = .006 * sizeof(floating) * n_rows * W.shape[0] * X.shape[1]
     for g in prange(n_groups * n_spans, nogil=True, num_threads=threads_for(work, n_threads), schedule="dynamic",
                     chunksize=1):
-        status += _write_group(&leaves[first_sample, 0], leaves.shape[1], &X[0, 0], g % n_spans * span,
-                               min(n_rows, (g % n_spans + 1) * span), X.shape[1], &W[0, 0], W.shape[0],
-                               g // n_spans * (GROUP >> pair_shift), &neurons[0], &foot[0], <float> (1 / step),
-                               pair_shift)
+        status += _write_group(&leaves[first_sample + g % n_spans * span, 0], leaves.shape[1],
+                               &X[g % n_spans * span, 0], min(span, n_rows - g % n_spans * span), &W[0, 0],
+                               references, g // n_spans)
     if status:
         raise MemoryError("no memory for the scratch of the leaves")
 
 
 cdef int _write_group(
-    uint8_t* leaves, Py_ssize_t ld_leaves,
+    uint8_t* leaves,              # OUT   (n_rows, ld_leaves)
+    Py_ssize_t ld_leaves,
     const floating* X,            # IN    (n_rows, ld)
-    Py_ssize_t first,             # rows to write
-    Py_ssize_t last,
-    Py_ssize_t ld,
-    const floating* W,            # IN    (n_references, ld)
-    Py_ssize_t n_references,
-    Py_ssize_t reference,         # the first of the group
-    const int64_t* neurons,
-    const double* foot,
-    float steps_per_unit,
-    int pair_shift,
+    Py_ssize_t n_rows,
+    const floating* W,            # IN    (n_references, ld) all of them
+    References references,
+    Py_ssize_t group,
 ) noexcept nogil:
     cdef Py_ssize_t b, i, q, k, count
-    cdef Py_ssize_t width = GROUP >> pair_shift
-    cdef int n = <int> min(width, n_references - reference)
+    cdef int pair_shift = references.pair_shift
+    cdef Py_ssize_t ld = references.ld, width = GROUP >> pair_shift
+    cdef Py_ssize_t reference = group * width
+    cdef int n = <int> min(width, references.n_references - reference)
     # the references of the group, in panels; correlations of a block; rows of the last block
     cdef floating* scratch = <floating*> malloc(
         ((width + ROWS_AT_ONCE) * ld + BLOCK_ROWS * GROUP) * sizeof(floating) + 64)
@@ -106,27 +135,27 @@ cdef int _write_group(
     cdef floating* panels = <floating*> (((<size_t> scratch) + 63) // 64 * 64)
     cdef floating* products = panels + width * ld
     cdef floating* rest = products + BLOCK_ROWS * GROUP
-    cdef const int64_t* of = neurons + (reference << pair_shift)
+    cdef const int64_t* of = &references.neurons[reference << pair_shift]
     cdef bint together = n == width and _consecutive(of, GROUP)
     cdef bint ours = have_products()
     if ours:
         pack_panels(W + reference * ld, n, width, ld, panels)
     for k in range(n, width):
         height[k] = 0
-    for b in range((last - first + BLOCK_ROWS - 1) // BLOCK_ROWS):
-        i = first + b * BLOCK_ROWS
-        count = min(BLOCK_ROWS, last - i)
+    for b in range((n_rows + BLOCK_ROWS - 1) // BLOCK_ROWS):
+        i = b * BLOCK_ROWS
+        count = min(BLOCK_ROWS, n_rows - i)
         if ours:
             multiply_panels(X + i * ld, count, ld, panels, width, products, GROUP, rest)
         else:
             gemm_nt(count, n, ld, X + i * ld, ld, W + reference * ld, ld, products, GROUP)
         for q in range(count):
             for k in range(n):
-                height[k] = <float> (products[q * GROUP + k] - foot[reference + k])
+                height[k] = <float> (products[q * GROUP + k] - references.foot[reference + k])
             if together:
-                write_line(height, steps_per_unit, pair_shift, leaves + (i + q) * ld_leaves + of[0])
+                write_line(height, STEPS_PER_UNIT, pair_shift, leaves + (i + q) * ld_leaves + of[0])
             else:
-                write_line(height, steps_per_unit, pair_shift, line)
+                write_line(height, STEPS_PER_UNIT, pair_shift, line)
                 for k in range(n << pair_shift):
                     leaves[(i + q) * ld_leaves + of[k]] = line[k]
     free(scratch)

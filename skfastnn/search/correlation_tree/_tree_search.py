@@ -7,10 +7,10 @@ from sklearn.utils.extmath import randomized_svd
 from skfastnn.networks._network import aligned_zeros
 from skfastnn.passes.shared._pairs import PairLists
 from skfastnn.passes.shared._products import multiply_groups
-from skfastnn.search import _costs
-from skfastnn.search._engine import SearchEngine, registered
-from skfastnn.search.correlation_tree._lazy_tree import GROUP_SIZE, STEP, query
-from skfastnn.search.correlation_tree._leaves import write_leaves
+from skfastnn.search import _costs as ns
+from skfastnn.search._engine import CandidateSearch, registered
+from skfastnn.search.correlation_tree._lazy_tree import GROUP_SIZE, QueryBounds, QueryRows, query
+from skfastnn.search.correlation_tree._leaves import References, write_leaves
 from skfastnn.search.correlation_tree._tree_bounds import note_waste, renew_standing, set_bounds
 
 # Leaves reach down to this far below the threshold, in standard deviations of the pre-activations; what is above the
@@ -37,18 +37,10 @@ ROWS_TOGETHER = 24
 # Rows and neurons handled together while leaves are written; rows, a multiple of those that a product takes at once.
 TILE_ROWS = 1020
 TILE_NEURONS = 1024
-# ns: a comparison of leaves; a candidate, and each of its multiplications, for which memory is jumped about; a step
-LEAF, CANDIDATE, JUMPING, STEP_TIME = 0.45, 3.0, 0.06, 100_000.0
-# ns: INIT, a leaf, and each multiplication
-LEAF_WRITTEN, MULTIPLIED = 0.3, 0.010
-# candidates of a tree for each pair, besides those that fire: neurons move
-DRIFTING = 0.01
-# Share of the memory that the leaves of a tree may take, a byte a pair: fits of a grid search run side by side.
-TREE_SHARE = 0.25
 
 
 @registered
-class CorrelationTreeSearch(SearchEngine):
+class CorrelationTreeSearch(CandidateSearch):
     """One lazy, truncated correlation tree per sample over the neurons.
 
     Notes
@@ -62,15 +54,16 @@ class CorrelationTreeSearch(SearchEngine):
 
     @classmethod
     def cost(cls, probe):
-        if not np.isfinite(probe.drifted) or probe.n_samples * probe.n_neurons > TREE_SHARE * _costs.usable_memory():
+        n_leaves = probe.n_samples * probe.n_neurons
+        if not np.isfinite(probe.drifted) or n_leaves > ns.TREE_SHARE * ns.usable_memory():
             return np.inf
-        candidates = min(1.0, probe.drifted * probe.firing_rate + DRIFTING)
-        overhead = STEP_TIME / probe.n_pairs
-        setup = (LEAF_WRITTEN + MULTIPLIED * probe.ld) / probe.n_passes
-        return LEAF + candidates * (CANDIDATE + JUMPING * probe.ld) + overhead + setup
+        candidates = min(1.0, probe.drifted * probe.firing_rate + ns.DRIFTING)
+        overhead = ns.TREE_STEP / probe.n_pairs
+        setup = (ns.LEAF_WRITTEN + ns.LEAF_MULTIPLICATION * probe.ld) / probe.n_passes
+        return ns.LEAF + candidates * (ns.CANDIDATE + ns.JUMPING * probe.ld) + overhead + setup
 
     def build(self, rows, network, n_threads):
-        self.rows, self.network, self.n_threads = rows, network, n_threads
+        super().build(rows, network, n_threads)
         m, d = network.n_neurons, network.n_features
         self.pairs = PairLists(m, None)
         self.n_groups = -(-m // GROUP_SIZE)
@@ -106,9 +99,9 @@ class CorrelationTreeSearch(SearchEngine):
         """Bytes of the leaves."""
         return self.leaves.nbytes
 
-    def lets_defer(self, solver):
+    def takes_steps(self, solver):
         # candidates are asked for before the step is taken
-        return solver.may_defer and solver.foresees
+        return solver.may_defer and solver.bounds_deferred
 
     def candidates(self, batch, solver):
         norms = (batch.norms * (1 + 1e-5)).astype(np.float32)
@@ -129,10 +122,9 @@ class CorrelationTreeSearch(SearchEngine):
             wanted = np.ones(self.n_groups, dtype=np.uint8)
             drift, threshold = self.drift, self.threshold
             self.standing_drift[:] = -1
-        query(
-            self.leaves, self.pairs, batch.index, norms, norms_outside, x_inside, threshold, drift, self.inside,
-            projected.view(np.uint8), wanted, self.n_threads,
-        )  # fmt: skip
+        rows = QueryRows(batch.index, norms, norms_outside, x_inside)
+        bounds = QueryBounds(threshold, drift, self.inside, projected.view(np.uint8))
+        query(self.leaves, self.pairs, rows, bounds, wanted, self.n_threads)
         self.counters["visited"] += norms.size * int(wanted.sum()) * GROUP_SIZE
         total = self.pairs.total
         self.counters["candidates"] += total
@@ -184,15 +176,16 @@ class CorrelationTreeSearch(SearchEngine):
         network = self.network
         neurons = np.arange(network.start.shape[0] << network.pair_shift)
         foot = np.full(network.start.shape[0], self.foot[0])
-        self._write_references(network.start, neurons, foot, network.pair_shift)
+        self._write_references(References(network.start, neurons, foot, network.pair_shift))
 
     def _write(self, neurons):
         """UPDATE: write the leaves of some neurons anew."""
-        self._write_references(self.network.reference(neurons), neurons, self.foot[neurons], 0)
+        self._write_references(References(self.network.reference(neurons), neurons, self.foot[neurons], 0))
 
-    def _write_references(self, W, neurons, foot, pair_shift):
+    def _write_references(self, references):
+        W = references.W
         for first, block in self._tiles():
-            write_leaves(self.leaves, first, block, W, neurons, foot, STEP, pair_shift, self.n_threads)
+            write_leaves(self.leaves, first, block, references, self.n_threads)
         longest = float(np.sqrt(np.einsum("ij,ij->i", W, W).max()))
         self.longest_reference = max(self.longest_reference, longest)
         self.counters["dot_products"] += W.shape[0] * self.rows.n_samples

@@ -4,9 +4,8 @@ import numpy as np
 from sklearn.utils import gen_batches
 
 from skfastnn.passes.shared._boxes import LEAF_SIZE, BoxTree, spatial_order
-from skfastnn.passes.shared._pairs import PairLists
-from skfastnn.search import _costs
-from skfastnn.search._engine import SearchEngine, registered
+from skfastnn.search import _costs as ns
+from skfastnn.search._engine import ExactSearch, registered
 from skfastnn.search.halfspace._halfspace_query import N_SPARE, neurons_above, points_above, rows_above
 from skfastnn.search.halfspace._neuron_points import neuron_points
 
@@ -15,16 +14,10 @@ TILE_ROWS = 4096
 FEW_ROWS = 64
 # Neurons are put in order anew when so many rows had to look at so many times more of them than the first did.
 DISORDER, ROWS_JUDGED = 1.5, 500
-# ns: an asking neuron; a group of sixteen boxes or points, and for each feature of it
-ASKING, GROUP, BOX_FEATURE, POINT_FEATURE = 8.0, 2.5, 1.0, 0.4
-# ns: what else goes with a pair, and with a feature of it; with a step
-REPORTED, REPORTED_FEATURE, STEP = 0.2, 0.01, 80_000.0
-# ns: rows that ask: boxes around a neuron, for each feature; a pair that fires, which is sorted
-ENCLOSED, SORTED = 1.0, 5.0
 
 
 @registered
-class HalfspaceSearch(SearchEngine):
+class HalfspaceSearch(ExactSearch):
     """Boxes around the rows of a batch, which every neuron asks; around all neurons, which every row asks, if few do.
 
     Nothing is known about neurons but where they are, so nothing has to follow their steps. A batch is put in an order
@@ -33,26 +26,24 @@ class HalfspaceSearch(SearchEngine):
     """
 
     name = "halfspace"
-    verified = True
 
     @classmethod
     def cost(cls, probe):
         d = probe.n_features
-        if d > _costs.FEW_FEATURES:
+        if d > ns.FEW_FEATURES:
             return np.inf
-        besides = REPORTED + REPORTED_FEATURE * d + _costs.LISTED * probe.firing_rate + STEP / probe.n_pairs
+        besides = ns.REPORTED + ns.REPORTED_FEATURE * d + ns.LISTED * probe.firing_rate + ns.BOX_STEP / probe.n_pairs
         if probe.batch_size <= FEW_ROWS:
             rows = np.column_stack([probe.rows, np.ones(len(probe.rows), dtype=probe.rows.dtype)])
-            n_boxes, n_points = _looked_at(probe.neurons, rows[: _costs.PROBED], np.zeros(_costs.PROBED))
+            n_boxes, n_points = _looked_at(probe.neurons, rows[: ns.PROBED], np.zeros(ns.PROBED))
             cost = _cost_of_looking(n_boxes, n_points, d + 1) / len(probe.neurons)
-            return besides + cost + ENCLOSED * (d + 1) / probe.batch_size + SORTED * probe.firing_rate
-        some = probe.neurons[: _costs.PROBED]
+            return besides + cost + ns.ENCLOSED * (d + 1) / probe.batch_size + ns.SORTED * probe.firing_rate
+        some = probe.neurons[: ns.PROBED]
         n_boxes, n_points = _looked_at(probe.rows[: probe.batch_size], np.ascontiguousarray(some[:, :d]), -some[:, d])
-        return besides + (ASKING + _cost_of_looking(n_boxes, n_points, d)) / min(probe.batch_size, len(probe.rows))
+        return besides + (ns.ASKING + _cost_of_looking(n_boxes, n_points, d)) / min(probe.batch_size, len(probe.rows))
 
     def build(self, rows, network, n_threads):
-        self.network, self.n_threads = network, n_threads
-        self.pairs = PairLists(network.n_neurons, network.dtype)
+        super().build(rows, network, n_threads)
         self.neurons = np.empty((network.n_neurons, network.n_features + 1), dtype=network.dtype)
         self.points = self._normalised(rows)
         self.batch = self.batch_tree = self.neuron_tree = None
@@ -79,24 +70,23 @@ class HalfspaceSearch(SearchEngine):
     def _rows_ask(self, n_rows):
         return n_rows <= FEW_ROWS and self.may_order
 
-    def candidates(self, batch, solver):
+    def list_fired(self, batch, fired, solver):
         neuron_points(self.network.arrays, self.neurons, self.n_threads, solver.silence)
         ask = self._ask_neurons if self._rows_ask(batch.index.size) else self._ask_rows
-        n_boxes, n_points = ask(batch)
+        n_boxes, n_points = ask(batch, fired)
         self.counters["visited"] += n_boxes
         self.counters["candidates"] += n_points
         self.counters["dot_products"] += n_points
-        return self.pairs
 
-    def _ask_rows(self, batch):
+    def _ask_rows(self, batch, fired):
         if batch is not self.batch:
             if self.batch_tree is None or self.batch_tree.n_points != batch.index.size:
                 self.batch_tree = BoxTree(batch.index.size, self.network.n_features, self.network.dtype)
             self.batch_tree.fill(batch.rows, None, self.n_threads)
             self.batch = batch
-        return rows_above(self.batch_tree, self.pairs, self.neurons, self.n_threads)
+        return rows_above(self.batch_tree, fired, self.neurons, self.n_threads)
 
-    def _ask_neurons(self, batch):
+    def _ask_neurons(self, batch, fired):
         if self.neuron_tree is None:
             self.neuron_tree = BoxTree(*self.neurons.shape, self.network.dtype)
         if self.order is None:
@@ -106,7 +96,7 @@ class HalfspaceSearch(SearchEngine):
         self.neuron_tree.fill(self.neurons, self.order, self.n_threads)
         rows = np.ones((batch.index.size, self.neurons.shape[1]), dtype=self.network.dtype)
         rows[:, :-1] = self.points[batch.index]
-        n_boxes, n_points = neurons_above(self.neuron_tree, self.pairs, self.order, rows)
+        n_boxes, n_points = neurons_above(self.neuron_tree, fired, self.order, rows)
         self.looked_at += n_points, batch.index.size
         if self.looked_at[1] >= ROWS_JUDGED:
             self._judge_order()
@@ -125,7 +115,8 @@ class HalfspaceSearch(SearchEngine):
 
 
 def _cost_of_looking(n_boxes, n_points, d):
-    return (n_boxes * (GROUP + BOX_FEATURE * d) + n_points * (GROUP + POINT_FEATURE * d)) / LEAF_SIZE
+    boxes, points = n_boxes * (ns.GROUP + ns.BOX_FEATURE * d), n_points * (ns.GROUP + ns.POINT_FEATURE * d)
+    return (boxes + points) / LEAF_SIZE
 
 
 def _looked_at(points, normals, offsets):

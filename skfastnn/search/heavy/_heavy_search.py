@@ -4,7 +4,7 @@ import numpy as np
 
 from skfastnn._messages import warn
 from skfastnn.passes.shared._pairs import PairLists
-from skfastnn.search._engine import SearchEngine, registered
+from skfastnn.search._engine import CandidateSearch, registered
 from skfastnn.search.heavy._heavy_signs import HeavySigns
 from skfastnn.search.heavy._sign_projections import SignProjections
 
@@ -27,7 +27,7 @@ LEAST_RECALL, LEAST_CHECKED = 0.95, 100
 
 
 @registered
-class HeavyPairsSearch(SearchEngine):
+class HeavyPairsSearch(CandidateSearch):
     """Neurons and rows as vectors of signs; pairs with a large inner product are candidates.
 
     What it misses does not fire in that step. The angle from which a pair fires is that of ``<w, x> = -c``: it differs
@@ -43,7 +43,7 @@ class HeavyPairsSearch(SearchEngine):
     name = "heavy_pairs"
 
     def build(self, rows, network, n_threads):
-        self.network, self.n_threads = network, n_threads
+        super().build(rows, network, n_threads)
         m = network.n_neurons
         self.pairs = PairLists(m, None)
         step = -(-rows.n_samples // SAMPLE_ROWS)

@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from skfastnn.passes.shared._pairs import PairLists
-from skfastnn.search import _costs
-from skfastnn.search._engine import SearchEngine, registered
+from skfastnn.search import _costs as ns
+from skfastnn.search._engine import ExactSearch, registered
 from skfastnn.search.quantized._quantized_forward import (
     MAX_FEATURES,
     RowsInBytes,
@@ -18,16 +17,10 @@ from skfastnn.search.quantized._quantized_forward import (
 TILE_ROWS = 1020
 # What rounding takes from a normal draw: per weight, and at most.
 TYPICAL_ERROR, TYPICAL_LARGEST = 0.0075, 0.013
-# ns: a pair, besides its products; to write weights, for each feature; rows, the same
-BYTES, WEIGHT_WRITTEN, ROW_WRITTEN = 0.55, 0.3, 1.7
-# ns: a pair that passes, and for each feature, if its row is read in floats or in bytes; a step
-PASSED, PASSED_FLOAT, PASSED_BYTE, STEP = 6.0, 0.035, 0.02, 60_000.0
-# pairs that pass for each that does at the start: weights grow
-GROWN = 1.3
 
 
 @registered
-class QuantizedSearch(SearchEngine):
+class QuantizedSearch(ExactSearch):
     """A scan over rows and weights in bytes, with a certified bound on what rounding hides.
 
     Notes
@@ -42,26 +35,25 @@ class QuantizedSearch(SearchEngine):
     """
 
     name = "quantized"
-    verified = True
 
     @classmethod
     def cost(cls, probe):
         if not byte_products() or probe.n_features > MAX_FEATURES:
             return np.inf
-        hidden, *_, lossless = choose_grid(probe.padded[: _costs.PROBED], probe.network, 1)
+        hidden, *_, lossless = choose_grid(probe.padded[: ns.PROBED], probe.network, 1)
         passing_rate = float(np.mean(probe.pre_activations > -hidden))
-        written = WEIGHT_WRITTEN / probe.batch_size + ROW_WRITTEN / (probe.n_neurons * probe.n_passes)
-        read = PASSED_BYTE if lossless and probe.network.dtype == np.float32 else PASSED_FLOAT
-        passed = min(1.0, GROWN * passing_rate) * (PASSED + read * probe.ld)
-        return BYTES + (_costs.MULTIPLICATION / byte_gain() + written) * probe.ld + passed + STEP / probe.n_pairs
+        written = ns.WEIGHT_WRITTEN / probe.batch_size + ns.ROW_WRITTEN / (probe.n_neurons * probe.n_passes)
+        read = ns.PASSED_BYTE if lossless and probe.network.dtype == np.float32 else ns.PASSED_FLOAT
+        passed = min(1.0, ns.GROWN * passing_rate) * (ns.PASSED + read * probe.ld)
+        products = (ns.MULTIPLICATION / byte_gain() + written) * probe.ld
+        return ns.BYTES + products + passed + ns.BYTE_STEP / probe.n_pairs
 
     def build(self, rows, network, n_threads):
         if network.n_features > MAX_FEATURES:
             raise ValueError(
                 f"search='quantized' takes up to {MAX_FEATURES:,} features, X has {network.n_features:,}; use 'dense'."
             )
-        self.rows, self.network, self.n_threads = rows, network, n_threads
-        self.pairs, self.spare = (PairLists(network.n_neurons, network.dtype) for _ in range(2))
+        super().build(rows, network, n_threads)
         step = -(-rows.n_samples // TILE_ROWS)
         some = rows.take(np.arange(0, rows.n_samples, step, dtype=np.int32))
         _, shift, base, zero, _ = choose_grid(some, network, n_threads)
@@ -84,18 +76,17 @@ class QuantizedSearch(SearchEngine):
         """Bytes of the rows in bytes."""
         return self.codes.nbytes + self.about.nbytes
 
-    def lets_defer(self, solver):
+    def takes_steps(self, solver):
         return solver.may_defer
 
-    def candidates(self, batch, solver):
-        network, step = self.network, self._step_to_take(solver)
+    def list_fired(self, batch, fired, solver):
+        step = self._step_to_take(solver)
         n_possible = quantized_forward(
-            self.pairs, network.arrays, batch.rows, batch.index, self.coded, self.n_threads, step
+            fired, self.network.arrays, batch.rows, batch.index, self.coded, self.n_threads, step
         )
-        self.counters["visited"] += network.n_neurons * batch.rows.shape[0]
+        self.counters["visited"] += self.network.n_neurons * batch.rows.shape[0]
         self.counters["candidates"] += n_possible
         self.counters["dot_products"] += n_possible
-        return self.pairs
 
 
 def choose_grid(rows, network, n_threads):
