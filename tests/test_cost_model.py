@@ -6,29 +6,18 @@ import pytest
 from helpers import unit_coordinates
 from skfastnn.networks._network import Network
 from skfastnn.networks._training_rows import TrainingRows
-from skfastnn.search import _cost_model, _costs, _dense
+from skfastnn.search import _cost_model, _costs
 from skfastnn.search._cost_model import Probe, choose_engine
 from skfastnn.search._engine import ENGINES
-from skfastnn.search.correlation_tree import _tree_search
 from skfastnn.search.halfspace import _halfspace
 from skfastnn.search.quantized import _quantized
 
 # what a pair is charged for, by engine
 PRICES = {
-    "dense": (_dense, ["STEP"]),
-    "halfspace": (
-        _halfspace,
-        "ASKING GROUP BOX_FEATURE POINT_FEATURE REPORTED REPORTED_FEATURE STEP ENCLOSED SORTED".split(),
-    ),
-    "correlation_tree": (
-        _tree_search, "LEAF CANDIDATE JUMPING STEP_TIME LEAF_WRITTEN MULTIPLIED DRIFTING".split()
-    ),
-    "quantized": (_quantized, "BYTES WEIGHT_WRITTEN ROW_WRITTEN PASSED PASSED_FLOAT PASSED_BYTE STEP GROWN".split()),
-}  # fmt: skip
-SHARED_PRICES = {
-    "dense": ["DENSE", "MULTIPLICATION", "LISTED"],
-    "halfspace": ["LISTED"],
-    "quantized": ["MULTIPLICATION"],
+    "dense": "DENSE MULTIPLICATION LISTED DENSE_STEP",
+    "halfspace": "ASKING GROUP BOX_FEATURE POINT_FEATURE REPORTED REPORTED_FEATURE LISTED BOX_STEP ENCLOSED SORTED",
+    "correlation_tree": "LEAF CANDIDATE JUMPING TREE_STEP LEAF_WRITTEN LEAF_MULTIPLICATION DRIFTING",
+    "quantized": "BYTES WEIGHT_WRITTEN ROW_WRITTEN PASSED PASSED_FLOAT PASSED_BYTE BYTE_STEP GROWN MULTIPLICATION",
 }
 
 
@@ -59,18 +48,15 @@ def probes():
 
 
 @pytest.mark.parametrize(
-    ("engine", "module", "name"),
-    [(engine, module, name) for engine, (module, names) in PRICES.items() for name in names]
-    + [(engine, _costs, name) for engine, names in SHARED_PRICES.items() for name in names],
-    ids=lambda value: value if isinstance(value, str) else "",
+    ("engine", "price"), [(engine, price) for engine, prices in PRICES.items() for price in prices.split()]
 )
-def test_no_engine_is_cheaper_for_a_higher_price(engine, module, name, probes, monkeypatch):
+def test_no_engine_is_cheaper_for_a_higher_price(engine, price, probes, monkeypatch):
     def costs():
         return np.array([ENGINES["dense"][engine].cost(probe) for probe in probes])
 
     before = costs()
     assert (before[np.isfinite(before)] > 0).all()
-    monkeypatch.setattr(module, name, 2 * getattr(module, name))
+    monkeypatch.setattr(_costs, price, 2 * getattr(_costs, price))
     after = costs()
     assert (after >= before).all()
     assert (after > before).any()
@@ -125,7 +111,7 @@ def test_engines_are_ruled_out_where_they_cannot_be():
 
 
 def test_a_tree_of_leaves_fits_into_memory(monkeypatch):
-    probe, share = probe_of(64), _tree_search.TREE_SHARE
+    probe, share = probe_of(64), _costs.TREE_SHARE
     monkeypatch.setattr(_costs, "usable_memory", lambda: 400 * 512 / share)
     assert np.isfinite(ENGINES["dense"]["correlation_tree"].cost(probe))
     monkeypatch.setattr(_costs, "usable_memory", lambda: 400 * 512 / share - 8)
@@ -156,4 +142,4 @@ def test_a_look_at_boxes_and_points_costs_as_much_for_each_feature():
     costs = np.array([[_halfspace._cost_of_looking(*looked, d) for d in (1, 2, 5)] for looked in ((32, 0), (0, 32))])
     assert (costs > 0).all()
     np.testing.assert_allclose(costs[:, 2] - costs[:, 1], 3 * (costs[:, 1] - costs[:, 0]))
-    np.testing.assert_allclose(costs[:, 1] - costs[:, 0], [2 * _halfspace.BOX_FEATURE, 2 * _halfspace.POINT_FEATURE])
+    np.testing.assert_allclose(costs[:, 1] - costs[:, 0], [2 * _costs.BOX_FEATURE, 2 * _costs.POINT_FEATURE])

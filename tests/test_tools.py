@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -19,8 +20,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import LabelBinarizer, StandardScaler
 from threadpoolctl import threadpool_limits
 
+import skfastnn
 from helpers import BOTH, FIRST_ORDER, SMALL, SOLVERS, assert_same_fit, data_for
-from skfastnn import FastReLUClassifier, FastReLURegressor
+from skfastnn import FastReLUClassifier, FastReLURegressor, show_versions
+from skfastnn.passes.shared._products import compiled_instructions
 
 
 @BOTH
@@ -244,3 +247,20 @@ def test_limits_of_threadpoolctl_are_obeyed(tmp_path):
             [sys.executable, script, str(n_threads)], env=environment, capture_output=True, text=True, check=True
         )
         assert int(out.stdout) == n_threads - 1  # libgomp keeps its threads after the first parallel region
+
+
+def test_what_goes_into_a_bug_report(capsys):
+    show_versions()
+    lines = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines() if ": " in line)
+    assert lines["numpy"] == np.__version__
+    assert lines["skfastnn"] == skfastnn.__version__
+    assert int(lines["threads of the compiled loops"]) >= 1
+    assert compiled_instructions() in lines["kernels"]
+
+
+@pytest.mark.filterwarnings("ignore:Maximum iterations")
+def test_a_sparse_multilabel_target_is_the_dense_one():
+    X, _ = data_for(FastReLUClassifier)
+    y = np.column_stack([X[:, 0] > 0, X[:, 1] > X[:, 2]]).astype(int)
+    fits = [FastReLUClassifier(**FIRST_ORDER).partial_fit(X, target) for target in (y, sparse.csr_array(y))]
+    assert_same_fit(*fits)

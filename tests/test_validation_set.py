@@ -125,6 +125,13 @@ def test_what_does_not_fit_is_said(given, settings, message):
         FastReLUClassifier(**SMALL, **settings).fit(X, y, **{name: options[name][kind] for name, kind in given.items()})
 
 
+def test_held_out_numbers_that_the_loss_does_not_take_are_named():
+    X = np.random.default_rng(0).standard_normal((80, 4))
+    reg = FastReLURegressor("poisson", hidden_layer_sizes=16, solver="adam", max_iter=2, early_stopping=True)
+    with pytest.raises(ValueError, match="numbers that the loss does not take"):
+        reg.fit(X, np.exp(X[:, 0]), X_val=X[:20], y_val=np.full(20, -1.0))
+
+
 def test_targets_of_several_outputs_have_to_fit():
     X, y = make_multilabel_classification(100, 5, n_classes=3, random_state=0)
     clf = FastReLUClassifier(**SMALL).fit(X, y, X_val=X, y_val=y)
