@@ -285,12 +285,12 @@ def test_rows_are_no_longer_than_the_bounds_take_them_for(dtype, monkeypatch):
     X = np.random.default_rng(0).standard_normal((200, 150)).astype(dtype)
     training, given = Training(X, n_neurons=130), []
 
-    def query(leaves, pairs, index, norms, norms_outside, *others):
+    def query_rows(index, norms, norms_outside, inside):
         given.append((norms.copy(), norms_outside.copy()))
-        return really(leaves, pairs, index, norms, norms_outside, *others)
+        return really(index, norms, norms_outside, inside)
 
-    really = _tree_search.query
-    monkeypatch.setattr(_tree_search, "query", query)
+    really = _tree_search.QueryRows
+    monkeypatch.setattr(_tree_search, "QueryRows", query_rows)
     batch = training.batch(np.arange(199))
     lengths = np.linalg.norm(batch.rows.astype(np.float64), axis=1)
     training.candidates(batch)
