@@ -32,10 +32,10 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
     ----------
     hidden_layer_sizes : "auto", int or array-like of shape (n_layers - 2,), default="auto"
         Widths of the hidden layers. "auto" is one layer: of 4,096 neurons with "gauss_newton", 2,048 if that is left to
-        itself and there are more than 1,000 samples or the loss is not the squared error; of 1,024 with "adam" on dense
-        data, 512 on encoded ones or for more than 20 outputs, 128 on sparse data. It is less, though not below 256,
-        where more than 2**24 weights would be needed. Layers of fewer than 2,048 neurons that are given are trained as
-        in MLPClassifier. An empty sequence is a linear model.
+        itself and there are more than 1,000 samples; of 1,024 with "adam" on dense data, 512 on encoded ones or for
+        more than 20 outputs, 128 on sparse data. It is less, though not below 256, where more than 2**24 weights would
+        be needed. Layers of fewer than 2,048 neurons that are given are trained as in MLPClassifier. An empty sequence
+        is a linear model.
     activation : {"relu"}, default="relu"
         Others are refused; MLPClassifier has them.
     solver : {"auto", "adam", "adam_gauss_newton", "gauss_newton", "lbfgs", "sgd"}, default="auto"

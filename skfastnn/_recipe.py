@@ -14,7 +14,6 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.model_selection import train_test_split
 
-from skfastnn._losses import SquaredError
 from skfastnn._sparse_input import distinct
 from skfastnn.preprocessing import PiecewiseLinearEncoder
 from skfastnn.selection import forest_operations, select
@@ -37,10 +36,10 @@ ASKED_TWICE = 1_000
 MAX_ASKED = 20_000
 # Share of the time of a forest of 500 trees that may be spent in closed form.
 SHARE_OF_FOREST = 0.5
-# Neurons, at most, of more rows than these, of which the kernel costs the square times the width; and of any loss that
-# is not the square, for which Gauss-Newton iterates. What twice as many add is less than noise (seven classification
-# sets of more rows: 21.8 % wrong and log-loss .536 with 4,096, 21.3 % and .539 with 2,048; 33 of fewer, three parts of
-# the training rows held out: 19.9 % and .513, 20.1 +- .2 % and .515 +- .002, in two thirds of the time).
+# Neurons, at most, of more rows than these: the kernel costs their square times the width, and what twice as many add
+# is less than noise (seven classification sets: 21.8 % wrong, log-loss .536 with 4,096, 21.3 % and .539 with 2,048).
+# On fewer rows more are worth their time (33 sets, three parts of the training rows held out: 19.9 % and .513 with
+# 4,096, 20.1 +- .2 % and .515 +- .002 with 2,048, in two thirds of the time).
 MANY_ROWS, ENOUGH_NEURONS = 1_000, 2_048
 # A smaller step: on few and noisy rows, of which features are better not learned.
 GENTLE = 0.25
@@ -185,7 +184,7 @@ def choose_in_closed_form(widths, data, loss, n_threads, missing=False):
     """
     shift, scale = loss.standardisation(data.target, data.weight)
     n, d = data.X.shape
-    if n > MANY_ROWS or type(loss) is not SquaredError:
+    if n > MANY_ROWS:
         widths = [min(width, ENOUGH_NEURONS) for width in widths]
     chosen = select(
         data.X, (data.target - shift) / scale, data.weight, encoder_factory=make_encoder, missing=missing,
