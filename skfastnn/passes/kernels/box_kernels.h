@@ -2,13 +2,12 @@
  *
  * Sixteen consecutive points make a leaf, sixteen leaves a group, sixteen groups a group of the next level, up to one
  * group. Coordinates, and the centres and half-widths of the boxes, lie feature by feature for sixteen at a time, so
- * that one vector of them (float; two, double) is compared at once. A group is tested by
+ * that whole vectors of them are compared at once. A group is tested by
  *     <a, centre> + <|a|, half-width> > offset      some point of the box may lie inside: go down
  *     <a, centre> - <|a|, half-width> > offset      all of it lies inside: no more tests below
  * with a margin for rounding on the side of going down, so that nothing is missed.
  * Written with the compiler's vector types, as vector_kernels.h. What these cannot say is that a comparison gives bits,
- * and that bits pack a vector: where the compiler has them, the kernels are compiled once more with those instructions
- * of AVX-512, and the processor decides which are called.
+ * and that bits pack a vector.
  */
 #ifndef SKFASTNN_BOX_KERNELS_H
 #define SKFASTNN_BOX_KERNELS_H
@@ -19,11 +18,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "wide.h"
-
-#ifndef INLINE
-#define INLINE static inline __attribute__((always_inline))
-#endif
+#include "versions.h"
 
 #define FAN_OUT 16
 #define MAX_LEVELS 8 /* 16^8 points and more are not numbered by 32 bits */
@@ -64,88 +59,13 @@ typedef struct {
     int32_t first_group[MAX_LEVELS + 1];
 } box_tree_f64;
 
-#define REAL float
-#define LANES 16
-#define EPSILON FLT_EPSILON
-#define MAXIMUM FLT_MAX
-#define ABSOLUTE(x) __builtin_fabsf(x)
-#define TREE box_tree_f32
-#define WIDE 0
-#define NAME(x) x##_f32_plain
-#include "box_kernels_body.h"
-#undef WIDE
-#undef NAME
-#if HAVE_WIDE
-#pragma GCC push_options
-#pragma GCC target("avx512f")
-#define WIDE 1
-#define NAME(x) x##_f32_wide
-#include "box_kernels_body.h"
-#undef WIDE
-#undef NAME
-#pragma GCC pop_options
-#endif
-#undef REAL
-#undef LANES
-#undef EPSILON
-#undef MAXIMUM
-#undef ABSOLUTE
-#undef TREE
+#define KERNELS "box_kernels_body.h"
+#include "each_version.h"
+#undef KERNELS
 
-#define REAL double
-#define LANES 8
-#define EPSILON DBL_EPSILON
-#define MAXIMUM DBL_MAX
-#define ABSOLUTE(x) __builtin_fabs(x)
-#define TREE box_tree_f64
-#define WIDE 0
-#define NAME(x) x##_f64_plain
-#include "box_kernels_body.h"
-#undef WIDE
-#undef NAME
-#if HAVE_WIDE
-#pragma GCC push_options
-#pragma GCC target("avx512f")
-#define WIDE 1
-#define NAME(x) x##_f64_wide
-#include "box_kernels_body.h"
-#undef WIDE
-#undef NAME
-#pragma GCC pop_options
-#endif
-#undef REAL
-#undef LANES
-#undef EPSILON
-#undef MAXIMUM
-#undef ABSOLUTE
-#undef TREE
-
-INLINE int32_t points_above_f32(
-    const box_tree_f32 *tree, const float *a, float offset, leaf_run *runs, int32_t *position, float *value,
-    box_counts *counts
-) {
-    return CALL(points_above_f32, tree, a, offset, runs, position, value, counts);
-}
-
-INLINE int32_t points_above_f64(
-    const box_tree_f64 *tree, const double *a, double offset, leaf_run *runs, int32_t *position, double *value,
-    box_counts *counts
-) {
-    return CALL(points_above_f64, tree, a, offset, runs, position, value, counts);
-}
-
-INLINE void output_of_row_f32(
-    const box_tree_f32 *tree, const float *a, leaf_run *runs, const float *V, int n_outputs, float *scratch,
-    float *out, box_counts *counts
-) {
-    return CALL(output_of_row_f32, tree, a, runs, V, n_outputs, scratch, out, counts);
-}
-
-INLINE void output_of_row_f64(
-    const box_tree_f64 *tree, const double *a, leaf_run *runs, const double *V, int n_outputs, double *scratch,
-    double *out, box_counts *counts
-) {
-    return CALL(output_of_row_f64, tree, a, runs, V, n_outputs, scratch, out, counts);
-}
+#define points_above_f32(...) CALL(points_above_f32, __VA_ARGS__)
+#define points_above_f64(...) CALL(points_above_f64, __VA_ARGS__)
+#define output_of_row_f32(...) CALL(output_of_row_f32, __VA_ARGS__)
+#define output_of_row_f64(...) CALL(output_of_row_f64, __VA_ARGS__)
 
 #endif

@@ -1,24 +1,37 @@
-/* Included by box_kernels.h for each floating type, plain and wide: REAL, LANES, EPSILON, MAXIMUM, TREE, WIDE and NAME
- * are set there. */
+/* Included for each version and floating type, see each_version.h. */
 
-typedef REAL NAME(lane) __attribute__((vector_size(64), aligned(sizeof(REAL)), may_alias));
+typedef REAL NAME(lane) __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(REAL)), may_alias));
 typedef int8_t NAME(lane_bytes) __attribute__((vector_size(LANES)));
 #define VEC NAME(lane)
 #define STRIPS (FAN_OUT / LANES)
-#if WIDE
-#define ATTRIBUTES __attribute__((unused))
+#define TREE TYPED(box_tree)
+#if BYTES_OF_REAL == 4
+#define EPSILON FLT_EPSILON
+#define MAXIMUM FLT_MAX
+#define ABSOLUTE(x) __builtin_fabsf(x)
 #else
-#define ATTRIBUTES SHORT_CLONES
+#define EPSILON DBL_EPSILON
+#define MAXIMUM DBL_MAX
+#define ABSOLUTE(x) __builtin_fabs(x)
 #endif
 #define ABOVE_ZERO(v) ((VEC)((v > (VEC){0}) & (__typeof__(v > v))(v)))
 
 /* bit k: value[k] > bound */
 INLINE uint32_t NAME(above)(const VEC *value, REAL bound) {
-#if WIDE && LANES == 16
+#if AVX512 && BYTES_OF_REAL == 4
     return _mm512_cmp_ps_mask((__m512)value[0], _mm512_set1_ps(bound), _CMP_GT_OQ);
-#elif WIDE
+#elif AVX512
     return _mm512_cmp_pd_mask((__m512d)value[0], _mm512_set1_pd(bound), _CMP_GT_OQ)
         | _mm512_cmp_pd_mask((__m512d)value[1], _mm512_set1_pd(bound), _CMP_GT_OQ) << 8;
+#elif AVX2
+    uint32_t bits = 0;
+    for (int q = 0; q < STRIPS; q++)
+#if BYTES_OF_REAL == 4
+        bits |= (uint32_t)_mm256_movemask_ps((__m256)(value[q] > bound)) << q * LANES;
+#else
+        bits |= (uint32_t)_mm256_movemask_pd((__m256d)(value[q] > bound)) << q * LANES;
+#endif
+    return bits;
 #else
     int8_t flags[FAN_OUT];
     for (int q = 0; q < STRIPS; q++) {
@@ -31,11 +44,11 @@ INLINE uint32_t NAME(above)(const VEC *value, REAL bound) {
 
 /* Write the positions of a leaf that are named by bits, and their values unless value is NULL; returns their number. */
 INLINE int NAME(keep)(uint32_t bits, int32_t first, const VEC *values, int32_t *position, REAL *value) {
-#if WIDE
+#if AVX512
     const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     const __m512i all = _mm512_add_epi32(_mm512_set1_epi32(first), lane);
     _mm512_storeu_si512(position, _mm512_maskz_compress_epi32((__mmask16)bits, all));
-#if LANES == 16
+#if BYTES_OF_REAL == 4
     if (value)
         _mm512_storeu_ps(value, _mm512_maskz_compress_ps((__mmask16)bits, (__m512)values[0]));
 #else
@@ -187,7 +200,7 @@ INLINE int32_t NAME(report)(
 /* Positions of the points above the hyperplane, ascending, and by how much; returns their number. position and value
  * need room for all points and SPARE more, runs for all leaves. value may be NULL: boxes that lie inside are then reported without a
  * look at their points. Loops over two, three or four features are unrolled. */
-ATTRIBUTES static int32_t NAME(points_above)(
+KERNEL int32_t NAME(points_above)(
     const TREE *tree, const REAL *a, REAL offset, leaf_run *runs, int32_t *position, REAL *value,
     box_counts *counts
 ) {
@@ -239,7 +252,7 @@ INLINE void NAME(row)(
 
 /* Output of one row, of which a holds the features and a one; the points of the tree are weights and intercept of the
  * neurons. Sums run in the order of the tree, lane by lane, whatever was left out: it would have added zero. */
-ATTRIBUTES static void NAME(output_of_row)(
+KERNEL void NAME(output_of_row)(
     const TREE *tree, const REAL *a, leaf_run *runs,
     const REAL *V,            /* IN    (n_leaves, n_outputs, 16) zero behind the last neuron */
     int n_outputs,
@@ -260,4 +273,7 @@ ATTRIBUTES static void NAME(output_of_row)(
 #undef VEC
 #undef STRIPS
 #undef ABOVE_ZERO
-#undef ATTRIBUTES
+#undef TREE
+#undef EPSILON
+#undef MAXIMUM
+#undef ABSOLUTE

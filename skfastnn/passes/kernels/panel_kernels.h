@@ -14,9 +14,9 @@
 /* numbers from one row of a tile, the pre-activations or signals of a panel, to the next. 64 would put all rows into a
  * quarter of the first-level cache, and who goes through a column would find none of them there. */
 #define TILE_LD 80
-/* vectors of a row of signals that are taken at a time: 128 bytes of each of 200 rows stay in the first-level cache, and
+/* lines of a row of signals that are taken at a time: 128 bytes of each of 200 rows stay in the first-level cache, and
  * weights come from memory in pairs of lines */
-#define STRIP 2
+#define LINES_OF_STRIP 2
 /* features ahead of which the weights are asked for: of few rows, they are far apart in memory */
 #define AHEAD 8
 
@@ -28,20 +28,19 @@ typedef struct {
     ptrdiff_t n_present, n_rows;
 } feature_entries;
 
-#define REAL float
-#define LANES 16
-#define NAME(x) x##_f32
-#include "panel_kernels_body.h"
-#undef REAL
-#undef LANES
-#undef NAME
+#define KERNELS "panel_kernels_body.h"
+#include "each_version.h"
+#undef KERNELS
 
-#define REAL double
-#define LANES 8
-#define NAME(x) x##_f64
-#include "panel_kernels_body.h"
-#undef REAL
-#undef LANES
-#undef NAME
+#define panel_forward_f32(...) CALL(panel_forward_f32, __VA_ARGS__)
+#define panel_forward_f64(...) CALL(panel_forward_f64, __VA_ARGS__)
+#define columns_forward_f32(...) CALL(columns_forward_f32, __VA_ARGS__)
+#define columns_forward_f64(...) CALL(columns_forward_f64, __VA_ARGS__)
+#define panel_add_f32(...) CALL(panel_add_f32, __VA_ARGS__)
+#define panel_add_f64(...) CALL(panel_add_f64, __VA_ARGS__)
+#define panel_adam_f32(...) CALL(panel_adam_f32, __VA_ARGS__)
+#define panel_adam_f64(...) CALL(panel_adam_f64, __VA_ARGS__)
+#define panel_backward_f32(...) CALL(panel_backward_f32, __VA_ARGS__)
+#define panel_backward_f64(...) CALL(panel_backward_f64, __VA_ARGS__)
 
 #endif

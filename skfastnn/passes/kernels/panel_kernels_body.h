@@ -1,11 +1,13 @@
-/* Included by panel_kernels.h once per floating type: REAL, LANES and NAME are set there. */
+/* Included for each version and floating type, see each_version.h. */
 
 #define VEC NAME(vec)
 #define LOAD(p) (*(const VEC *)(p))
 #define STORE(p, v) (*(VEC *)(p) = (v))
 #define N_VECTORS (PANEL / LANES)
 #define PANEL_BYTES (PANEL * (ptrdiff_t)sizeof(REAL))
-#define STRIP_BYTES (STRIP * LANES * (ptrdiff_t)sizeof(REAL))
+/* vectors of a strip */
+#define STRIP (LINES_OF_STRIP * PER_LINE)
+#define STRIP_BYTES (64 * LINES_OF_STRIP)
 
 /* Ask for the weights of a feature that is to come; start and second may be NULL. */
 INLINE void NAME(ask_for)(
@@ -64,7 +66,7 @@ INLINE void NAME(pre_activations)(
     }
 }
 
-VECTOR_CLONES static void NAME(panel_forward)(
+KERNEL void NAME(panel_forward)(
     feature_entries X, const REAL *data, const REAL *start, int n_start, const REAL *first, REAL a,
     const REAL *second, REAL b, const REAL *intercept, REAL *z
 ) {
@@ -72,15 +74,15 @@ VECTOR_CLONES static void NAME(panel_forward)(
 }
 
 /* The same for 64 columns of a matrix whose rows are ld apart. */
-VECTOR_CLONES static void NAME(columns_forward)(
+KERNEL void NAME(columns_forward)(
     feature_entries X, const REAL *data, const REAL *W, ptrdiff_t ld, const REAL *intercept, REAL *z
 ) {
     NAME(pre_activations)(X, data, NULL, PANEL, W, ld, 1, NULL, 0, intercept, z);
 }
 
-/* gradient = X' signal for one feature and a strip of neurons, of which the first vector is given; returns the vectors
- * of the panel in which a neuron has a signal, as bits. Vectors without signals are added too: a branch for each would
- * cost more. */
+/* gradient = X' signal for one feature and a strip of neurons, of which the first vector is given; returns the lines of
+ * the panel in which a neuron has a signal, as bits. Vectors without signals are added too: a branch for each would cost
+ * more. */
 INLINE int NAME(gradient_of)(
     feature_entries X, const REAL *data, ptrdiff_t j, int strip, const REAL *signal, const uint8_t *used, VEC *gradient
 ) {
@@ -112,7 +114,7 @@ INLINE void NAME(strip_add)(
         const int touched = NAME(gradient_of)(X, data, j, strip, signal, used, gradient);
         for (int v = 0; v < STRIP; v++) {
             const ptrdiff_t at = (ptrdiff_t)X.feature[j] * PANEL + (strip + v) * LANES;
-            if (!(touched >> (strip + v) & 1))
+            if (!(touched >> (strip + v) / PER_LINE & 1))
                 continue;
             STORE(first + at, LOAD(first + at) + a * gradient[v]);
             if (second)
@@ -121,7 +123,7 @@ INLINE void NAME(strip_add)(
     }
 }
 
-VECTOR_CLONES static void NAME(panel_add)(
+KERNEL void NAME(panel_add)(
     feature_entries X, const REAL *data, const REAL *signal, const uint8_t *used, REAL *first, REAL a, REAL *second,
     REAL b
 ) {
@@ -149,7 +151,7 @@ INLINE void NAME(strip_adam)(
         const int touched = NAME(gradient_of)(X, data, j, strip, signal, used, gradient);
         for (int v = 0; v < STRIP; v++) {
             const ptrdiff_t feature = X.feature[j], column = (strip + v) * LANES, at = feature * PANEL + column;
-            if (!(touched >> (strip + v) & 1))
+            if (!(touched >> (strip + v) / PER_LINE & 1))
                 continue;
             /* the arrays begin on pages: a load after a store to another would wait for it, as if it were the same */
             const VEC w = LOAD(weights + at), m = LOAD(mean + at), s = LOAD(square + at);
@@ -167,7 +169,7 @@ INLINE void NAME(strip_adam)(
     }
 }
 
-VECTOR_CLONES static void NAME(panel_adam)(
+KERNEL void NAME(panel_adam)(
     feature_entries X, const REAL *data, const REAL *signal, const uint8_t *used, const REAL *start, int n_start,
     REAL *weights, REAL *mean, REAL *square, const update_rule *rule
 ) {
@@ -177,7 +179,7 @@ VECTOR_CLONES static void NAME(panel_adam)(
 
 /* derivative += <weights of the entry, signals of its row>, weights as in panel_forward. As many entries at a
  * time as make one vector of sums. */
-VECTOR_CLONES static void NAME(panel_backward)(
+KERNEL void NAME(panel_backward)(
     feature_entries X, const REAL *signal, const REAL *start, int n_start, const REAL *first, REAL a,
     const REAL *second, REAL b,
     REAL *derivative          /* INOUT (n_entries,) */
@@ -213,4 +215,5 @@ VECTOR_CLONES static void NAME(panel_backward)(
 #undef STORE
 #undef N_VECTORS
 #undef PANEL_BYTES
+#undef STRIP
 #undef STRIP_BYTES

@@ -12,13 +12,13 @@
 
 #include <stddef.h>
 
-#include "wide.h"
+#include "versions.h"
 
 #define ROWS_AT_ONCE 12
 #define PANEL_VECTORS 2
 
-#if HAVE_WIDE
-static inline int have_products(void) { return __builtin_cpu_supports("avx512f"); }
+#if HAVE_AVX512
+static inline int have_products(void) { return HAS_AVX512; }
 #pragma GCC push_options
 #pragma GCC target("avx512f")
 #define REAL float

@@ -40,20 +40,28 @@ typedef struct {
     int32_t count;
 } firing_neuron;
 
-#define REAL float
-#define LANES 16
-#define NAME(x) x##_f32
-#include "step_kernels_body.h"
-#undef REAL
-#undef LANES
-#undef NAME
+/* squared norms that the search needs after a touch: displacement, velocity, and the change of the displacement */
+typedef struct {
+    float displacement, velocity, change;
+} touch_f32;
 
-#define REAL double
-#define LANES 8
-#define NAME(x) x##_f64
-#include "step_kernels_body.h"
-#undef REAL
-#undef LANES
-#undef NAME
+typedef struct {
+    double displacement, velocity, change;
+} touch_f64;
+
+#define KERNELS "step_kernels_body.h"
+#include "each_version.h"
+#undef KERNELS
+
+#define catch_up_neuron_f32(...) CALL(catch_up_neuron_f32, __VA_ARGS__)
+#define catch_up_neuron_f64(...) CALL(catch_up_neuron_f64, __VA_ARGS__)
+#define sgd_small_f32(...) CALL(sgd_small_f32, __VA_ARGS__)
+#define sgd_small_f64(...) CALL(sgd_small_f64, __VA_ARGS__)
+#define sgd_neuron_f32(...) CALL(sgd_neuron_f32, __VA_ARGS__)
+#define sgd_neuron_f64(...) CALL(sgd_neuron_f64, __VA_ARGS__)
+#define adam_small_f32(...) CALL(adam_small_f32, __VA_ARGS__)
+#define adam_small_f64(...) CALL(adam_small_f64, __VA_ARGS__)
+#define adam_neuron_f32(...) CALL(adam_neuron_f32, __VA_ARGS__)
+#define adam_neuron_f64(...) CALL(adam_neuron_f64, __VA_ARGS__)
 
 #endif

@@ -1,15 +1,10 @@
-/* Included by step_kernels.h once per floating type: REAL, LANES and NAME are set there. */
+/* Included for each version and floating type, see each_version.h. */
 
 #define VEC NAME(vec)
 #define LOAD(p) (*(const VEC *)(p))
 #define STORE(p, v) (*(VEC *)(p) = (v))
 
-/* squared norms that the search needs after a touch: displacement, velocity, and the change of the displacement */
-typedef struct {
-    REAL displacement, velocity, change;
-} NAME(touch);
-
-INLINE void NAME(set_touch)(VEC displacement, VEC velocity, VEC change, NAME(touch) *norms) {
+INLINE void NAME(set_touch)(VEC displacement, VEC velocity, VEC change, TYPED(touch) *norms) {
     VEC fold[LANES / 4] = {NAME(fold4)(displacement, velocity, change, (VEC){0})};
     VEC sums = NAME(sums_of_folds)(fold);
     norms->displacement = sums[0];
@@ -106,7 +101,7 @@ INLINE REAL NAME(begin_gradient)(
  * pending, if not NULL, is the 2 x 2 matrix of the silent steps before this one, as in catch_up_neuron. */
 INLINE void NAME(momentum_step)(
     REAL *p, REAL *velocity, const NAME(open_gradient) *open, const int n_left, const int begun, const REAL *start,
-    ptrdiff_t n, const update_rule *rule, REAL penalty, const double *pending, NAME(touch) *norms
+    ptrdiff_t n, const update_rule *rule, REAL penalty, const double *pending, TYPED(touch) *norms
 ) {
     const REAL rate = (REAL)rule->rate, mu = (REAL)rule->momentum;
     const REAL along = rule->nesterov ? mu : 1, lookahead = rule->nesterov ? 1 : 0;
@@ -152,7 +147,7 @@ INLINE void NAME(root)(VEC *a) {
 /* One step of Adam for n numbers. */
 INLINE void NAME(adam_step)(
     REAL *p, REAL *mean, REAL *square, const NAME(open_gradient) *open, const int n_left, const int begun,
-    const REAL *start, ptrdiff_t n, const update_rule *rule, REAL penalty, NAME(touch) *norms
+    const REAL *start, ptrdiff_t n, const update_rule *rule, REAL penalty, TYPED(touch) *norms
 ) {
     const REAL rate = (REAL)rule->rate, b1 = (REAL)rule->momentum, b2 = (REAL)rule->beta_2;
     const REAL c1 = (REAL)(1 - rule->momentum), c2 = (REAL)(1 - rule->beta_2), eps = (REAL)rule->epsilon;
@@ -191,8 +186,8 @@ INLINE void NAME(adam_step)(
 
 /* Steps of momentum without gradient but with the penalty, taken at once: the state (distance from the start u,
  * velocity) is multiplied by the 2 x 2 matrix a. */
-VECTOR_CLONES static void NAME(catch_up_neuron)(
-    REAL *p, REAL *velocity, const REAL *start, ptrdiff_t n, const double *a, NAME(touch) *norms
+KERNEL void NAME(catch_up_neuron)(
+    REAL *p, REAL *velocity, const REAL *start, ptrdiff_t n, const double *a, TYPED(touch) *norms
 ) {
     const REAL a11 = (REAL)a[0], a12 = (REAL)a[1], a21 = (REAL)a[2], a22 = (REAL)a[3], lost = (REAL)(a[0] - 1);
     VEC sum_p = {0}, sum_v = {0}, sum_c = {0};
@@ -215,7 +210,7 @@ VECTOR_CLONES static void NAME(catch_up_neuron)(
 
 /* One step of momentum on the intercept (c: value, velocity) and the output weights of one neuron. They are few, so
  * they take part in every step, with a gradient of zero where the neuron is silent. */
-VECTOR_CLONES static void NAME(sgd_small)(
+KERNEL void NAME(sgd_small)(
     REAL *c, REAL *v, REAL *velocity_v, const REAL *start_v, ptrdiff_t ld_out, REAL grad_c, const REAL *grad_v,
     const update_rule *rule
 ) {
@@ -233,9 +228,9 @@ VECTOR_CLONES static void NAME(sgd_small)(
 }
 
 /* Backward pass and update of one neuron that fired, momentum. */
-VECTOR_CLONES static void NAME(sgd_neuron)(
+KERNEL void NAME(sgd_neuron)(
     const firing_neuron *of, const update_rule *rule, const double *pending, const upcoming_rows *upcoming,
-    NAME(touch) *norms
+    TYPED(touch) *norms
 ) {
     const ptrdiff_t n = of->n;
     REAL *p = of->p, *velocity = of->first, *grad_w = of->scratch, *grad_v = grad_w + n;
@@ -256,7 +251,7 @@ VECTOR_CLONES static void NAME(sgd_neuron)(
 }
 
 /* One step of Adam on the intercept (c: value and two moments) and the output weights of one neuron. */
-VECTOR_CLONES static void NAME(adam_small)(
+KERNEL void NAME(adam_small)(
     REAL *c, REAL *v, REAL *mean_v, REAL *square_v, const REAL *start_v, ptrdiff_t ld_out, REAL grad_c,
     const REAL *grad_v, const update_rule *rule
 ) {
@@ -286,8 +281,8 @@ VECTOR_CLONES static void NAME(adam_small)(
 }
 
 /* Backward pass and update of one neuron, Adam. */
-VECTOR_CLONES static void NAME(adam_neuron)(
-    const firing_neuron *of, const update_rule *rule, const upcoming_rows *upcoming, NAME(touch) *norms
+KERNEL void NAME(adam_neuron)(
+    const firing_neuron *of, const update_rule *rule, const upcoming_rows *upcoming, TYPED(touch) *norms
 ) {
     const ptrdiff_t n = of->n;
     REAL *p = of->p, *mean = of->first, *square = of->second, *grad_w = of->scratch, *grad_v = grad_w + n;

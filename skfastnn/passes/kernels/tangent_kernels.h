@@ -9,20 +9,17 @@
 
 #include "vector_kernels.h"
 
-#define REAL float
-#define LANES 16
-#define NAME(x) x##_f32
-#include "tangent_kernels_body.h"
-#undef REAL
-#undef LANES
-#undef NAME
+#define KERNELS "tangent_kernels_body.h"
+#include "each_version.h"
+#undef KERNELS
 
-#define REAL double
-#define LANES 8
-#define NAME(x) x##_f64
-#include "tangent_kernels_body.h"
-#undef REAL
-#undef LANES
-#undef NAME
+#define changed_output_f32(...) CALL(changed_output_f32, __VA_ARGS__)
+#define changed_output_f64(...) CALL(changed_output_f64, __VA_ARGS__)
+#define tangent_neuron_f32(...) CALL(tangent_neuron_f32, __VA_ARGS__)
+#define tangent_neuron_f64(...) CALL(tangent_neuron_f64, __VA_ARGS__)
+#define cotangent_neuron_f32(...) CALL(cotangent_neuron_f32, __VA_ARGS__)
+#define cotangent_neuron_f64(...) CALL(cotangent_neuron_f64, __VA_ARGS__)
+#define gram_neuron_f32(...) CALL(gram_neuron_f32, __VA_ARGS__)
+#define gram_neuron_f64(...) CALL(gram_neuron_f64, __VA_ARGS__)
 
 #endif

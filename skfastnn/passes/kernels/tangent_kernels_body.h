@@ -1,4 +1,4 @@
-/* Included by tangent_kernels.h once per floating type: REAL, LANES and NAME are set there. */
+/* Included for each version and floating type, see each_version.h. */
 
 #define VEC NAME(vec)
 #define LOAD(p) (*(const VEC *)(p))
@@ -12,7 +12,18 @@ INLINE void NAME(add_change)(
     if (ld_out == 1)
         for (int32_t i = 0; i < count; i++)
             output[row[i]] += change[i] * v[0] + value[i] * change_v[0];
-    else
+    else if (ld_out == LINE) {               /* up to 16 classes: the output weights stay in registers */
+        VEC weights[PER_LINE], moved[PER_LINE];
+        for (int q = 0; q < PER_LINE; q++) {
+            weights[q] = LOAD(v + q * LANES);
+            moved[q] = LOAD(change_v + q * LANES);
+        }
+        for (int32_t i = 0; i < count; i++) {
+            REAL *out = output + row[i] * LINE;
+            for (int q = 0; q < PER_LINE; q++)
+                STORE(out + q * LANES, LOAD(out + q * LANES) + (change[i] * weights[q] + value[i] * moved[q]));
+        }
+    } else
         for (int32_t i = 0; i < count; i++)
             for (ptrdiff_t j = 0; j < ld_out; j += LANES) {
                 REAL *out = output + row[i] * ld_out + j;
@@ -35,7 +46,7 @@ INLINE void NAME(tangent_output)(
 }
 
 /* The change of the output where the change of the pre-activations is known, (count,) numbers a stride apart. */
-VECTOR_CLONES static void NAME(changed_output)(
+KERNEL void NAME(changed_output)(
     const int32_t *row, const REAL *by_row, ptrdiff_t stride, const REAL *value, int32_t count, const REAL *v,
     const REAL *change_v, ptrdiff_t ld_out, REAL *change, REAL *output
 ) {
@@ -45,7 +56,7 @@ VECTOR_CLONES static void NAME(changed_output)(
 }
 
 /* J d for one neuron. */
-VECTOR_CLONES static void NAME(tangent_neuron)(
+KERNEL void NAME(tangent_neuron)(
     const REAL *X, ptrdiff_t ld_x, ptrdiff_t n, const int32_t *row, const REAL *value, int32_t count,
     const REAL *change_w, REAL change_c, const REAL *v, const REAL *change_v, ptrdiff_t ld_out, REAL *scratch,
     REAL *output
@@ -54,7 +65,7 @@ VECTOR_CLONES static void NAME(tangent_neuron)(
 }
 
 /* J' u for one neuron; scratch (count + SPARE,). Returns the part of the intercept. */
-VECTOR_CLONES static REAL NAME(cotangent_neuron)(
+KERNEL REAL NAME(cotangent_neuron)(
     const REAL *X, ptrdiff_t ld_x, ptrdiff_t n, const int32_t *row, const REAL *value, int32_t count, const REAL *u,
     const REAL *v, ptrdiff_t ld_out, REAL *scratch, REAL *change_w, REAL *change_v
 ) {
@@ -62,7 +73,7 @@ VECTOR_CLONES static REAL NAME(cotangent_neuron)(
 }
 
 /* J J' u for one neuron: what J' u gives stays in scratch (n + ld_out + count + SPARE,), which the caches hold. */
-VECTOR_CLONES static void NAME(gram_neuron)(
+KERNEL void NAME(gram_neuron)(
     const REAL *X, ptrdiff_t ld_x, ptrdiff_t n, const int32_t *row, const REAL *value, int32_t count, const REAL *u,
     const REAL *v, ptrdiff_t ld_out, int with_output, REAL *scratch, REAL *output
 ) {

@@ -1,10 +1,9 @@
 /* Vector kernels for one neuron against the rows that concern it.
  *
- * All loops are written once, with the compiler's vector types (64 bytes: 16 floats or 8 doubles), and compiled for
- * several instruction sets; the loader picks the one that suits the processor (target_clones). Nothing here depends
- * on the machine that builds. Where function clones are not available the code compiles for the baseline alone.
+ * All loops are written once, with the compiler's vector types, and compiled for several instruction sets (versions.h).
+ * Nothing here depends on the machine that builds.
  *
- * Rows are padded with zeros to whole vectors, so there are no remainders in the direction of the features.
+ * Rows are padded with zeros to whole lines of 64 bytes, so there are no remainders in the direction of the features.
  * Sums run in an order fixed by the code, never by the thread: equal input gives equal bits on one machine.
  */
 #ifndef SKFASTNN_VECTOR_KERNELS_H
@@ -14,9 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "instructions.h"
-
-#define INLINE static inline __attribute__((always_inline))
+#include "versions.h"
 
 #if defined(__clang__) || __GNUC__ >= 12
 #define SHUFFLE(a, b, MASK, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
@@ -24,7 +21,7 @@
 #define SHUFFLE(a, b, MASK, ...) __builtin_shuffle(a, b, (MASK){__VA_ARGS__})
 #endif
 
-/* Numbers that kernels may write behind the last one of a list: the rest of a vector. */
+/* Numbers that kernels may write behind the last one of a list: the rest of the longest vector. */
 #define SPARE 16
 
 /* Ask for a row of weights that the next neuron needs while this one computes: rows come from memory once per batch,
@@ -66,24 +63,15 @@ INLINE unsigned flush_denormals(void) { return 0; }
 INLINE void keep_denormals(unsigned before) { (void)before; }
 #endif
 
-#define REAL float
-#define LANES 16
-#define NAME(x) x##_f32
-#define LANE_BITS int32_t
-#include "vector_kernels_body.h"
-#undef REAL
-#undef LANES
-#undef NAME
-#undef LANE_BITS
+#define KERNELS "vector_kernels_body.h"
+#include "each_version.h"
+#undef KERNELS
 
-#define REAL double
-#define LANES 8
-#define NAME(x) x##_f64
-#define LANE_BITS int64_t
-#include "vector_kernels_body.h"
-#undef REAL
-#undef LANES
-#undef NAME
-#undef LANE_BITS
+#define whole_weights_f32(...) CALL(whole_weights_f32, __VA_ARGS__)
+#define whole_weights_f64(...) CALL(whole_weights_f64, __VA_ARGS__)
+#define output_neuron_f32(...) CALL(output_neuron_f32, __VA_ARGS__)
+#define output_neuron_f64(...) CALL(output_neuron_f64, __VA_ARGS__)
+#define signals_of_f32(...) CALL(signals_of_f32, __VA_ARGS__)
+#define signals_of_f64(...) CALL(signals_of_f64, __VA_ARGS__)
 
 #endif

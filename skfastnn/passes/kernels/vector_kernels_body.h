@@ -1,7 +1,11 @@
-/* Included by vector_kernels.h once per floating type: REAL, LANES, NAME and LANE_BITS are set there. */
+/* Included for each version and floating type, see each_version.h. */
 
-typedef REAL NAME(vec) __attribute__((vector_size(64), aligned(sizeof(REAL)), may_alias));
-typedef LANE_BITS NAME(bits) __attribute__((vector_size(64)));
+typedef REAL NAME(vec) __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(REAL)), may_alias));
+#if BYTES_OF_REAL == 4
+typedef int32_t NAME(bits) __attribute__((vector_size(VECTOR_BYTES)));
+#else
+typedef int64_t NAME(bits) __attribute__((vector_size(VECTOR_BYTES)));
+#endif
 #define VEC NAME(vec)
 #define BITS NAME(bits)
 #define LOAD(p) (*(const VEC *)(p))
@@ -27,7 +31,7 @@ INLINE VEC NAME(sums_of_folds)(const VEC *fold) {
     return SHUFFLE(p, q, BITS, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27)
         + SHUFFLE(p, q, BITS, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
 }
-#else
+#elif LANES == 8
 INLINE VEC NAME(fold4)(VEC a0, VEC a1, VEC a2, VEC a3) {
     VEC p = SHUFFLE(a0, a1, BITS, 0, 8, 2, 10, 4, 12, 6, 14) + SHUFFLE(a0, a1, BITS, 1, 9, 3, 11, 5, 13, 7, 15);
     VEC q = SHUFFLE(a2, a3, BITS, 0, 8, 2, 10, 4, 12, 6, 14) + SHUFFLE(a2, a3, BITS, 1, 9, 3, 11, 5, 13, 7, 15);
@@ -37,6 +41,16 @@ INLINE VEC NAME(fold4)(VEC a0, VEC a1, VEC a2, VEC a3) {
 INLINE VEC NAME(sums_of_folds)(const VEC *fold) {
     return SHUFFLE(fold[0], fold[1], BITS, 0, 1, 4, 5, 8, 9, 12, 13)
         + SHUFFLE(fold[0], fold[1], BITS, 2, 3, 6, 7, 10, 11, 14, 15);
+}
+#else
+INLINE VEC NAME(fold4)(VEC a0, VEC a1, VEC a2, VEC a3) {
+    VEC p = SHUFFLE(a0, a1, BITS, 0, 4, 2, 6) + SHUFFLE(a0, a1, BITS, 1, 5, 3, 7);
+    VEC q = SHUFFLE(a2, a3, BITS, 0, 4, 2, 6) + SHUFFLE(a2, a3, BITS, 1, 5, 3, 7);
+    return SHUFFLE(p, q, BITS, 0, 1, 4, 5) + SHUFFLE(p, q, BITS, 2, 3, 6, 7);
+}
+
+INLINE VEC NAME(sums_of_folds)(const VEC *fold) {
+    return fold[0];
 }
 #endif
 
@@ -56,28 +70,41 @@ INLINE VEC NAME(where)(VEC condition, VEC yes, VEC no) {
 INLINE VEC NAME(first_lanes)(VEC a, int32_t left) {
 #if LANES == 16
     const BITS lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-#else
+#elif LANES == 8
     const BITS lane = {0, 1, 2, 3, 4, 5, 6, 7};
+#else
+    const BITS lane = {0, 1, 2, 3};
 #endif
     return (VEC)((BITS)a & (BITS)(lane < left));
 }
 
-/* `fold4` of the products of w with four rows: w is loaded once for four multiplications. `upcoming`, if not NULL, is a
- * row to ask for. */
+/* `fold4` of the products of w with four rows: w is loaded once for four multiplications. Each vector of a line has sums
+ * of its own, which need not wait for those of the others. `upcoming`, if not NULL, is a row to ask for. */
 INLINE VEC NAME(products4)(
     const REAL *w, const REAL *x0, const REAL *x1, const REAL *x2, const REAL *x3, ptrdiff_t n, const void *upcoming
 ) {
-    VEC a0 = {0}, a1 = {0}, a2 = {0}, a3 = {0};
-    for (ptrdiff_t j = 0; j < n; j += LANES) {
-        VEC v = LOAD(w + j);
+    VEC a0[PER_LINE], a1[PER_LINE], a2[PER_LINE], a3[PER_LINE];
+    for (int q = 0; q < PER_LINE; q++)
+        a0[q] = a1[q] = a2[q] = a3[q] = (VEC){0};
+    for (ptrdiff_t j = 0; j < n; j += LINE) {
         if (upcoming)
             ASK_FOR_LINE((const REAL *)upcoming + j);
-        a0 += v * LOAD(x0 + j);
-        a1 += v * LOAD(x1 + j);
-        a2 += v * LOAD(x2 + j);
-        a3 += v * LOAD(x3 + j);
+        for (int q = 0; q < PER_LINE; q++) {
+            const ptrdiff_t at = j + q * LANES;
+            VEC v = LOAD(w + at);
+            a0[q] += v * LOAD(x0 + at);
+            a1[q] += v * LOAD(x1 + at);
+            a2[q] += v * LOAD(x2 + at);
+            a3[q] += v * LOAD(x3 + at);
+        }
     }
-    return NAME(fold4)(a0, a1, a2, a3);
+    for (int q = 1; q < PER_LINE; q++) {
+        a0[0] += a0[q];
+        a1[0] += a1[q];
+        a2[0] += a2[q];
+        a3[0] += a3[q];
+    }
+    return NAME(fold4)(a0[0], a1[0], a2[0], a3[0]);
 }
 
 /* Inner products of w with up to LANES rows of X, one a lane; lanes behind `left` hold anything that rows give. Each
@@ -104,7 +131,7 @@ INLINE VEC NAME(dots)(
 
 /* The weights of one neuron where they are now: start + share * (anchor + displacement) + run * velocity. anchor and
  * velocity may be NULL. */
-VECTOR_CLONES static void NAME(whole_weights)(
+KERNEL void NAME(whole_weights)(
     const REAL *start, const REAL *anchor, const REAL *displacement, const REAL *velocity, REAL share, REAL run,
     ptrdiff_t n, REAL *whole
 ) {
@@ -130,11 +157,14 @@ INLINE void NAME(add_output)(
     if (ld_out == 1)
         for (int32_t i = 0; i < count; i++)
             output[row[i]] += value[i] * v[0];
-    else if (ld_out == LANES) {              /* up to 16 classes: the output weights stay in a register */
-        VEC weights = LOAD(v);
+    else if (ld_out == LINE) {               /* up to 16 classes: the output weights stay in registers */
+        VEC weights[PER_LINE];
+        for (int q = 0; q < PER_LINE; q++)
+            weights[q] = LOAD(v + q * LANES);
         for (int32_t i = 0; i < count; i++) {
-            REAL *out = output + row[i] * LANES;
-            STORE(out, LOAD(out) + value[i] * weights);
+            REAL *out = output + row[i] * LINE;
+            for (int q = 0; q < PER_LINE; q++)
+                STORE(out + q * LANES, LOAD(out + q * LANES) + value[i] * weights[q]);
         }
     } else
         for (int32_t i = 0; i < count; i++)
@@ -145,7 +175,7 @@ INLINE void NAME(add_output)(
 }
 
 /* The pairs of one neuron are verified already: only the output is added. */
-VECTOR_CLONES static void NAME(output_neuron)(
+KERNEL void NAME(output_neuron)(
     const int32_t *row, const REAL *value, int32_t count, const REAL *v, ptrdiff_t ld_out, REAL *output
 ) {
     NAME(add_output)(row, value, count, v, ld_out, output);
@@ -186,6 +216,8 @@ INLINE void NAME(weighted_rows)(
         NAME(weighted_strip)(rows + j, ld, row, weight, count, sum + j, 8, 1);
     for (; j + 4 * LANES <= n; j += 4 * LANES)
         NAME(weighted_strip)(rows + j, ld, row, weight, count, sum + j, 4, 2);
+    for (; j + 2 * LANES <= n; j += 2 * LANES)
+        NAME(weighted_strip)(rows + j, ld, row, weight, count, sum + j, 2, 4);
     for (; j < n; j += LANES)
         NAME(weighted_strip)(rows + j, ld, row, weight, count, sum + j, 1, 4);
 }
@@ -227,7 +259,7 @@ INLINE REAL NAME(signals)(
 }
 
 /* The same for who does not go on in a kernel. */
-VECTOR_CLONES static REAL NAME(signals_of)(
+KERNEL REAL NAME(signals_of)(
     const int32_t *row, const REAL *value, int32_t count, const REAL *error, const REAL *v, ptrdiff_t ld_out,
     REAL *signal, REAL *grad_v
 ) {

@@ -36,7 +36,7 @@ cdef Py_ssize_t LONGEST = 2048
 
 def compiled_instructions():
     """Return the most that the kernels are compiled for, as the build option `instructions` has it."""
-    return ("baseline", "fma", "all")[SKFASTNN_INSTRUCTIONS]
+    return ("baseline", "avx2", "all")[SKFASTNN_INSTRUCTIONS]
 
 
 def wide_products():

@@ -17,7 +17,6 @@
 #include <string.h>
 
 #include "vector_kernels.h"
-#include "wide.h"
 
 /* Neurons that meet a panel of rows at once, as many sums as the registers hold; their weights stay in the first-level
  * cache until the rows that need them exactly have passed. */
@@ -45,70 +44,29 @@ typedef struct {
     float error[PANEL_ROWS];     /* norm of what rounding took, and what the products lose */
 } byte_panel;
 
-#define REAL float
-#define LANES 16
-#define NAME(x) x##_f32
-#define MAGIC 12582912.0f
-#include "byte_kernels_body.h"
-#undef NAME
-#undef MAGIC
-#define TYPED(x) x##_f32
-#define NAME(x) x##_f32
-#define ROW float
-#define GET(p) (*(const vec_f32 *)(p))
-#define ATTRIBUTES VECTOR_CLONES
-#include "byte_verify_body.h"
-#undef NAME
-#undef ROW
-#undef GET
-#undef ATTRIBUTES
-#if HAVE_WIDE
-#pragma GCC push_options
-#pragma GCC target("avx512f")
-#define NAME(x) x##_bytes
-#define ROW uint8_t
-#define GET(p) ((vec_f32)_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(p)))))
-#define ATTRIBUTES __attribute__((unused))
-#include "byte_verify_body.h"
-#undef NAME
-#undef ROW
-#undef GET
-#undef ATTRIBUTES
-#pragma GCC pop_options
-#else
+#define KERNELS "byte_kernels_body.h"
+#include "each_version.h"
+#undef KERNELS
+
+#define weights_to_bytes_f32(...) CALL(weights_to_bytes_f32, __VA_ARGS__)
+#define weights_to_bytes_f64(...) CALL(weights_to_bytes_f64, __VA_ARGS__)
+#define row_to_bytes_f32(...) CALL(row_to_bytes_f32, __VA_ARGS__)
+#define row_to_bytes_f64(...) CALL(row_to_bytes_f64, __VA_ARGS__)
+#define verify_f32(...) CALL(verify_f32, __VA_ARGS__)
+#define verify_f64(...) CALL(verify_f64, __VA_ARGS__)
+
+#if !HAVE_AVX512
 /* never called: rows are in bytes where products of bytes are */
-__attribute__((unused)) static int64_t verify_bytes(
+KERNEL int64_t verify_bytes(
     const float *W, const float *c, const uint8_t *X, const int32_t *index, const float *about, ptrdiff_t n,
     const uint32_t *may, uint32_t there, int32_t n_rows, int32_t *list, float *value, ptrdiff_t ld_list, int32_t *count
 ) {
     return 0;
 }
 #endif
-#undef REAL
-#undef LANES
-#undef TYPED
-
-#define REAL double
-#define LANES 8
-#define NAME(x) x##_f64
-#define MAGIC 6755399441055744.0
-#include "byte_kernels_body.h"
-#undef MAGIC
-#define TYPED(x) x##_f64
-#define ROW double
-#define GET(p) (*(const vec_f64 *)(p))
-#define ATTRIBUTES VECTOR_CLONES
-#include "byte_verify_body.h"
-#undef REAL
-#undef LANES
-#undef NAME
-#undef TYPED
-#undef ROW
-#undef GET
-#undef ATTRIBUTES
 
 /* Lay rows of bytes side by side, four features of each next to each other. */
-__attribute__((unused)) static void pack_bytes(
+KERNEL void pack_bytes(
     const uint8_t *codes,     /* IN    rows, n apart */
     const float *about,       /* IN    (rows, 4) step, length, sum, error */
     ptrdiff_t n,              /* a multiple of 4 */
@@ -132,7 +90,7 @@ __attribute__((unused)) static void pack_bytes(
 }
 
 /* Which neurons may fire on the rows of a panel? */
-__attribute__((unused)) static void possible_plain(
+KERNEL void possible_plain(
     const int8_t *W,          /* IN    (NEURONS_AT_ONCE, n) */
     const byte_neuron *neuron,/* IN    (NEURONS_AT_ONCE,) */
     ptrdiff_t n,              /* a multiple of 4 */
@@ -157,11 +115,11 @@ __attribute__((unused)) static void possible_plain(
     }
 }
 
-#if HAVE_WIDE
+#if HAVE_AVX512
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512vnni")
 /* sums of products of a panel, in registers */
-__attribute__((unused)) static void byte_products(
+KERNEL void byte_products(
     const int8_t *W, const byte_neuron *neuron, ptrdiff_t n, const uint8_t *panel, const char *ahead,
     const char *and_ahead, __m512i *out
 ) {
@@ -190,7 +148,7 @@ __attribute__((unused)) static void byte_products(
     }
 }
 
-__attribute__((unused)) static void possible_wide(
+KERNEL void possible_wide(
     const int8_t *W, const byte_neuron *neuron, ptrdiff_t n, const uint8_t *panel, const byte_panel *row,
     const char *ahead, const char *and_ahead, uint32_t *may
 ) {
@@ -234,7 +192,7 @@ INLINE void possible(
     const int8_t *W, const byte_neuron *neuron, ptrdiff_t n, const uint8_t *panel, const byte_panel *row,
     const char *ahead, const char *and_ahead, uint32_t *may
 ) {
-#if HAVE_WIDE
+#if HAVE_AVX512
     if (have_byte_products()) {
         possible_wide(W, neuron, n, panel, row, ahead, and_ahead, may);
         return;

@@ -1,8 +1,13 @@
-/* Included by byte_kernels.h once per floating type: REAL, LANES, NAME and MAGIC are set there. */
+/* Included for each version and floating type, see each_version.h. */
 
 typedef int8_t NAME(signed_bytes) __attribute__((vector_size(LANES), aligned(1), may_alias));
 typedef uint8_t NAME(unsigned_bytes) __attribute__((vector_size(LANES), aligned(1), may_alias));
 typedef int32_t NAME(ints) __attribute__((vector_size(4 * LANES)));
+#if BYTES_OF_REAL == 4
+#define MAGIC 12582912.0f
+#else
+#define MAGIC 6755399441055744.0
+#endif
 #define VEC NAME(vec)
 #define BITS NAME(bits)
 #define LOAD(p) (*(const VEC *)(p))
@@ -50,7 +55,7 @@ INLINE VEC NAME(round_weights)(VEC w, VEC step, VEC inverse, int8_t *code, NAME(
 }
 
 /* Write weights in bytes. */
-VECTOR_CLONES static void NAME(weights_to_bytes)(
+KERNEL void NAME(weights_to_bytes)(
     const REAL *w,            /* IN    (n,) */
     const REAL *shift,        /* IN    (n,) what was added to the rows */
     ptrdiff_t n,              /* whole vectors */
@@ -104,7 +109,7 @@ VECTOR_CLONES static void NAME(weights_to_bytes)(
 
 /* Write a row of data in unsigned bytes, in the smallest step that reaches far enough among base times powers of two:
  * numbers that are multiples of base, as those of images, lose nothing. */
-VECTOR_CLONES static void NAME(row_to_bytes)(
+KERNEL void NAME(row_to_bytes)(
     const REAL *x,            /* IN    (n,) */
     const REAL *shift,        /* IN    (n,) added to x */
     ptrdiff_t n,              /* whole vectors */
@@ -141,6 +146,25 @@ VECTOR_CLONES static void NAME(row_to_bytes)(
     known[3] = UPWARDS * sqrtf((float)NAME(sum)(lost));
 }
 
+#define ROW REAL
+#define GET(p) LOAD(p)
+#define OF_ROWS(x) NAME(x)
+#include "byte_verify_body.h"
+#undef ROW
+#undef GET
+#undef OF_ROWS
+
+#if AVX512 && BYTES_OF_REAL == 4
+#define ROW uint8_t
+#define GET(p) ((VEC)_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(p)))))
+#define OF_ROWS(x) x##_bytes
+#include "byte_verify_body.h"
+#undef ROW
+#undef GET
+#undef OF_ROWS
+#endif
+
 #undef VEC
 #undef BITS
+#undef MAGIC
 #undef LOAD

@@ -1,11 +1,8 @@
-/* Included by byte_kernels.h once for each form of the rows: REAL, LANES, TYPED, NAME, ROW (a number of a row), GET (a
- * vector of them) and ATTRIBUTES are set there. */
-
-#define VEC TYPED(vec)
-#define LOAD(p) (*(const VEC *)(p))
+/* Included by byte_kernels_body.h once for each form of the rows: ROW (a number of a row), GET (a vector of them) and
+ * OF_ROWS (names) are set there. */
 
 /* Inner products of a row with `some` neurons, up to four, each in four sums whatever its company. */
-INLINE void NAME(row_products)(const ROW *x, const REAL *W, ptrdiff_t n, const int *neuron, const int some, REAL *z) {
+INLINE void OF_ROWS(row_products)(const ROW *x, const REAL *W, ptrdiff_t n, const int *neuron, const int some, REAL *z) {
     VEC sum[4][4];
     const REAL *w[4];
 #pragma GCC unroll 4
@@ -31,8 +28,8 @@ INLINE void NAME(row_products)(const ROW *x, const REAL *W, ptrdiff_t n, const i
 #pragma GCC unroll 4
     for (int r = 0; r < some; r++)
         sum[r][0] = (sum[r][0] + sum[r][1]) + (sum[r][2] + sum[r][3]);
-    VEC fold[LANES / 4] = {TYPED(fold4)(sum[0][0], sum[1][0], sum[2][0], sum[3][0])};
-    const VEC sums = TYPED(sums_of_folds)(fold);
+    VEC fold[LANES / 4] = {NAME(fold4)(sum[0][0], sum[1][0], sum[2][0], sum[3][0])};
+    const VEC sums = NAME(sums_of_folds)(fold);
 #pragma GCC unroll 4
     for (int r = 0; r < some; r++)
         z[r] = sums[r];
@@ -40,7 +37,7 @@ INLINE void NAME(row_products)(const ROW *x, const REAL *W, ptrdiff_t n, const i
 
 /* Compute what is possible, row by row, so that a row is fetched once for all neurons; list what fires. Returns the
  * number of pairs that were possible. */
-ATTRIBUTES static int64_t NAME(verify)(
+KERNEL int64_t OF_ROWS(verify)(
     const REAL *W,            /* IN    (NEURONS_AT_ONCE, n) */
     const REAL *c,            /* IN    (NEURONS_AT_ONCE,) intercepts */
     const ROW *X,             /* IN    rows, n apart */
@@ -68,13 +65,13 @@ ATTRIBUTES static int64_t NAME(verify)(
         n_possible += some;
         for (int k = 0; k < some; k += 4)
             if (some - k == 1)
-                NAME(row_products)(x, W, n, neuron + k, 1, z + k);
+                OF_ROWS(row_products)(x, W, n, neuron + k, 1, z + k);
             else if (some - k == 2)
-                NAME(row_products)(x, W, n, neuron + k, 2, z + k);
+                OF_ROWS(row_products)(x, W, n, neuron + k, 2, z + k);
             else if (some - k == 3)
-                NAME(row_products)(x, W, n, neuron + k, 3, z + k);
+                OF_ROWS(row_products)(x, W, n, neuron + k, 3, z + k);
             else
-                NAME(row_products)(x, W, n, neuron + k, 4, z + k);
+                OF_ROWS(row_products)(x, W, n, neuron + k, 4, z + k);
         for (int k = 0; k < some; k++) {      /* written always, counted when it fires: no branch to mispredict */
             const int r = neuron[k];
             const REAL activation = step * z[k] + c[r];
@@ -85,6 +82,3 @@ ATTRIBUTES static int64_t NAME(verify)(
     }
     return n_possible;
 }
-
-#undef VEC
-#undef LOAD
