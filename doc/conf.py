@@ -30,6 +30,8 @@ myst_heading_anchors = 4
 autosummary_generate = True
 autodoc_member_order = "groupwise"
 autodoc_typehints = "none"
+# beside a page: methods without the name of their class
+toc_object_entries_show_parents = "hide"
 # one page for each public name lists its methods; attributes are described in the docstring
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
@@ -56,14 +58,14 @@ html_theme_options = {
     "navigation_with_keys": False,
     "show_prev_next": False,
     "secondary_sidebar_items": ["page-toc"],
-    "header_links_before_dropdown": 5,
+    "header_links_before_dropdown": 6,
     # nothing is asked of another host
     "use_edit_page_button": False,
     "footer_start": ["copyright"],
     "footer_end": [],
 }
 # pages without others below them
-ALONE = ("index", "getting_started", "how_it_works", "migration", "heavy_pairs", "sketches", "changelog")
+ALONE = ("index", "getting_started", "how_it_works", "changelog")
 html_sidebars = {page: [] for page in ALONE}
 
 # Pages of the root of the checkout that are pages of the site, too.
