@@ -1,5 +1,6 @@
 """Sphinx: ``sphinx-build -W doc SITE`` from the checkout, with skfastnn and its extra `doc` installed; no network."""
 
+import inspect
 import re
 from pathlib import Path
 
@@ -58,7 +59,7 @@ html_theme_options = {
     "navigation_with_keys": False,
     "show_prev_next": False,
     "secondary_sidebar_items": ["page-toc"],
-    "header_links_before_dropdown": 6,
+    "header_links_before_dropdown": 5,
     # nothing is asked of another host
     "use_edit_page_button": False,
     "footer_start": ["copyright"],
@@ -92,8 +93,18 @@ def tidy_docstring(app, what, name, obj, options, lines):
         lines[k] = re.sub(r":ref:`([^`<]*[^`<\s])\s*(<[^>]*>)?`", r"\1", line)
 
 
+def name_arguments(app, what, name, obj, options, signature, return_annotation):
+    """Return the arguments of a class whose base class hides them."""
+    if what == "class" and signature == "(*args, **kwargs)":
+        arguments = inspect.signature(obj.__init__)
+        parameters = [parameter for key, parameter in arguments.parameters.items() if key != "self"]
+        return str(arguments.replace(parameters=parameters)), return_annotation
+    return None
+
+
 def setup(app):
     """Connect what is above."""
+    app.connect("autodoc-process-signature", name_arguments, priority=100)
     app.connect("source-read", read_root_page)
     # before numpydoc
     app.connect("autodoc-process-docstring", tidy_docstring, priority=100)
