@@ -1,5 +1,6 @@
 """Sphinx: ``sphinx-build -W doc SITE`` from the checkout, with skfastnn and its extra `doc` installed; no network."""
 
+import inspect
 import re
 from pathlib import Path
 
@@ -30,6 +31,8 @@ myst_heading_anchors = 4
 autosummary_generate = True
 autodoc_member_order = "groupwise"
 autodoc_typehints = "none"
+# beside a page: methods without the name of their class
+toc_object_entries_show_parents = "hide"
 # one page for each public name lists its methods; attributes are described in the docstring
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
@@ -63,7 +66,7 @@ html_theme_options = {
     "footer_end": [],
 }
 # pages without others below them
-ALONE = ("index", "getting_started", "how_it_works", "migration", "heavy_pairs", "sketches", "changelog")
+ALONE = ("index", "getting_started", "how_it_works", "changelog")
 html_sidebars = {page: [] for page in ALONE}
 
 # Pages of the root of the checkout that are pages of the site, too.
@@ -90,8 +93,18 @@ def tidy_docstring(app, what, name, obj, options, lines):
         lines[k] = re.sub(r":ref:`([^`<]*[^`<\s])\s*(<[^>]*>)?`", r"\1", line)
 
 
+def name_arguments(app, what, name, obj, options, signature, return_annotation):
+    """Return the arguments of a class whose base class hides them."""
+    if what == "class" and signature == "(*args, **kwargs)":
+        arguments = inspect.signature(obj.__init__)
+        parameters = [parameter for key, parameter in arguments.parameters.items() if key != "self"]
+        return str(arguments.replace(parameters=parameters)), return_annotation
+    return None
+
+
 def setup(app):
     """Connect what is above."""
+    app.connect("autodoc-process-signature", name_arguments, priority=100)
     app.connect("source-read", read_root_page)
     # before numpydoc
     app.connect("autodoc-process-docstring", tidy_docstring, priority=100)

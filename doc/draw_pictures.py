@@ -121,30 +121,37 @@ def _boxes(ax, points, normal, offset, axis):
 
 
 def data_flow():
-    """One batch, from rows to moved neurons."""
-    boxes = [
-        ("rows", "centred, one scale,\nencoded if chosen"),
-        ("search", "candidates: a superset\nof what fires"),
-        ("forward", "each candidate computed\nexactly; what fires is listed"),
-        ("loss", "output, error\nof the output"),
-        ("solver", "moves neurons\nthat fired"),
-    ]
-    figure, ax = plt.subplots(figsize=(10, 2.3), layout="constrained")
-    for k, (title, text) in enumerate(boxes):
+    """From rows to an ordinary network: what is chosen once, what goes round with every batch, what is handed over."""
+    boxes = {
+        "choose": (0, 1, "once: inputs, ridge,\nstep, epochs"),
+        "rows": (1, 1, "of a batch: centred,\none scale"),
+        "search": (2, 1, "candidates: all that\nfire, and some more"),
+        "forward": (3, 1, "each computed exactly;\nwhat fires is listed"),
+        "loss": (3, 0, "output, and\nits error"),
+        "solver": (2, 0, "moves neurons\nthat fired"),
+        "export": (1, 0, "in the end: coefs_,\nintercepts_"),
+    }
+    arrows = [(0, 1, 1, 1), (1, 1, 2, 1), (2, 1, 3, 1), (3, 1, 3, 0), (3, 0, 2, 0), (2, 0, 2, 1), (2, 0, 1, 0)]
+    width, height = 1.5, 0.8
+    figure, ax = plt.subplots(figsize=(7.6, 3.0), layout="constrained")
+    for title, (column, row, text) in boxes.items():
+        x, y, once = 2 * column, 1.6 * row, title in ("choose", "export")
+        face = "#ffffff" if once else "#eef1f4"
         ax.add_patch(
-            FancyBboxPatch((2 * k, 0), 1.55, 1, boxstyle="round,pad=0.08", facecolor="#eef1f4", edgecolor="#8a9099")
+            FancyBboxPatch((x, y), width, height, boxstyle="round,pad=0.1", facecolor=face, edgecolor="#8a9099")
         )
-        ax.text(2 * k + 0.78, 0.8, title, ha="center", fontweight="bold", fontsize=10)
-        ax.text(2 * k + 0.78, 0.28, text, ha="center", va="center", fontsize=7.5)
-        if k:
-            ax.annotate("", (2 * k - 0.1, 0.5), (2 * k - 0.35, 0.5), arrowprops={"arrowstyle": "->"})
-    ax.annotate(
-        "", (2.8, -0.12), (8.8, -0.12), arrowprops={"arrowstyle": "->", "connectionstyle": "bar,fraction=-0.06"}
-    )
-    ax.text(5.8, -0.78, "how far each neuron has moved", ha="center", fontsize=8)
-    ax.set(xlim=(-0.2, 9.8), ylim=(-0.9, 1.2))
+        ax.text(x + width / 2, y + 0.6, title, ha="center", fontweight="bold", fontsize=12)
+        ax.text(x + width / 2, y + 0.18, text, ha="center", va="center", fontsize=8.8)
+    for from_column, from_row, to_column, to_row in arrows:
+        right, up = to_column - from_column, to_row - from_row
+        x, y = 2 * from_column + width / 2, 1.6 * from_row + height / 2
+        start = (x + right * (width / 2 + 0.12), y + up * (height / 2 + 0.12))
+        end = (x + right * (2 - width / 2 - 0.12), y + up * (1.6 - height / 2 - 0.12))
+        ax.annotate("", end, start, arrowprops={"arrowstyle": "->", "lw": 1.4})
+    ax.text(4.68, 1.2, "next batch: how far\neach neuron has moved", ha="right", va="center", fontsize=8.8)
+    ax.set(xlim=(-0.2, 7.7), ylim=(-0.2, 2.6))
     ax.axis("off")
-    _save(figure, "data_flow")
+    _save(figure, "data_flow", dpi=140)
 
 
 def beside_peers():

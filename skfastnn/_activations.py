@@ -33,12 +33,20 @@ class ActivationsMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows, with as many features as in `fit`; NaN where a missing value is taken.
 
         Returns
         -------
         activations : CSR matrix of shape (n_samples, n_neurons), float32 or float64
             A CSR array where scikit-learn's "sparse_interface" is "sparray", and dense where `set_output` asks for data
             frames, which cannot be sparse.
+
+        Raises
+        ------
+        NotFittedError
+            If nothing was fitted yet.
+        ValueError
+            If X has another number of features or numbers that are not finite.
 
         Examples
         --------

@@ -167,8 +167,23 @@ class BaseFastReLU(
         ------
         ValueError
             If the input is not finite, empty, of unequal length; if weights are negative or all zero; if no neuron
-            fires at the threshold; if some of X_val, y_val and sample_weight_val come without the others, or with
-            early_stopping=False.
+            fires at the threshold; if a parameter has no such value, or the solver cannot do what is asked of it; if
+            some of X_val, y_val and sample_weight_val come without the others, or with early_stopping=False.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If training diverged, silenced all neurons, or had not converged when `max_iter` epochs or `max_fun`
+            evaluations were over.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_diabetes
+        >>> from skfastnn import FastReLURegressor
+        >>> X, y = load_diabetes(return_X_y=True)
+        >>> model = FastReLURegressor(random_state=0).fit(X[:300], y[:300])
+        >>> bool(model.score(X[300:], y[300:]) > 0.4)
+        True
         """
         with self._unchanged_on_error():
             self._fit(X, y, sample_weight, validation=(X_val, y_val, sample_weight_val))

@@ -398,19 +398,41 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
 
     @available_if(_has_partial_fit)
     def partial_fit(self, X, y, sample_weight=None, classes=None):
-        """Train for one epoch on some data.
+        """Train for one epoch on some data: go on from the calls before, or from a `fit`.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows. They need not be scaled: location and scale of all rows so far are followed.
         y : array-like of shape (n_samples,) or (n_samples, n_classes)
+            Class labels, or a label indicator matrix of 0 and 1.
         sample_weight : array-like of shape (n_samples,), default=None
+            Weight k counts as k copies of the row, beside the others of this call.
         classes : array-like of shape (n_classes,), default=None
-            All classes; needed on the first call, optional later.
+            All classes; needed on the first call, optional later. Of an indicator matrix None will do.
 
         Returns
         -------
-        self : object
+        self : FastReLUClassifier
+            The estimator; after an error it is as it was.
+
+        Raises
+        ------
+        ValueError
+            If `classes` is missing on the first call or another than before; if `y` has other classes; if the number of
+            features differs from that of the calls before; if numbers are not finite; with class_weight="balanced" or
+            early_stopping=True, which need all rows.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_digits
+        >>> from skfastnn import FastReLUClassifier
+        >>> X, y = load_digits(return_X_y=True)
+        >>> model = FastReLUClassifier(random_state=0)
+        >>> for start in range(0, 1500, 50):
+        ...     model = model.partial_fit(X[start : start + 50], y[start : start + 50], classes=range(10))
+        >>> bool(model.score(X[1500:], y[1500:]) > 0.7)
+        True
         """
         if self.class_weight == "balanced":
             raise ValueError("class_weight='balanced' is not supported by partial_fit: pass sample_weight instead.")
@@ -422,25 +444,64 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows, with as many features as in `fit`; NaN where a missing value is taken.
 
         Returns
         -------
-        scores : ndarray of shape (n_samples,) for two classes, else (n_samples, n_classes)
+        scores : ndarray of shape (n_samples,) for two classes, else (n_samples, n_classes), float32 or float64
+            Logarithms of odds for two classes and for labels: positive where the second class, or the label, is more
+            probable than not.
+
+        Raises
+        ------
+        NotFittedError
+            If nothing was fitted yet.
+        ValueError
+            If X has another number of features or numbers that are not finite, or if an output is too large for its
+            type.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skfastnn import FastReLUClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = FastReLUClassifier(random_state=0).fit(X, y)
+        >>> model.decision_function(X[:2]).shape
+        (2, 3)
         """
         check_is_fitted(self)
         raw = self._raw_output(X)
         return raw if raw.shape[1] > 1 or self._is_multilabel() else raw.ravel()
 
     def predict(self, X):
-        """Return the predicted labels.
+        """Return the predicted labels: for each row the most probable class, or all labels above one half.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows, with as many features as in `fit`; NaN where a missing value is taken.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Classes, of the type of `classes_`; of a multilabel target 0 and 1.
+
+        Raises
+        ------
+        NotFittedError
+            If nothing was fitted yet.
+        ValueError
+            If X has another number of features or numbers that are not finite, or if an output is too large for its
+            type.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skfastnn import FastReLUClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = FastReLUClassifier(random_state=0).fit(X, y)
+        >>> model.predict(X[[0, 60, 120]])
+        array([0, 1, 2])
         """
         check_is_fitted(self)
         return self._labels(self._raw_output(X))
@@ -451,24 +512,61 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows, with as many features as in `fit`; NaN where a missing value is taken.
 
         Returns
         -------
-        probability : ndarray of shape (n_samples, n_classes)
-            Rows sum to one, unless multilabel.
+        probability : ndarray of shape (n_samples, n_classes), float32 or float64
+            Between 0 and 1, in the order of `classes_`. Rows sum to one, unless multilabel.
+
+        Raises
+        ------
+        NotFittedError
+            If nothing was fitted yet.
+        ValueError
+            If X has another number of features or numbers that are not finite, or if an output is too large for its
+            type.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skfastnn import FastReLUClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = FastReLUClassifier(random_state=0).fit(X, y)
+        >>> model.predict_proba(X[:1]).round(1)
+        array([[1., 0., 0.]])
         """
         return np.exp(self.predict_log_proba(X))
 
     def predict_log_proba(self, X):
-        """Return the logarithm of `predict_proba`.
+        """Return the natural logarithm of `predict_proba`, without the rounding of small probabilities to zero.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows, with as many features as in `fit`; NaN where a missing value is taken.
 
         Returns
         -------
-        log_probability : ndarray of shape (n_samples, n_classes)
+        log_probability : ndarray of shape (n_samples, n_classes), float32 or float64
+            At most zero, in the order of `classes_`.
+
+        Raises
+        ------
+        NotFittedError
+            If nothing was fitted yet.
+        ValueError
+            If X has another number of features or numbers that are not finite, or if an output is too large for its
+            type.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skfastnn import FastReLUClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = FastReLUClassifier(random_state=0).fit(X, y)
+        >>> bool((model.predict_log_proba(X) <= 0).all())
+        True
         """
         check_is_fitted(self)
         raw = self._raw_output(X)

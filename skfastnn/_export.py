@@ -30,6 +30,8 @@ class ExportMixin:
 
         Raises
         ------
+        NotFittedError
+            If nothing was fitted yet.
         ValueError
             If a classifier has seen one class only, which MLPClassifier cannot express, or a regressor has an
             exponential output and MLPRegressor has none (scikit-learn before 1.7).

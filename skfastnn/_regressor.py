@@ -24,11 +24,67 @@ class FastReLURegressor(RegressorMixin, BaseFastReLU):
     loss : {"squared_error", "poisson", "huber", "absolute_error", "quantile"}, default="squared_error"
         "poisson" has an exponential output and needs targets >= 0. "gauss_newton" and "adam_gauss_newton" take
         "squared_error", "poisson" and "huber".
-    hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter, \
-shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, early_stopping, validation_fraction, \
-beta_1, beta_2, epsilon, n_iter_no_change, max_fun, encoding, threshold, search, init, train_output
-        As in :class:`FastReLUClassifier`; early stopping watches R2, and "auto" counts the outputs of a sample as they
-        are.
+    hidden_layer_sizes : "auto", int or array-like of shape (n_layers - 2,), default="auto"
+        Widths of the hidden layers; an empty sequence is a linear model. This and what follows, up to `train_output`,
+        is explained at length in :class:`FastReLUClassifier`.
+    activation : {"relu"}, default="relu"
+        Others are refused.
+    solver : {"auto", "adam", "adam_gauss_newton", "gauss_newton", "lbfgs", "sgd"}, default="auto"
+        "auto" is "gauss_newton" for up to 2,000 samples and 20,000 outputs of samples; "adam" beyond, and where it
+        does better on held-out samples of a target with little noise.
+    alpha : "auto", "loo" or float >= 0, default="auto"
+        Penalty on the squared distance of the weights from their start; with "gauss_newton" the ridge, which "auto" and
+        "loo" choose by leave-one-out error.
+    batch_size : "auto" or int, default="auto"
+        Samples of a batch.
+    learning_rate : {"auto", "constant", "invscaling", "adaptive", "linear"}, default="auto"
+        Schedule of the step size of "sgd" and "adam".
+    learning_rate_init : "auto" or float > 0, default="auto"
+        Step size, in the units of MLPRegressor.
+    power_t : float >= 0, default=0.5
+        Exponent of "invscaling".
+    max_iter : int, default=200
+        Number of epochs, or of iterations of "gauss_newton" and "lbfgs", at most.
+    shuffle : bool, default=True
+        Whether to shuffle the samples in each epoch.
+    random_state : int, RandomState instance or None, default=None
+        Start of the weights, validation split and shuffling.
+    tol : float >= 0, default=1e-4
+        Progress below which an epoch counts as without improvement.
+    verbose : bool, default=False
+        Print a line per epoch; and one on each stage of the plan, to the standard error.
+    warm_start : bool, default=False
+        Go on from the weights of the last fit.
+    momentum : float in [0, 1], default=0.9
+        Momentum of "sgd".
+    nesterovs_momentum : bool, default=True
+        Whether to use Nesterov's momentum.
+    early_stopping : "auto" or bool, default="auto"
+        Hold out a part of the samples, and stop when the score on it, R2 by default, does not improve. "auto" does so
+        if `fit` is given `X_val` and `y_val`.
+    validation_fraction : float in [0, 1), default=0.1
+        Part that is held out.
+    beta_1 : float in [0, 1), default=0.9
+        Decay of the first moment of "adam".
+    beta_2 : "auto" or float in [0, 1), default="auto"
+        Decay of the second moment of "adam".
+    epsilon : float > 0, default=1e-8
+        Added to the root of the second moment of "adam".
+    n_iter_no_change : int or inf, default=10
+        Epochs without improvement before training stops.
+    max_fun : int, default=15000
+        Number of evaluations of the loss by "lbfgs" at most.
+    encoding : {"auto", "none", "piecewise_linear"}, default="auto"
+        What the network sees: the features as they are, or encoded by
+        :class:`~skfastnn.preprocessing.PiecewiseLinearEncoder`. "auto" chooses if nothing is set.
+    threshold : "auto", float >= 0, or a list of them for the hidden layers, default="auto"
+        How many standard deviations a pre-activation must exceed before a neuron fires; 0 is the plain ReLU.
+    search : {"auto", "correlation_tree", "dense", "halfspace", "heavy_pairs", "quantized"}, default="auto"
+        How the neurons that may fire are found.
+    init : {"antisymmetric", "random"}, default="antisymmetric"
+        "antisymmetric" starts with pairs of neurons whose outputs cancel, so that the network starts at zero.
+    train_output : bool, default=True
+        False freezes the output layer at its random signs.
     quantile : float in (0, 1), default=0.5
         Quantile of loss="quantile".
     huber_delta : float > 0, default=1.35
@@ -38,12 +94,62 @@ beta_1, beta_2, epsilon, n_iter_no_change, max_fun, encoding, threshold, search,
 
     Attributes
     ----------
-    coefs_, intercepts_, encoder_, selection_, plan_, feature_importances_, loss_, loss_curve_, best_loss_, \
-validation_scores_, validation_loss_curve_, best_validation_score_, firing_rate_, firing_curve_, firing_recall_, \
-threshold_, solver_, search_, learning_rate_init_, alpha_, search_counters_, n_iter_, t_, n_layers_, \
-n_features_in_, feature_names_in_
-        As in :class:`FastReLUClassifier`. The loss is that of the scaled target for all losses but "poisson"; the
-        scores of early stopping are R2.
+    coefs_ : list of n_layers_ - 1 ndarray
+        Weights between one layer and the next, of shape (n_inputs, n_neurons), ..., (n_neurons, n_outputs). The first
+        are those on ``encoder_.transform(X)`` if there is an encoder, on X if not. Attributes are explained
+        at length in :class:`FastReLUClassifier`, where they are not those of regressors alone.
+    intercepts_ : list of n_layers_ - 1 ndarray
+        Intercepts of each layer, threshold included, of shape (n_neurons,), ..., (n_outputs,).
+    encoder_ : PiecewiseLinearEncoder or None
+        What encodes the features.
+    selection_ : list of dict
+        What was tried before training, in that order. "error" is the mean squared error of the standardised target
+        wherever "gauss_newton" was tried, else the mean loss on held-out samples.
+    plan_ : list of dict
+        What was trained in the last call, one record for each stage.
+    feature_importances_ : ndarray of shape (n_features_in_,)
+        Share of each feature in the gradient of what the chosen inputs predict. There only if the inputs were chosen
+        for "gauss_newton".
+    loss_ : float
+        Loss of the last epoch, without the penalty: of the standardised target, but for loss="poisson".
+    loss_curve_ : list of float
+        Mean loss of each epoch or iteration.
+    best_loss_ : float or None
+        The least of them; None with early stopping.
+    validation_scores_ : list of float or None
+        Score on the held-out samples after each epoch, R2 if not told another; None without early stopping.
+    validation_loss_curve_ : list of float or None
+        Mean loss on the held-out samples after each epoch; None without early stopping.
+    best_validation_score_ : float or None
+        The best of the scores.
+    firing_rate_ : list of float
+        Fraction of (sample, neuron) pairs that fired in the last epoch, one number per hidden layer.
+    firing_curve_ : list of float
+        The same for each epoch; with several hidden layers a list of lists.
+    firing_recall_ : float
+        Share of the firing pairs that the search found in the last call: 1.0, but for search="heavy_pairs".
+    threshold_ : float, or list of float with several hidden layers
+        As resolved, in standard deviations of the pre-activations.
+    solver_ : str
+        As resolved.
+    search_ : str
+        As resolved.
+    learning_rate_init_ : float
+        As resolved, in the units of MLPRegressor.
+    alpha_ : float
+        As resolved; of "gauss_newton" the ridge that was chosen.
+    search_counters_ : dict of int
+        Operations of the search in the last call.
+    n_iter_ : int
+        Number of epochs, and of iterations of Gauss-Newton, of the last call.
+    t_ : int
+        Number of samples seen in all calls since the network was drawn.
+    n_layers_ : int
+        Number of layers, input and output included.
+    n_features_in_ : int
+        Number of features seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if all are strings.
     oob_prediction_ : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         What each sample is predicted to be from all the others, as `oob_decision_function_` of the classifier.
     n_outputs_ : int
@@ -127,17 +233,39 @@ n_features_in_, feature_names_in_
 
     @available_if(_has_partial_fit)
     def partial_fit(self, X, y, sample_weight=None):
-        """Train for one epoch on some data.
+        """Train for one epoch on some data: go on from the calls before, or from a `fit`.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows. They need not be scaled: location and scale of all rows so far are followed.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets, which need not be scaled either.
         sample_weight : array-like of shape (n_samples,), default=None
+            Weight k counts as k copies of the row, beside the others of this call.
 
         Returns
         -------
-        self : object
+        self : FastReLURegressor
+            The estimator; after an error it is as it was.
+
+        Raises
+        ------
+        ValueError
+            If the number of features or outputs differs from that of the calls before; if numbers are not finite; with
+            early_stopping=True.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skfastnn import FastReLURegressor
+        >>> X = np.random.default_rng(0).uniform(-2, 2, size=(2_000, 1))
+        >>> y = np.sin(X).ravel()
+        >>> model = FastReLURegressor(random_state=0)
+        >>> for start in range(0, 2_000, 50):
+        ...     model = model.partial_fit(X[start : start + 50], y[start : start + 50])
+        >>> bool(model.score(X, y) > 0.8)
+        True
         """
         return self._partial_fit(X, y, sample_weight)
 
@@ -147,6 +275,7 @@ n_features_in_, feature_names_in_
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows, with as many features as in `fit`; NaN where a missing value is taken.
         return_std : bool, default=False
             Whether the standard deviation of the target around the prediction is returned, too. Nine tenths of all
             targets are meant to lie within 1.645 of them. Where the network was chosen by leave-one-out error, up to
@@ -157,17 +286,21 @@ n_features_in_, feature_names_in_
 
         Returns
         -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs), float32 or float64
+            Predictions, in units of the target.
         std : ndarray of the same shape, float64
-            Only if `return_std`.
+            Standard deviations, in units of the target. Only if `return_std`.
 
         Raises
         ------
+        NotFittedError
+            If nothing was fitted yet.
         ValueError
-            If `return_std` and nothing is known about errors. They are known where "gauss_newton" was left to choose
-            the inputs of the network, of any number of samples, and where "adam" chose its step on samples that were
-            held out, of 100 or more; but not for loss="poisson", nor after `partial_fit`, nor after a second `fit` with
-            `warm_start`.
+            If X has another number of features or numbers that are not finite, or if an output is too large for its
+            type. Also if `return_std` and nothing is known about errors. They are known where "gauss_newton" was left
+            to choose the inputs of the network, however few the samples, and where "adam" chose its step on samples
+            that were held out, of 100 or more; but not for loss="poisson", nor after `partial_fit`, nor after a second
+            `fit` with `warm_start`.
 
         Examples
         --------

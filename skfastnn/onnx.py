@@ -17,14 +17,27 @@ CLASSIFIER_OPTIONS = {"zipmap": [True, False, "columns"], "output_class_labels":
 def register():
     """Let skl2onnx convert FastReLUClassifier, FastReLURegressor and PiecewiseLinearEncoder, alone and in pipelines.
 
-    In a pipeline they are the last step, or the encoder an earlier one: `transform` of a network is not converted.
+    In a pipeline they are the last step, or the encoder an earlier one: `transform` of a network is not converted. It
+    is to be called once, before `skl2onnx.to_onnx`; a second call changes nothing. Inputs in float32 or float64 keep
+    their type. To convert a classifier that has seen one class only raises a RuntimeError.
+
+    Raises
+    ------
+    ImportError
+        If skl2onnx is not installed.
 
     Examples
     --------
-    >>> import numpy as np, skfastnn.onnx  # doctest: +SKIP
-    >>> from skl2onnx import to_onnx  # doctest: +SKIP
-    >>> skfastnn.onnx.register()  # doctest: +SKIP
-    >>> model = to_onnx(network, X[:1].astype(np.float32), options={"zipmap": False})  # doctest: +SKIP
+    >>> import numpy as np
+    >>> import skfastnn.onnx
+    >>> from skl2onnx import to_onnx
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> network = skfastnn.FastReLUClassifier((64,), learning_rate_init=0.01, random_state=0).fit(X, y)
+    >>> skfastnn.onnx.register()
+    >>> model = to_onnx(network, X[:1].astype(np.float32), options={"zipmap": False})
+    >>> [output.name for output in model.graph.output]
+    ['label', 'probabilities']
     """
     from skl2onnx import update_registered_converter
 

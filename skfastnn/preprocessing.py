@@ -157,6 +157,12 @@ class PiecewiseLinearEncoder(StoredMixin, DocumentedMixin, TransformerMixin, Bas
         ------
         ValueError
             If X has infinite values, or weights are negative or all zero.
+
+        Examples
+        --------
+        >>> from skfastnn.preprocessing import PiecewiseLinearEncoder
+        >>> PiecewiseLinearEncoder(n_bins=2).fit([[0.0], [1.0], [2.0], [4.0]]).edges_
+        [array([0. , 1.5, 4. ])]
         """
         X = self._validate(X, reset=True, accept_sparse="csc")
         if sample_weight is not None:
@@ -193,8 +199,20 @@ class PiecewiseLinearEncoder(StoredMixin, DocumentedMixin, TransformerMixin, Bas
 
         Raises
         ------
+        NotFittedError
+            If the encoder was not fitted yet.
         ValueError
             If X has infinite values or another number of features.
+
+        Examples
+        --------
+        Beside the standardised feature, how full the bin from 0 to 1.5 is, and that from 1.5 to 4, less their means:
+
+        >>> from skfastnn.preprocessing import PiecewiseLinearEncoder
+        >>> encoder = PiecewiseLinearEncoder(n_bins=2).fit([[0.0], [1.0], [2.0], [4.0]])
+        >>> encoder.transform([[1.5], [4.0]]).round(2)
+        array([[-0.17,  0.33, -0.3 ],
+               [ 1.52,  0.33,  0.7 ]])
         """
         check_is_fitted(self)
         X = self._validate(X, reset=False, accept_sparse="csr")
@@ -212,6 +230,20 @@ class PiecewiseLinearEncoder(StoredMixin, DocumentedMixin, TransformerMixin, Bas
         -------
         feature_names_out : ndarray of shape (n_features_out,), dtype object
             The names.
+
+        Raises
+        ------
+        NotFittedError
+            If the encoder was not fitted yet.
+        ValueError
+            If `input_features` are not as many as the features, or not those seen during :meth:`fit`.
+
+        Examples
+        --------
+        >>> from skfastnn.preprocessing import PiecewiseLinearEncoder
+        >>> encoder = PiecewiseLinearEncoder(n_bins=2).fit([[0.0], [1.0], [2.0], [4.0]])
+        >>> encoder.get_feature_names_out(["age"])
+        array(['age', 'age_bin0', 'age_bin1'], dtype=object)
         """
         check_is_fitted(self)
         return _check_feature_names_in(self, input_features)[self.feature_indices_] + self._suffixes

@@ -34,8 +34,9 @@ def _claim(number, papers, factor, exponent):
         number,
         papers,
         f"With b = sqrt({factor} ln m), O(m^{exponent:g}) of m neurons fire on each row.",
-        f"{N_ROWS} random rows of unit length, {N_FEATURES} features, weights N(0, I); the most of all rows, "
-        "beside the bound and the exact expectation of a Gaussian tail.",
+        f"{N_ROWS} random rows of unit length, {N_FEATURES} features, weights N(0, I). k is the number of neurons that "
+        "fire on a row: its mean, its largest value (to be compared with the bound in the next column), and what a "
+        "normal distribution makes one expect.",
         ["m", "b", "mean k", "max k", f"m^{exponent:g}", "expected k"],
         rows,
         HOLDS if grown <= exponent and below else FAILS,
@@ -55,7 +56,8 @@ def _concentration():
         3,
         "P1, P2, P3",
         "k is about the same for all rows: its maximum is O of its mean.",
-        "The same rows and weights. The last column is the deviation in units of that of independent neurons.",
+        "The same rows and weights. The nearer the third column to 1, the more alike the rows. The last column is the "
+        "standard deviation of k, in units of what it is if neurons fire independently of each other.",
         ["m", "mean k", "max k / mean k", "deviation / sqrt(mean)"],
         rows,
         HOLDS if rows[-1][2] < rows[0][2] and rows[0][2] < 2 else FAILS,

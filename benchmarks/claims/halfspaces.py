@@ -64,7 +64,7 @@ def report_cost():
             f"HalfspaceTree over the weights, asked by {FEW} random rows (algorithm W; size is m), and over the rows, "
             f"asked by {FEW} neurons at b = {shift(SIZES[-1]):.1f} (algorithm X; size is n): boxes and points looked "
             "at, over n m; all operations of an iteration (queries, outputs, gradient, in W points put in order "
-            "anew), over n m d.",
+            "anew), over n m d. 1 is what it takes to compute everything; the smaller, the better.",
             ["algorithm", "d", "size", "looks / nm", "operations / nmd", "exponent of the looks"],
             rows,
             FROM if inside else FAILS,

@@ -133,8 +133,9 @@ def separation(n=1_024, g=8, n_pairs=16):
             "P5",
             "The threshold tau n^(1/3) v^r tells cells with a heavy pair from others.",
             f"Degree r = 1, n = {n:,}, cells of {g} x {g} pairs, rho = {RHO}, one draw of signs; v is the 1 - 1/n "
-            "quantile of the background, tau = 3. SNR is rho sqrt(d) / g; AUC the area under the ROC curve of |C|; "
-            "beside it half of rho d as the threshold.",
+            "quantile of the background, tau = 3. SNR, the signal over the noise of a cell, is rho sqrt(d) / g; AUC is "
+            "the area under the ROC curve of |C|: 1 if cells can be told apart, 0.5 if not. Then the share of cells "
+            "with a heavy pair, and of others, beyond the published threshold, and beyond half of rho d.",
             ["d", "SNR", "AUC", "hits, published", "false, published", "hits, half", "false, half"],
             rows,
             FROM if good else FAILS,

@@ -84,8 +84,8 @@ def fired_by_layer():
             "In every layer and step at most O(m^(4/5)) neurons fire.",
             f"b = sqrt(0.4 ln m). P4's network at its start, {N_INPUTS} random inputs; and FastReLUClassifier with "
             "three layers on "
-            f"500 digits, {N_EPOCHS} epochs (its intercepts are spread, see Design). Shares of m; the bound is "
-            "m^(4/5) / m.",
+            f"500 digits, {N_EPOCHS} epochs (whose intercepts are drawn around -b above the first layer). "
+            "Shares of the neurons that fire; the bound is m^(4/5) / m.",
             ["network", "m", "layer", "mean at the start", "mean, most of the epochs", "most of any input", "bound"],
             rows,
             HOLDS if max(most["sgd"]) <= 1 else FROM if most["start"][1] <= 1 and most["sgd"][0] <= 1 else FAILS,
@@ -156,7 +156,8 @@ def norms():
             16,
             "P4",
             "With the factor c_b activations keep length one in every layer.",
-            f"P4's network at its start, m = {NORM_WIDTH:,}, {N_INPUTS} random inputs of length one, {DEPTH} layers.",
+            f"P4's network at its start, m = {NORM_WIDTH:,}, {N_INPUTS} random inputs of length one, {DEPTH} layers; "
+            "lengths of the activations behind each. The claim is that the mean is 1 and the deviation small.",
             ["b", "layer", "mean squared length", "mean length", "deviation of length", "inputs of length 0"],
             rows,
             HOLDS if steep[4] < 0.2 else FROM if gentle[4] < 0.2 else FAILS,

@@ -10,14 +10,19 @@ HEAD = """\
 
 # Twenty claims of five papers
 
-What the [papers](papers/index.md) behind skfastnn claim, measured at sizes that a laptop bears. Operations are counted
-by the structures themselves, not timed, so that the numbers are the same on every machine up to rounding. m is the
-number of neurons, n of rows, d of features, k of the neurons that fire on a row, b the threshold.
-SETH, the strong exponential time hypothesis, is the conjecture that to see whether a formula can be true takes about as
-long as trying every assignment.
+What the five [papers](papers/index.md) behind skfastnn (P1 to P5) claim, and what came out when it was measured at
+sizes that a laptop bears. A claim has a section: the sentence, how it was measured, a table, and a verdict. In the
+tables a row is a size, and everywhere m is the number of neurons, n of rows, d of features, k of the neurons that
+fire on a row, and b the threshold. Operations are counted by the structures themselves, not timed, so that the
+numbers are the same on every machine up to rounding.
+
+O(f) means: at most in proportion to f. o(f): less and less in proportion to f, the larger everything gets. The
+*exponent* of m is e where a count grows like m^e. SETH, the strong exponential time hypothesis, is the conjecture
+that to see whether a formula can be true takes about as long as trying every assignment.
 
 "Holds" means: at the sizes on this page. The theorems are about sizes beyond any use (m of the order of n to a high
-power), and a bound that is far too large holds easily; each verdict says how far. Most data are random, from one seed.
+power), and a bound that is far too large holds easily; each verdict says how far. Most data are random, from one
+seed.
 
 The rules that turn numbers into verdicts stand in `benchmarks/claims/`; three were changed after a first look at the
 numbers. Claim 14 counts the papers' descent apart from Adam, together with which it did not hold; the exponent of claim

@@ -176,9 +176,10 @@ def sketched_conditioning():
             13,
             "P3, P4",
             "O(n) rows of a sketch precondition the Jacobian to a condition number of O(1).",
-            f"The second layer of a network at its start, m = 1,024; medians of {len(SEEDS)} draws. Last column: "
-            "what random "
-            "matrices have, (sqrt(s/n) + 1) / (sqrt(s/n) - 1).",
+            "The second layer of a network at its start, m = 1,024; n inputs, of which half are the other half with a "
+            f"little noise where it says near duplicates; medians of {len(SEEDS)} draws. The condition number is the "
+            "largest singular value divided by the least: 1 is the best. Last column: what random matrices have, "
+            "(sqrt(s/n) + 1) / (sqrt(s/n) - 1), for a sketch of s rows.",
             ["n", "near duplicates", "s / n", "condition without", "TensorSketch", "TensorSRHT", "expected"],
             rows,
             HOLDS if max(at_four) < 5 else FAILS,

@@ -107,8 +107,8 @@ def stability():
         5,
         "P1, P2",
         "Every neuron moves by less than 1/b.",
-        "The same runs; distances of the weights from their start. At the last step, in the papers' scale of the "
-        "output.",
+        "The same runs: how far the weights of a neuron are from their start at the last step, in the papers' scale of "
+        "the output. The claim is that the last two columns stay below 1.",
         ["n", "m", "largest", "mean", "1/b", "largest x b", "mean x b"],
         moves,
         HOLDS if all(row[5] < 1 for row in moves) else FAILS,
@@ -169,7 +169,9 @@ def missed_neurons():
             "P2",
             "Exact search matters: an approximate one may miss neurons that are important.",
             f"Digits, 30 % test, {WIDTH} neurons at a threshold of {THRESHOLD:g}, softmax, plain SGD, {EPOCHS} epochs, "
-            f"{len(SEEDS)} seeds. A pair that is missed does not fire in that step; prediction is exact.",
+            f"{len(SEEDS)} seeds. Recall is the share of the firing pairs that is found; a pair that "
+            "is missed does not fire in that step, and prediction is exact. The last column is the largest "
+            "accuracy less the least, over seeds.",
             ["recall", "accuracy, misses at random", "accuracy, misses what fires least", "spread of seeds"],
             rows,
             HOLDS if lost[0.99] > rows[0][3] else FAILS,

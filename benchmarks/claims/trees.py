@@ -50,8 +50,9 @@ def tree_costs():
         "P1",
         "INIT takes O(nmd), QUERY O(k log m), UPDATE O(n (d + log m)) or, of the trees over rows, O(n d).",
         "32 trees with so many leaves (CorrelationDTree: a tree for each row, of neurons; CorrelationWTree: a tree "
-        "for each neuron, of rows), 64 features, counted by the structures. Bounds: 2k log2(L/k) + 4k nodes of L "
-        "leaves; n log2(m), or n, nodes that an update writes.",
+        "for each neuron, of rows), 64 features, counted by the structures. INIT builds the trees, QUERY asks one, "
+        "UPDATE moves a neuron. Bounds: 2k log2(L/k) + 4k nodes of L leaves for a query; n log2(m), or n, nodes that "
+        "an update writes. A quotient by a bound holds if it is 1 at most.",
         ["structure", "leaves", *columns],
         rows,
         HOLDS if kept else FAILS,

@@ -41,14 +41,15 @@ class FiringDisplay(Display):
 
     Examples
     --------
-    >>> import matplotlib.pyplot as plt  # doctest: +SKIP
     >>> from sklearn.datasets import load_digits
     >>> from skfastnn import FastReLUClassifier
     >>> from skfastnn.inspection import FiringDisplay
     >>> X, y = load_digits(return_X_y=True)
     >>> network = FastReLUClassifier(hidden_layer_sizes=(256,), threshold=1.0, random_state=0).fit(X, y)
-    >>> FiringDisplay.from_estimator(network, X, y)  # doctest: +SKIP
-    >>> plt.show()  # doctest: +SKIP
+    >>> display = FiringDisplay.from_estimator(network, X, y)
+    >>> display.ax_.get_xlabel(), len(display.labels)
+    ('Class', 10)
+    >>> display.figure_.show()  # doctest: +SKIP
     """
 
     def __init__(self, *, n_firing, n_neurons, labels, name=None):
@@ -76,6 +77,7 @@ class FiringDisplay(Display):
         Returns
         -------
         display : FiringDisplay
+            The picture, with what it was drawn from.
 
         Raises
         ------
@@ -109,6 +111,7 @@ class FiringDisplay(Display):
         Returns
         -------
         display : FiringDisplay
+            This one.
         """
         name = self._begin(ax, name)
         shares = [part / self.n_neurons for part in self.n_firing]

@@ -44,7 +44,6 @@ class SearchDisplay(Display):
 
     Examples
     --------
-    >>> import matplotlib.pyplot as plt  # doctest: +SKIP
     >>> from sklearn.datasets import load_digits
     >>> from skfastnn import FastReLUClassifier
     >>> from skfastnn.inspection import SearchDisplay
@@ -52,8 +51,10 @@ class SearchDisplay(Display):
     >>> network = FastReLUClassifier(
     ...     hidden_layer_sizes=(2048,), threshold=1.5, search="correlation_tree", solver="adam", max_iter=5,
     ...     tol=0, n_iter_no_change=5, random_state=0)
-    >>> SearchDisplay.from_estimator(network.fit(X, y))  # doctest: +SKIP
-    >>> plt.show()  # doctest: +SKIP
+    >>> display = SearchDisplay.from_estimator(network.fit(X, y))
+    >>> list(display.counts)
+    ['all', 'looked at by a bound', 'computed', 'fired']
+    >>> display.figure_.show()  # doctest: +SKIP
     """
 
     def __init__(self, *, counts, n_pairs, name=None):
@@ -77,6 +78,7 @@ class SearchDisplay(Display):
         Returns
         -------
         display : SearchDisplay
+            The picture, with what it was drawn from.
 
         Raises
         ------
@@ -105,6 +107,7 @@ class SearchDisplay(Display):
         Returns
         -------
         display : SearchDisplay
+            This one.
         """
         name = self._begin(ax, name)
         places = np.arange(len(self.counts))

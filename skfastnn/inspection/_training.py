@@ -40,16 +40,17 @@ class TrainingDisplay(Display):
 
     Examples
     --------
-    >>> import matplotlib.pyplot as plt  # doctest: +SKIP
     >>> from sklearn.datasets import load_digits
     >>> from skfastnn import FastReLUClassifier
     >>> from skfastnn.inspection import TrainingDisplay
     >>> X, y = load_digits(return_X_y=True)
     >>> plain = FastReLUClassifier(hidden_layer_sizes=(256,), random_state=0).fit(X, y)
-    >>> display = TrainingDisplay.from_estimator(plain, name="plain ReLU")  # doctest: +SKIP
+    >>> display = TrainingDisplay.from_estimator(plain, name="plain ReLU")
     >>> shifted = FastReLUClassifier(hidden_layer_sizes=(256,), threshold=1.0, random_state=0).fit(X, y)
-    >>> TrainingDisplay.from_estimator(shifted, name="threshold 1", ax=display.ax_)  # doctest: +SKIP
-    >>> plt.show()  # doctest: +SKIP
+    >>> both = TrainingDisplay.from_estimator(shifted, name="threshold 1", ax=display.ax_)
+    >>> len(both.ax_.lines)
+    2
+    >>> both.figure_.show()  # doctest: +SKIP
     """
 
     def __init__(self, *, curves, kind="loss", name=None):
@@ -77,6 +78,7 @@ class TrainingDisplay(Display):
         Returns
         -------
         display : TrainingDisplay
+            The picture, with what it was drawn from.
 
         Raises
         ------
@@ -105,6 +107,7 @@ class TrainingDisplay(Display):
         Returns
         -------
         display : TrainingDisplay
+            This one.
         """
         name = self._begin(ax, name)
         self.lines_ = []

@@ -46,6 +46,7 @@ class HalfspaceTree:
     n_points : int
         Points in the set: those added and not deleted.
     n_features : int
+        Coordinates of a point.
     dtype : dtype
         float32 if `points` is, float64 otherwise.
     counters : dict
@@ -203,18 +204,26 @@ class HalfspaceTree:
         Parameters
         ----------
         normal : array-like of shape (n_features,)
+            Normal vector of the hyperplane, of any length.
         offset : float
-            Both are converted to the dtype of the tree, in which inner products are computed.
+            What inner products with it have to exceed. Both are converted to the dtype of the tree, in which inner
+            products are computed.
 
         Returns
         -------
         numbers : ndarray of shape (n_reported,), dtype=intp
-            Ascending.
+            The numbers of these points, ascending.
 
         Raises
         ------
         ValueError
             If a number is NaN, or `normal` is infinite or of the wrong shape.
+
+        Examples
+        --------
+        >>> from skfastnn.search import HalfspaceTree
+        >>> HalfspaceTree([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]]).query([1.0, 1.0], offset=1.5)
+        array([2])
         """
         normal = check_array(normal, dtype=self.dtype, order="C", ensure_2d=False, input_name="normal")
         if normal.shape != (self.n_features,):

@@ -198,6 +198,15 @@ class LazyLowRankMatrix:
         ------
         ValueError
             If a shape is wrong or an entry is not finite; the matrix is then unchanged.
+
+        Examples
+        --------
+        >>> from skfastnn.lowrank import LazyLowRankMatrix
+        >>> W = LazyLowRankMatrix([[1.0, 2.0], [3.0, 4.0]])
+        >>> W.update([[1.0], [0.0]], [[0.0], [10.0]])
+        >>> W.to_array()
+        array([[ 1., 12.],
+               [ 3.,  4.]])
         """
         U = _check_factor(U, "U", self.shape[0], self.dtype)
         V = _check_factor(V, "V", self.shape[1], self.dtype)
@@ -220,10 +229,12 @@ class LazyLowRankMatrix:
         indices : array-like of shape (n_nonzero,), dtype=int
             Where the vector is not zero, in [0, n_columns). The values of an index given twice add up.
         values : array-like of shape (n_nonzero,)
+            Its entries there.
 
         Returns
         -------
-        product : ndarray of shape (n_rows,)
+        product : ndarray of shape (n_rows,), dtype that of the matrix
+            The matrix times the vector.
 
         Raises
         ------
@@ -233,6 +244,13 @@ class LazyLowRankMatrix:
             If indices are not integers.
         ValueError
             If the two differ in length or a value is not finite.
+
+        Examples
+        --------
+        >>> from skfastnn.lowrank import LazyLowRankMatrix
+        >>> W = LazyLowRankMatrix([[1.0, 2.0], [3.0, 4.0]])
+        >>> W.query([1], [10.0])  # times (0, 10)
+        array([20., 40.])
         """
         indices = _check_indices(indices, "indices", self.shape[1])
         values = _check_values(values, indices, self.dtype)
@@ -249,13 +267,21 @@ class LazyLowRankMatrix:
 
         Returns
         -------
-        products : ndarray of shape (n_vectors, n_rows)
+        products : ndarray of shape (n_vectors, n_rows), dtype that of the matrix
             One product per row.
 
         Raises
         ------
         ValueError
             If `H` has another number of columns or an entry is not finite.
+
+        Examples
+        --------
+        >>> from skfastnn.lowrank import LazyLowRankMatrix
+        >>> W = LazyLowRankMatrix([[1.0, 2.0], [3.0, 4.0]])
+        >>> W.query_rows([[0.0, 10.0], [1.0, 1.0]])
+        array([[20., 40.],
+               [ 3.,  7.]])
         """
         H = check_array(H, accept_sparse="csr", dtype=self.dtype, input_name="H", ensure_min_samples=0)
         if H.shape[1] != self.shape[1]:
@@ -270,13 +296,15 @@ class LazyLowRankMatrix:
         indices : array-like of shape (n_nonzero,), dtype=int
             Where the vector is not zero, in [0, n_rows). The values of an index given twice add up.
         values : array-like of shape (n_nonzero,)
+            Its entries there.
         columns : array-like of shape (n_wanted,), dtype=int, default=None
             The entries of the product that are wanted, in [0, n_columns); None stands for all. Only the entries of the
             matrix in rows `indices` and columns `columns` are read.
 
         Returns
         -------
-        product : ndarray of shape (n_wanted,) or (n_columns,)
+        product : ndarray of shape (n_wanted,) or (n_columns,), dtype that of the matrix
+            The transposed matrix times the vector.
 
         Raises
         ------
@@ -286,6 +314,13 @@ class LazyLowRankMatrix:
             If indices are not integers.
         ValueError
             If `indices` and `values` differ in length or a value is not finite.
+
+        Examples
+        --------
+        >>> from skfastnn.lowrank import LazyLowRankMatrix
+        >>> W = LazyLowRankMatrix([[1.0, 2.0], [3.0, 4.0]])
+        >>> W.query_transposed([0], [10.0], columns=[1])  # times (10, 0), the second entry
+        array([20.])
         """
         indices = _check_indices(indices, "indices", self.shape[0])
         values = _check_values(values, indices, self.dtype)
@@ -310,7 +345,13 @@ class LazyLowRankMatrix:
         self._left.n = self._right.n = self._rent = 0
 
     def to_array(self):
-        """Return the matrix as a new array of shape (n_rows, n_columns); nothing is flushed or counted."""
+        """Return the matrix, updates included; nothing is flushed or counted.
+
+        Returns
+        -------
+        matrix : ndarray of shape (n_rows, n_columns), dtype that of the matrix
+            A new array.
+        """
         return self._W + self._left.array @ self._right.array.T
 
     def _multiply(self, H):

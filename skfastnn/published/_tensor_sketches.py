@@ -56,11 +56,14 @@ class _PairSketch(BaseEstimator):
         Parameters
         ----------
         U : {array-like, sparse matrix} of shape (n_samples, n_left)
+            The first vector of each sample, a row.
         H : {array-like, sparse matrix} of shape (n_samples, n_right)
+            The second.
 
         Returns
         -------
         self : object
+            The sketch, ready for :meth:`transform`.
 
         Raises
         ------
@@ -82,12 +85,14 @@ class _PairSketch(BaseEstimator):
         Parameters
         ----------
         U : {array-like, sparse matrix} of shape (n_samples, n_left)
+            The first vector of each sample, a row.
         H : {array-like, sparse matrix} of shape (n_samples, n_right)
+            The second.
 
         Returns
         -------
         sketches : ndarray of shape (n_samples, n_components)
-            float32 if `U` and `H` both are, float64 otherwise.
+            A sketch for each row: float32 if `U` and `H` both are, float64 otherwise.
 
         Raises
         ------
@@ -100,7 +105,25 @@ class _PairSketch(BaseEstimator):
         return self._sketch(*_check_pair(U, H, self.n_features_))
 
     def fit_transform(self, U, H):
-        """Draw the maps and return the sketches: :meth:`fit`, then :meth:`transform`."""
+        """Draw the maps and return the sketches: :meth:`fit`, then :meth:`transform`.
+
+        Parameters
+        ----------
+        U : {array-like, sparse matrix} of shape (n_samples, n_left)
+            The first vector of each sample, a row.
+        H : {array-like, sparse matrix} of shape (n_samples, n_right)
+            The second.
+
+        Returns
+        -------
+        sketches : ndarray of shape (n_samples, n_components)
+            A sketch for each row: float32 if `U` and `H` both are, float64 otherwise.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As :meth:`fit`.
+        """
         return self.fit(U, H).transform(U, H)
 
 
@@ -256,7 +279,9 @@ class GramOperator(LinearOperator):
     Parameters
     ----------
     U : {array-like, sparse matrix} of shape (n_samples, n_left)
+        The first vector of each sample, a row.
     H : {array-like, sparse matrix} of shape (n_samples, n_right)
+        The second.
     ridge : float, default=0.0
         Not negative.
 
@@ -301,7 +326,13 @@ class GramOperator(LinearOperator):
         return self
 
     def to_array(self):
-        """Return the matrix, ridge included, as a new array of shape (n_samples, n_samples)."""
+        """Return the matrix, ridge included.
+
+        Returns
+        -------
+        matrix : ndarray of shape (n_samples, n_samples)
+            A new array, float32 or float64.
+        """
         gram = self._rows(slice(None))
         gram.flat[:: self.shape[0] + 1] += self.ridge
         return gram
@@ -356,7 +387,9 @@ def sketched_preconditioner(U, H, n_components, ridge=0.0, *, sketch="tensor_ske
     Parameters
     ----------
     U : {array-like, sparse matrix} of shape (n_samples, n_left)
+        The first vector of each sample, a row.
     H : {array-like, sparse matrix} of shape (n_samples, n_right)
+        The second.
     n_components : int
         Length of a sketch, more than n_samples without a ridge. With n samples and s components the condition number
         of J' inv(R) is about ``(sqrt(s) + sqrt(n)) / (sqrt(s) - sqrt(n))``, whatever the rows: 3 for s = 4 n.
@@ -370,6 +403,7 @@ def sketched_preconditioner(U, H, n_components, ridge=0.0, *, sketch="tensor_ske
     Returns
     -------
     preconditioner : TriangularPreconditioner of shape (n_samples, n_samples)
+        The inverse of ``R' R``, for :func:`solve_gram`.
 
     Raises
     ------
@@ -429,13 +463,16 @@ def exact_preconditioner(U, H, ridge=0.0):
     Parameters
     ----------
     U : {array-like, sparse matrix} of shape (n_samples, n_left)
+        The first vector of each sample, a row.
     H : {array-like, sparse matrix} of shape (n_samples, n_right)
+        The second.
     ridge : float, default=0.0
         Not negative.
 
     Returns
     -------
     preconditioner : TriangularPreconditioner of shape (n_samples, n_samples)
+        The inverse of ``R' R``, for :func:`solve_gram`.
 
     Raises
     ------
@@ -462,6 +499,7 @@ class GramSolution(NamedTuple):
     Attributes
     ----------
     solution : ndarray of shape (n_samples,)
+        g, of the system that was solved.
     n_iter : int
         Iterations of conjugate gradients; each applies the matrix and the preconditioner once.
     residual : float
@@ -488,7 +526,9 @@ def solve_gram(U, H, right_hand_side, ridge=0.0, *, preconditioner=None, tol=1e-
     Parameters
     ----------
     U : {array-like, sparse matrix} of shape (n_samples, n_left)
+        The first vector of each sample, a row.
     H : {array-like, sparse matrix} of shape (n_samples, n_right)
+        The second.
     right_hand_side : array-like of shape (n_samples,)
         Converted to the dtype of the system: float32 if `U` and `H` both are, float64 otherwise.
     ridge : float, default=0.0
@@ -506,15 +546,15 @@ def solve_gram(U, H, right_hand_side, ridge=0.0, *, preconditioner=None, tol=1e-
     result : GramSolution
         The named tuple (solution, n_iter, residual).
 
-    Warns
-    -----
-    ConvergenceWarning
-        If `max_iter` iterations do not reach `tol`.
-
     Raises
     ------
     ValueError
         If a shape is wrong, a number is not finite, or a parameter is out of range.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If `max_iter` iterations do not reach `tol`.
 
     Examples
     --------
