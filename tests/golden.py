@@ -1,8 +1,8 @@
 """Small fits of every kind, recorded, so that a change that is to change no result can be seen to change none.
 
-`tests/test_golden.py` compares with tolerances, as processors round differently. `python tests/golden.py write` records
-anew, after a change that is meant to change results. `python tests/golden.py checksums FILE` writes one line per fit,
-of the bits of all that was learned, for a comparison on one machine.
+`tests/training/test_golden.py` compares with tolerances, as processors round differently. `python tests/golden.py
+write` records anew, after a change that is meant to change results. `python tests/golden.py checksums FILE` writes one
+line per fit, of the bits of all that was learned, for a comparison on one machine.
 """
 
 import json

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
 from sklearn.datasets import make_classification
 
 from skfastnn import FastReLUClassifier, FastReLURegressor
@@ -24,6 +25,26 @@ def data_for(Estimator, n_samples=100, dtype=np.float64):
     if Estimator is FastReLURegressor:
         y = np.sin(X[:, 0]) + X[:, 1]
     return X.astype(dtype), y
+
+
+def words(n_samples=90, n_features=60, share=0.02, seed=0):
+    """Few words per text, an empty text, a word in every text, a word in none."""
+    rng = np.random.default_rng(seed)
+    X = sparse.random(n_samples, n_features, share, random_state=rng, data_rvs=lambda k: rng.uniform(0.5, 2, k))
+    X = X.toarray()
+    X[:, 0], X[:, 1] = 1.0, 0.0
+    X[3] = 0.0
+    y = (X[:, 2:].sum(axis=1) > np.median(X[:, 2:].sum(axis=1))).astype(int) + (X[:, 5] > 0)
+    return X, y
+
+
+def estimator(Estimator, solver, **settings):
+    defaults = {"hidden_layer_sizes": (70,), "threshold": 0.5, "max_iter": 6, "batch_size": 25, "random_state": 0}
+    if solver == "gauss_newton":
+        defaults.update(batch_size="auto")
+    if solver in ("gauss_newton", "adam_gauss_newton"):
+        defaults.update(alpha=0.01)
+    return Estimator(solver=solver, **{**defaults, **settings})
 
 
 def assert_same_fit(a, b, rtol=0):

@@ -1,6 +1,6 @@
 """Models of each kind as this version stores them: `python tests/stored_models.py` writes `tests/models/VERSION/`.
 
-Written once for each release, and never again: `tests/test_stored_models.py` loads those of all releases.
+Written once for each release, and never again: `tests/handed_over/test_stored_models.py` loads those of all releases.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Fits in which one allocation fails; run by `tests/test_faults.py` with `failing_malloc.c` preloaded.
+"""Fits in which one allocation fails; run by `tests/passes/test_faults.py` with `failing_malloc.c` preloaded.
 
 What must hold: MemoryError or a right result, never a crash; after an error the estimator is as it was, and fits.
 """

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Looks for data races in the compiled loops: tests/sanitizers/threads.sh tests/test_passes.py ...
+# Looks for data races in the compiled loops: tests/sanitizers/threads.sh tests/passes/test_passes.py ...
 #
 # ThreadSanitizer of clang, with LLVM's OpenMP and its tool Archer, which says where threads wait for each other. gcc's
 # OpenMP does not say so, and every barrier of it would be a report. Needs clang, libomp and llvm of one version (the

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-sys.path.append(str(Path(__file__).resolve().parents[1]))
+sys.path.append(str(Path(__file__).resolve().parents[2]))
 pytest.importorskip("benchmarks.runner", reason="benchmarks are not part of the package")
 from benchmarks import compare, data, floor, records, runner, table
 from benchmarks.framework import Case, Entry, Run

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
-from test_sparse import estimator, words
 
-from helpers import BOTH, EXACT_ENGINES, assert_same_fit
+from helpers import BOTH, EXACT_ENGINES, assert_same_fit, estimator, words
 from skfastnn import FastReLUClassifier, _building
 from skfastnn._coordinates import Coordinates
 from skfastnn.networks._network import Network

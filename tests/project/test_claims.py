@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT))
 network = pytest.importorskip("benchmarks.claims.network", reason="benchmarks are not part of the package")
 from benchmarks.claims import heavy_pairs, page, record  # noqa: E402

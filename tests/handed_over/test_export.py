@@ -215,7 +215,7 @@ def test_memory_maps_predict_and_go_on(tmp_path, target):
 @pytest.mark.parametrize("network", NETWORKS)
 def test_torch_module_has_the_same_output(target, network):
     torch = pytest.importorskip("torch", reason="torch is not installed")
-    path = Path(__file__).parents[1] / "examples" / "to_torch.py"
+    path = Path(__file__).parents[2] / "examples" / "to_torch.py"
     to_torch = runpy.run_path(str(path))["to_torch"]
     est, rows = fitted(target, **NETWORKS[network])
     seen = rows if est.encoder_ is None else est.encoder_.transform(rows)

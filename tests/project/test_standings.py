@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from numpy.testing import assert_allclose
 
-sys.path.append(str(Path(__file__).resolve().parents[1]))
+sys.path.append(str(Path(__file__).resolve().parents[2]))
 standings = pytest.importorskip("benchmarks.standings")
 DataSet = pytest.importorskip("benchmarks.suites").DataSet
 

@@ -9,7 +9,7 @@ import pytest
 
 import skfastnn
 
-SOURCES = Path(__file__).parent.parent / "skfastnn"
+SOURCES = Path(__file__).parents[2] / "skfastnn"
 REQUIRED = "required"
 STUBS = sorted(path.relative_to(SOURCES) for path in SOURCES.glob("**/*.pyi"))
 

@@ -11,7 +11,7 @@ import pytest
 
 import skfastnn
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted(ROOT.glob(".github/workflows/*.yml"))
 
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
-from test_sparse import estimator, words
 
-from helpers import BOTH
+from helpers import BOTH, estimator, words
+from layers import PanelLayer
 from skfastnn import FastReLUClassifier
 from skfastnn._coordinates import Coordinates
 from skfastnn.networks._network import Network
@@ -27,7 +27,6 @@ from skfastnn.passes.panels._panel_layer import (
     panel_sgd_step,
 )
 from skfastnn.passes.panels._panel_tangent import PanelJacobian
-from skfastnn.passes.panels._panel_weights import PanelWeights
 from skfastnn.passes.shared._by_feature import FeatureLists, rows_by_feature
 from skfastnn.passes.shared._gram import gram
 from skfastnn.passes.shared._jacobian import Change
@@ -48,55 +47,6 @@ def make_networks(X, n_neurons=150, antisymmetric=True):
     return Network(*arguments), PanelNetwork(*arguments)
 
 
-class Example:
-    """Random panels, rows and errors."""
-
-    def __init__(self, dtype, n_neurons=150, n_features=40, n_rows=23, n_start=32, seed=0):
-        rng = np.random.default_rng(seed)
-        n_panels = -(-n_neurons // PANEL)
-        self.X = sparse.random(n_rows, n_features, 0.1, "csr", dtype=dtype, random_state=rng)
-        self.X = sparse.csr_array(self.X)
-        self.lists = by_feature(self.X)
-        self.start = rng.standard_normal((n_panels, n_features, n_start)).astype(dtype)
-        self.first, self.second, self.mean = rng.standard_normal((3, n_panels, n_features, PANEL)).astype(dtype)
-        self.square = self.mean**2
-        self.order = rng.permutation(PANEL).astype(np.int32)
-        self.c_state = rng.standard_normal((n_neurons, 3)).astype(dtype)
-        self.c_state[:, 2] **= 2
-        self.V, self.start_V, self.first_V = rng.standard_normal((3, n_neurons, 16)).astype(dtype)
-        self.second_V = self.first_V**2
-        self.error = rng.standard_normal((n_rows, 16)).astype(dtype)
-        self.nothing = np.zeros((0, 0, 0), dtype)
-        self.n_neurons, self.dtype = n_neurons, dtype
-        self.tolerance = 2e-5 if dtype == np.float32 else 1e-12
-
-    def by_neuron(self, panels):
-        """(n_neurons, n_features) of (n_panels, n_features, columns)."""
-        if panels.shape[2] < PANEL:
-            panels = np.concatenate([panels, panels], axis=2)
-        out = np.empty((panels.shape[0], PANEL, panels.shape[1]))
-        out[:, self.order] = panels.transpose(0, 2, 1)
-        return out.reshape(-1, panels.shape[1])[: self.n_neurons]
-
-    def fired(self, n_threads=1):
-        pairs = PairLists(self.n_neurons, self.dtype)
-        panel_forward(pairs, self.weights(self.start, self.second, (0.5, -2.0)), self.lists, n_threads)
-        return pairs
-
-    def weights(self, base, second, factors):
-        return PanelWeights(base, self.first, second, factors, self.order, self.c_state, self.V, self.start_V)
-
-    def pre_activations(self):
-        W = self.by_neuron(self.start) + 0.5 * self.by_neuron(self.first) - 2.0 * self.by_neuron(self.second)
-        return W @ self.X.T.astype(np.float64) + self.c_state[:, :1]
-
-    def gradients(self):
-        """Of weights, intercepts and output weights."""
-        Z = self.pre_activations()
-        signals = (self.V.astype(np.float64) @ self.error.T) * (Z > 0)
-        return signals @ self.X.astype(np.float64), signals.sum(axis=1), np.maximum(Z, 0) @ self.error
-
-
 def test_the_size_of_a_panel_is_the_same_in_both_places():
     assert PANEL == PANEL_SIZE
 
@@ -105,7 +55,7 @@ def test_the_size_of_a_panel_is_the_same_in_both_places():
 @pytest.mark.parametrize("n_start", [32, 64])
 @pytest.mark.parametrize("n_neurons", [1, 64, 150, 1100])
 def test_forward(dtype, n_start, n_neurons):
-    example = Example(dtype, n_neurons, n_start=n_start)
+    example = PanelLayer(dtype, n_neurons, n_start=n_start)
     indptr, rows, values = example.fired(n_threads=2).to_csr()
     Z = example.pre_activations()
     found = np.zeros_like(Z)
@@ -115,7 +65,7 @@ def test_forward(dtype, n_start, n_neurons):
 
 @DTYPES
 def test_forward_without_second_numbers_and_start(dtype):
-    example = Example(dtype)
+    example = PanelLayer(dtype)
     pairs = PairLists(example.n_neurons, dtype)
     panel_forward(pairs, example.weights(example.nothing, example.nothing, (1.0, 0.0)), example.lists, 1)
     Z = example.by_neuron(example.first) @ example.X.T.astype(np.float64) + example.c_state[:, :1]
@@ -127,7 +77,7 @@ def test_forward_without_second_numbers_and_start(dtype):
 @pytest.mark.parametrize("frozen", [False, True])
 @pytest.mark.parametrize("changed", [False, True])
 def test_sgd_step(dtype, frozen, changed):
-    example = Example(dtype)
+    example = PanelLayer(dtype)
     pairs, (grad_w, grad_c, grad_v) = example.fired(), example.gradients()
     first, second = example.by_neuron(example.first), example.by_neuron(example.second)
     c, V, velocity = example.c_state.astype(float), example.V.astype(float), example.first_V.astype(float)
@@ -155,7 +105,7 @@ def test_sgd_step(dtype, frozen, changed):
 @DTYPES
 @pytest.mark.parametrize("n_start", [0, 32, 64])
 def test_adam_step(dtype, n_start):
-    example = Example(dtype, n_start=n_start or 32)
+    example = PanelLayer(dtype, n_start=n_start or 32)
     pairs, (grad_w, _, grad_v) = example.fired(), example.gradients()
     names = ("first", "mean", "square")
     w, mean, square = (example.by_neuron(getattr(example, name)) for name in names)
@@ -185,7 +135,7 @@ def test_adam_step(dtype, n_start):
 @pytest.mark.parametrize(("epsilon", "largest"), [(1e-30, 0.2), (1e-8, 1e-9)])
 def test_adam_keeps_second_moments_that_count_beside_epsilon(epsilon, largest):
     """Gradients of 1e-18 have squares of no full precision: steps are those of Adam all the same."""
-    example = Example(np.float32)
+    example = PanelLayer(np.float32)
     pairs, before = example.fired(), example.first.copy()
     example.mean[...] = example.square[...] = 0
     parameters = {"rate": 0.1, "momentum": 0.9, "beta_2": 0.99, "epsilon": epsilon, "penalty": 0.0}
@@ -197,7 +147,7 @@ def test_adam_keeps_second_moments_that_count_beside_epsilon(epsilon, largest):
 
 
 class Jacobian:
-    """That of an `Example`, as dense NumPy arrays: by weights, intercepts and output weights."""
+    """That of an `PanelLayer`, as dense NumPy arrays: by weights, intercepts and output weights."""
 
     def __init__(self, example):
         Z = example.pre_activations()
@@ -224,7 +174,7 @@ def panels_of(example, by_neuron):
 @DTYPES
 @pytest.mark.parametrize("n_neurons", [1, 150, 1100])
 def test_products_with_the_jacobian(dtype, n_neurons):
-    example = Example(dtype, n_neurons)
+    example = PanelLayer(dtype, n_neurons)
     jacobian, pairs = Jacobian(example), example.fired(n_threads=2)
     n_rows = example.X.shape[0]
     buffers = np.full((pairs.n_blocks, n_rows, 16), np.nan, dtype)
@@ -253,7 +203,7 @@ def test_products_with_the_jacobian(dtype, n_neurons):
 
 @DTYPES
 def test_the_gram_matrix_takes_inner_products_that_are_known(dtype):
-    example = Example(dtype)
+    example = PanelLayer(dtype)
     pairs, rng = example.fired(), np.random.default_rng(0)
     X = rng.standard_normal((23, 16)).astype(dtype)
     weight, nothing = rng.random(150).astype(dtype), np.zeros((0, 0), dtype)
@@ -275,7 +225,7 @@ def test_the_gram_matrix_takes_inner_products_that_are_known(dtype):
 @pytest.mark.parametrize("n_threads", [1, 2])
 @DTYPES
 def test_another_basis_multiplies_all_pairs_by_a_matrix(dtype, n_threads):
-    example = Example(dtype)
+    example = PanelLayer(dtype)
     change = np.array([[0.5, -2.0], [3.0, 0.25]], dtype)
     first, second = np.einsum("ij,jpfk->ipfk", change, [example.first, example.second])
     T, basis = np.eye(2), np.array([[1.0, 2.0], [3.0, 4.0]])
@@ -289,7 +239,7 @@ def test_another_basis_multiplies_all_pairs_by_a_matrix(dtype, n_threads):
 
 
 def test_arrays_that_do_not_fit_are_refused():
-    example = Example(np.float64)
+    example = PanelLayer(np.float64)
     weights = example.weights(example.start, example.nothing, (1.0, 0.0))
     with pytest.raises(ValueError, match="as many rows"):
         change_basis(weights, BasisChange(np.eye(2), np.eye(2), np.eye(2)), 1)

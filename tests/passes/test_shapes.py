@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from test_panels import Example
-from test_passes import ADAM_RULE, N_NEURONS, N_ROWS, RULE, Layer, lists_of, pending_matrices
 
 from helpers import without_outputs
+from layers import ADAM_RULE, N_NEURONS, N_ROWS, RULE, Layer, PanelLayer, lists_of, pending_matrices
 from skfastnn.passes.dense._catch_up import MomentumState, catch_up, movement_bounds, rebase
 from skfastnn.passes.dense._dense_forward import dense_forward
 from skfastnn.passes.dense._forward import forward
@@ -234,12 +233,12 @@ PANEL_ENTRIES = [
 
 @pytest.mark.parametrize(("entry", "arguments"), PANEL_ENTRIES, ids=[entry.__name__ for entry, _ in PANEL_ENTRIES])
 def test_panels_that_are_too_small_are_refused(entry, arguments):
-    assert_refuses_all_that_is_cut(entry, lambda: arguments(Example(np.float64)))
+    assert_refuses_all_that_is_cut(entry, lambda: arguments(PanelLayer(np.float64)))
 
 
 def test_panels_of_other_neurons_or_features_are_refused():
-    example, other = Example(np.float64), Example(np.float64, n_features=41)
-    fewer = Example(np.float64, n_neurons=149)
+    example, other = PanelLayer(np.float64), PanelLayer(np.float64, n_features=41)
+    fewer = PanelLayer(np.float64, n_neurons=149)
     for weights in (
         other.weights(other.nothing, other.nothing, (1, 0)),
         fewer.weights(fewer.start, fewer.second, (1, 1)),
@@ -252,7 +251,7 @@ def test_panels_of_other_neurons_or_features_are_refused():
 
 @pytest.mark.parametrize("panels", [False, True])
 def test_a_change_of_other_weights_is_refused(panels):
-    of = Example(np.float64) if panels else Layer(5, 12, np.float64)
+    of = PanelLayer(np.float64) if panels else Layer(5, 12, np.float64)
     W = of.first if panels else of.displacement
     arguments = panel_jacobian_arguments(of) if panels else jacobian_arguments(of)
     jacobian = (PanelJacobian if panels else DenseJacobian)(*arguments.values())
@@ -271,7 +270,7 @@ def test_a_change_of_other_weights_is_refused(panels):
 
 
 def test_an_order_that_names_a_neuron_twice_is_refused():
-    arguments = panel_weight_arguments(Example(np.float64))
+    arguments = panel_weight_arguments(PanelLayer(np.float64))
     arguments["order"] = np.zeros_like(arguments["order"])
     with pytest.raises(ValueError, match="each neuron"):
         PanelWeights(*arguments.values())

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
-from helpers import BOTH, assert_same_fit
+from helpers import BOTH, assert_same_fit, estimator, words
 from skfastnn import FastReLUClassifier, FastReLURegressor
 from skfastnn._coordinates import LOW_DENSITY, Coordinates, density
 from skfastnn.networks._network import Network
@@ -13,17 +13,6 @@ from skfastnn.networks._training_rows import TrainingRows
 
 SOLVERS = ["sgd", "adam", "gauss_newton", "adam_gauss_newton"]
 DENSITIES = [0.02, 0.3]
-
-
-def words(n_samples=90, n_features=60, share=0.02, seed=0):
-    """Few words per text, an empty text, a word in every text, a word in none."""
-    rng = np.random.default_rng(seed)
-    X = sparse.random(n_samples, n_features, share, random_state=rng, data_rvs=lambda k: rng.uniform(0.5, 2, k))
-    X = X.toarray()
-    X[:, 0], X[:, 1] = 1.0, 0.0
-    X[3] = 0.0
-    y = (X[:, 2:].sum(axis=1) > np.median(X[:, 2:].sum(axis=1))).astype(int) + (X[:, 5] > 0)
-    return X, y
 
 
 def as_stored(X, storage):
@@ -58,15 +47,6 @@ STORAGES = [
     "csr_matrix", "csr_array", "csc_matrix", "csc_array", "coo_array", "int64", "unsorted", "duplicates",
     "explicit zeros", "read-only",
 ]  # fmt: skip
-
-
-def estimator(Estimator, solver, **settings):
-    defaults = {"hidden_layer_sizes": (70,), "threshold": 0.5, "max_iter": 6, "batch_size": 25, "random_state": 0}
-    if solver == "gauss_newton":
-        defaults.update(batch_size="auto")
-    if solver in ("gauss_newton", "adam_gauss_newton"):
-        defaults.update(alpha=0.01)
-    return Estimator(solver=solver, **{**defaults, **settings})
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -12,7 +12,7 @@ import pytest
 
 from skfastnn import FastReLUClassifier, FastReLURegressor
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGES = sorted(str(path.relative_to(ROOT)) for pattern in ("*.md", "doc/**/*.md") for path in ROOT.glob(pattern))
 
 
