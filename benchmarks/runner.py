@@ -29,6 +29,7 @@ MODULES = (
     "second_order",
     "deep",
     "inputs",
+    "users",
     "geometry",
     "accuracy",
     "heavy",
