@@ -96,6 +96,7 @@ def test_a_solver_is_a_class(rmsprop):
     unit = np.sqrt((X.shape[1] + 100) / 2)
     assert_allclose(way[way > 1e-6], 0.01 * unit / np.sqrt(1 - 0.999) / scale, rtol=0.03)
     assert fits[1].solver_ == "rmsprop"
+    assert fits[1].plan_[0]["learning_rate_init"] == pytest.approx(fits[1].learning_rate_init_)
     assert np.count_nonzero(way > 1e-6) > way.size / 2
 
 
