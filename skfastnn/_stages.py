@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from skfastnn._fitting import Schedule
 from skfastnn._recipe import Recipe
+from skfastnn.solvers import kind_of
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,8 @@ class Stage:
 
     Attributes
     ----------
-    solver : {"adam", "gauss_newton", "lbfgs", "sgd"}
+    solver : str
+        A registered one, or "lbfgs".
     settings : dict
         Of the solver: momentum, nesterovs_momentum, beta_1, beta_2, epsilon, train_output.
     search : str
@@ -58,7 +60,7 @@ class Stage:
 
     def describe(self):
         """Return what the stage does, a dict of plain words and numbers; rates where they mean something."""
-        has_rate = self.solver in ("adam", "sgd")
+        has_rate = kind_of(self.solver) in ("gradient", "even")
         return {
             "solver": self.solver, "search": self.search, "batch_size": self.batch_size, "max_iter": self.epochs,
             "alpha": self.alpha, "learning_rate": self.learning_rate if has_rate else None,

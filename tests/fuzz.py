@@ -27,7 +27,6 @@ from sklearn import set_config
 from sklearn.base import clone
 
 from skfastnn import FastReLUClassifier, FastReLURegressor
-from skfastnn.search import ENGINES
 
 LONGEST = 20.0
 # Parts of messages that are not meant for users: NumPy's and SciPy's own, about arrays that users have never seen.
@@ -67,13 +66,19 @@ class Draw:
 
 
 WIDTHS = ["auto", (), 1, 2, 5, (5, 3), (3, 3, 3), 64, (100,), [33, 20], 512, 2048, 4096]
-SOLVERS = ["auto", "adam", "sgd", "gauss_newton", "adam_gauss_newton", "lbfgs"]
+
+
+def named(Estimator, parameter):
+    """Return the names that a parameter takes, in the order of the alphabet."""
+    return sorted(set().union(*(choice.options for choice in Estimator._parameter_constraints[parameter])))
+
+
 VALID = {
     "hidden_layer_sizes": WIDTHS,
-    "solver": SOLVERS,
+    "solver": named(FastReLUClassifier, "solver"),
     "alpha": ["auto", "loo", 0, 0.0, 1e-10, 1e-4, 1.0, 1e6],
     "batch_size": ["auto", 1, 2, 3, 50, 1000],
-    "learning_rate": ["auto", "constant", "invscaling", "adaptive", "linear"],
+    "learning_rate": named(FastReLUClassifier, "learning_rate"),
     "learning_rate_init": ["auto", 1e-8, 1e-3, 0.1, 10.0, 1e6],
     "power_t": [0.0, 0.5, 3.0],
     "shuffle": [False],
@@ -90,14 +95,14 @@ VALID = {
     "max_fun": [1, 30],
     "encoding": ["auto", "none", "piecewise_linear"],
     "threshold": ["auto", 0, 0.0, 0.5, 1, 2.0, 3.5, 30.0, [1.0], [0.5, 0.5]],
-    "search": ["auto", *sorted(ENGINES["dense"])],
+    "search": named(FastReLUClassifier, "search"),
     "init": ["antisymmetric", "random"],
     "train_output": [False],
     "verbose": [False],
 }
 OF_CLASSIFIER = {"class_weight": [None, "balanced", {0: 1.0, 1: 5.0}, {0: 0.0}, [{0: 1, 1: 2}] * 3]}
 OF_REGRESSOR = {
-    "loss": ["squared_error", "poisson", "huber", "absolute_error", "quantile"],
+    "loss": named(FastReLURegressor, "loss"),
     "quantile": [0.01, 0.5, 0.9],
     "huber_delta": [1e-9, 1.35, 1e9],
 }

@@ -16,6 +16,7 @@ from scipy.sparse import random_array
 from sklearn.datasets import make_classification, make_multilabel_classification, make_regression
 
 from skfastnn import FastReLUClassifier, FastReLURegressor
+from skfastnn.search import ENGINES
 
 FILE = Path(__file__).with_suffix(".json")
 RECORDED_PREDICTIONS = 5
@@ -191,7 +192,7 @@ CASES = {
         f"search_{search}": lambda search=search: fit(
             classes(), solver="adam", hidden_layer_sizes=512, threshold=1.0, search=search, max_iter=6
         )
-        for search in ("correlation_tree", "dense", "halfspace", "heavy_pairs", "quantized")
+        for search in sorted(ENGINES["dense"])
     },
     **{
         f"search_{search}_{solver}": lambda search=search, solver=solver: regress(

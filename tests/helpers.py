@@ -10,12 +10,18 @@ from skfastnn import FastReLUClassifier, FastReLURegressor
 from skfastnn._coordinates import Coordinates
 from skfastnn.passes.dense._weights import DenseWeights
 from skfastnn.search import ENGINES
+from skfastnn.solvers import SOLVERS as REGISTERED
 
 BOTH = pytest.mark.parametrize("Estimator", [FastReLUClassifier, FastReLURegressor])
-# engines whose recall is one, and those of them that search
+# names as the parameters take them: all engines, those whose recall is one, those of them that search
+EVERY_ENGINE = list(ENGINES["dense"])
 EXACT_ENGINES = [name for name, engine in ENGINES["dense"].items() if engine.recall == 1]
 SEARCHING_ENGINES = [name for name in EXACT_ENGINES if name != "dense"]
-SOLVERS = pytest.mark.parametrize("solver", ["sgd", "adam"])
+# solvers that are registered, those of first order, and all that may be asked for
+REGISTERED_SOLVERS = list(REGISTERED["dense"])
+STEP_SOLVERS = [name for name, solver in REGISTERED["dense"].items() if solver.kind != "model"]
+EVERY_SOLVER = [*REGISTERED_SOLVERS, "adam_gauss_newton", "lbfgs"]
+SOLVERS = pytest.mark.parametrize("solver", STEP_SOLVERS)
 SMALL = {"hidden_layer_sizes": (128,), "threshold": 1.0, "random_state": 0, "max_iter": 5}
 FIRST_ORDER = {**SMALL, "solver": "adam"}
 

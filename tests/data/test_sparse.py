@@ -5,13 +5,13 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
-from helpers import BOTH, assert_same_fit, estimator, words
+from helpers import BOTH, EXACT_ENGINES, REGISTERED_SOLVERS, STEP_SOLVERS, assert_same_fit, estimator, words
 from skfastnn import FastReLUClassifier, FastReLURegressor
 from skfastnn._coordinates import LOW_DENSITY, Coordinates, density
 from skfastnn.networks._network import Network
 from skfastnn.networks._training_rows import TrainingRows
 
-SOLVERS = ["sgd", "adam", "gauss_newton", "adam_gauss_newton"]
+SOLVERS = [*REGISTERED_SOLVERS, "adam_gauss_newton"]
 DENSITIES = [0.02, 0.3]
 
 
@@ -52,7 +52,7 @@ STORAGES = [
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @BOTH
 @pytest.mark.parametrize("solver", SOLVERS)
-@pytest.mark.parametrize("search", ["correlation_tree", "dense", "halfspace", "quantized"])
+@pytest.mark.parametrize("search", EXACT_ENGINES)
 @pytest.mark.parametrize("share", DENSITIES)
 def test_sparse_and_dense_give_the_same_model(Estimator, solver, search, share):
     X, y = words(share=share)
@@ -89,7 +89,7 @@ def test_float32_stays_float32(solver):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("solver", ["sgd", "adam"])
+@pytest.mark.parametrize("solver", STEP_SOLVERS)
 def test_going_on_with_sparse_rows(solver):
     X, y = words()
     dense, stored = (estimator(FastReLUClassifier, solver) for _ in range(2))

@@ -7,7 +7,7 @@ from scipy import sparse
 from sklearn.datasets import make_classification, make_friedman1
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-from helpers import BOTH
+from helpers import BOTH, SOLVERS
 from skfastnn import FastReLUClassifier
 from skfastnn._coordinates import Statistics, follow
 from skfastnn._losses import SquaredError
@@ -69,7 +69,7 @@ def test_a_network_is_drawn_anew_in_a_young_stream_alone():
 
 
 @BOTH
-@pytest.mark.parametrize("solver", ["sgd", "adam"])
+@SOLVERS
 @pytest.mark.parametrize("hidden", [(64,), (40, 30)])
 def test_coordinates_that_move_leave_the_function(Estimator, solver, hidden):
     parts, first_call = stream(Estimator, 600)
@@ -111,7 +111,7 @@ def test_a_first_batch_unlike_the_rest_does_no_harm(Estimator, first):
 
 
 @pytest.mark.parametrize("hidden", [(100,), (20, 10)])
-@pytest.mark.parametrize("solver", ["sgd", "adam"])
+@SOLVERS
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_small_batches_after_a_fit_take_little_of_what_was_learned(hidden, solver):
     rng = np.random.default_rng(1)

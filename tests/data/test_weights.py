@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
-from helpers import BOTH, assert_same_fit, data_for
+from helpers import BOTH, REGISTERED_SOLVERS, assert_same_fit, data_for
 from skfastnn import FastReLUClassifier, FastReLURegressor
 from skfastnn._data import copies_of
 from skfastnn._sparse_input import distinct
@@ -21,7 +21,7 @@ NARROW = {"hidden_layer_sizes": (64,), "random_state": 0, "max_iter": 4}
 
 
 @BOTH
-@pytest.mark.parametrize("solver", ["sgd", "adam", "gauss_newton", "lbfgs"])
+@pytest.mark.parametrize("solver", [*REGISTERED_SOLVERS, "lbfgs"])
 @pytest.mark.parametrize("factor", [1e-6, 3.0, 1e9])
 def test_a_factor_of_all_weights_does_not_matter(Estimator, solver, factor):
     X, y = data_for(Estimator)
@@ -128,7 +128,7 @@ def test_the_loss_that_was_fitted_predicts():
 
 
 @BOTH
-@pytest.mark.parametrize("solver", ["auto", "sgd", "adam", "gauss_newton", "lbfgs"])
+@pytest.mark.parametrize("solver", ["auto", *REGISTERED_SOLVERS, "lbfgs"])
 def test_warnings_point_to_the_line_of_the_user(Estimator, solver):
     X, y = data_for(Estimator)
     est = Estimator(hidden_layer_sizes=(32,), solver=solver, random_state=0, max_iter=1, tol=0.0)

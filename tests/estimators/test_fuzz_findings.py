@@ -7,14 +7,14 @@ from scipy.sparse import csr_matrix
 from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
 
-from helpers import BOTH, data_for
+from helpers import BOTH, EVERY_SOLVER, SOLVERS, data_for
 from skfastnn import FastReLUClassifier, FastReLURegressor
 from skfastnn._losses import Poisson
 from skfastnn.solvers._gauss_newton import GaussNewton
 
 
 @BOTH
-@pytest.mark.parametrize("solver", ["auto", "gauss_newton", "adam_gauss_newton", "lbfgs", "adam", "sgd"])
+@pytest.mark.parametrize("solver", ["auto", *EVERY_SOLVER])
 @pytest.mark.filterwarnings("ignore:Maximum iterations")
 def test_every_solver_goes_on_by_warm_start(Estimator, solver):
     X, y = data_for(Estimator)
@@ -140,7 +140,7 @@ def rows_one_by_one(est, X, y, **first):
     return est
 
 
-@pytest.mark.parametrize("solver", ["adam", "sgd"])
+@SOLVERS
 def test_single_rows_find_out_that_the_first_batch_had_another_unit(solver):
     X = np.random.default_rng(0).standard_normal((250, 5))
     y = (X[:, 0] > 0).astype(int)

@@ -21,7 +21,7 @@ from sklearn.preprocessing import LabelBinarizer, StandardScaler
 from threadpoolctl import threadpool_limits
 
 import skfastnn
-from helpers import BOTH, FIRST_ORDER, SMALL, SOLVERS, assert_same_fit, data_for
+from helpers import BOTH, EVERY_ENGINE, FIRST_ORDER, SMALL, SOLVERS, assert_same_fit, data_for
 from skfastnn import FastReLUClassifier, FastReLURegressor, show_versions
 from skfastnn.passes.shared._products import compiled_instructions
 
@@ -209,7 +209,7 @@ def test_output_layer_can_be_frozen():
 
 @BOTH
 @SOLVERS
-@pytest.mark.parametrize("search", ["correlation_tree", "dense", "halfspace", "heavy_pairs", "quantized"])
+@pytest.mark.parametrize("search", EVERY_ENGINE)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_threads_do_not_change_a_bit(Estimator, solver, search, dtype, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")  # also on a machine with one core

@@ -16,6 +16,7 @@ import numpy as np
 import skfastnn._cyutility
 from skfastnn import FastReLUClassifier, FastReLURegressor
 from skfastnn.passes.shared._worth import set_worth_a_thread
+from skfastnn.search import ENGINES
 
 SHIM = ctypes.CDLL(None)
 SHIM.fail_at.restype, SHIM.fail_at.argtypes = ctypes.c_long, (ctypes.c_char_p, ctypes.c_long)
@@ -23,9 +24,7 @@ COMPILED = os.fsencode(Path(skfastnn._cyutility.__file__).parent)
 STEPS = {"hidden_layer_sizes": 70, "max_iter": 2, "batch_size": 20, "random_state": 0, "threshold": 0.5}
 C, R = FastReLUClassifier, FastReLURegressor
 CASES = {
-    **{engine: C(solver="adam", search=engine, **STEPS) for engine in (
-        "dense", "correlation_tree", "halfspace", "heavy_pairs", "quantized",
-    )},
+    **{engine: C(solver="adam", search=engine, **STEPS) for engine in ENGINES["dense"]},
     "sgd": R(solver="sgd", search="halfspace", **STEPS),
     "deep": R(solver="adam", **{**STEPS, "hidden_layer_sizes": (70, 10)}),
     "gauss_newton": R(solver="gauss_newton", **STEPS),

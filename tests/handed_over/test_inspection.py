@@ -9,10 +9,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
 from sklearn.base import clone
 
-from helpers import BOTH, FIRST_ORDER, data_for
+from helpers import BOTH, EVERY_ENGINE, FIRST_ORDER, data_for
 from skfastnn import FastReLUClassifier, FastReLURegressor, PiecewiseLinearEncoder
 from skfastnn.inspection import FiringDisplay, SearchDisplay, TrainingDisplay
-from skfastnn.search import ENGINES
 
 X, LABEL = data_for(FastReLUClassifier)
 
@@ -111,7 +110,7 @@ def test_firing_neurons_of_all_rows_and_of_labels(pyplot):
         FiringDisplay.from_estimator(est, X, X[:, 0])
 
 
-@pytest.mark.parametrize("search", sorted(ENGINES["dense"]))
+@pytest.mark.parametrize("search", EVERY_ENGINE)
 @pytest.mark.parametrize("solver", ["adam", "gauss_newton", "adam_gauss_newton"])
 def test_search_by_pairs(pyplot, search, solver):
     est = fitted(search=search, solver=solver, tol=0.0)

@@ -11,10 +11,10 @@ from sklearn.datasets import load_digits, make_classification
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import InvalidParameterError
 
+from helpers import EVERY_ENGINE, SOLVERS
 from skfastnn import FastReLUClassifier, FastReLURegressor
 from skfastnn._validation import check_numbered
 from skfastnn.networks._network import Network
-from skfastnn.search import ENGINES
 from skfastnn.search.correlation_tree._tree_search import CorrelationTreeSearch
 
 BOTH = pytest.mark.parametrize("Estimator", [FastReLUClassifier, FastReLURegressor])
@@ -230,7 +230,7 @@ def test_width_that_is_no_width(Estimator, sizes):
 
 @BOTH
 @pytest.mark.parametrize("threshold", [6.0, 60.0])
-@pytest.mark.parametrize("solver", ["sgd", "adam"])
+@SOLVERS
 @pytest.mark.parametrize("rate", ["auto", 1.0])
 def test_threshold_at_which_nothing_fires(Estimator, threshold, solver, rate):
     X, y = data_for(Estimator)
@@ -246,7 +246,7 @@ def test_threshold_at_which_nothing_fires(Estimator, threshold, solver, rate):
 
 @pytest.mark.usefixtures("any_step")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("search", ENGINES["dense"])
+@pytest.mark.parametrize("search", EVERY_ENGINE)
 @pytest.mark.parametrize("Estimator", [FastReLUClassifier, FastReLURegressor])
 def test_divergence_stops_with_finite_weights(Estimator, dtype, search):
     X, y = data_for(Estimator)

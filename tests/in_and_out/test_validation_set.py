@@ -11,6 +11,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from helpers import EVERY_SOLVER
 from skfastnn import FastReLUClassifier, FastReLURegressor
 
 SMALL = {"hidden_layer_sizes": 64, "max_iter": 6, "random_state": 0, "learning_rate": "constant", "solver": "adam"}
@@ -26,7 +27,7 @@ def numbers():
     return train_test_split(X, y, test_size=0.3, random_state=0)
 
 
-@pytest.mark.parametrize("solver", ["adam", "sgd", "gauss_newton", "adam_gauss_newton", "lbfgs"])
+@pytest.mark.parametrize("solver", EVERY_SOLVER)
 def test_scores_are_those_of_the_samples_that_are_given(solver):
     X, X_val, y, y_val = parts()
     clf = FastReLUClassifier(**SMALL | {"solver": solver}).fit(X, y, X_val=X_val, y_val=y_val)
@@ -182,7 +183,7 @@ def test_scoring_names_what_is_watched(scoring, expected, own):
 
 
 def test_scoring_takes_weights_encoded_features_and_names():
-    pd = pytest.importorskip("pandas")
+    pd = pytest.importorskip("pandas", reason="pandas is optional")
     X, X_val, y, y_val = numbers()
     weight = np.linspace(1, 2, len(y_val))
     X, X_val = (pd.DataFrame(part, columns=list("abcde")) for part in (X, X_val))

@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from helpers import assert_same_fit
 from skfastnn import FastReLUClassifier, FastReLURegressor, _progress
 
-callback = pytest.importorskip("sklearn.callback")
+callback = pytest.importorskip("sklearn.callback", reason="this scikit-learn has no callbacks")
 
 SMALL = {"hidden_layer_sizes": 64, "max_iter": 4, "random_state": 0, "learning_rate": "constant"}
 SOLVERS = {
@@ -143,7 +143,7 @@ def test_partial_fit_is_a_fit_of_one_epoch():
 
 @pytest.mark.parametrize("failing", [Recorder(fail_after=2), None])
 def test_an_error_leaves_no_listener_and_no_thread(failing):
-    pytest.importorskip("rich")
+    pytest.importorskip("rich", reason="scikit-learn's progress bar needs rich")
     from sklearn.callback import _progressbar, _transport
 
     X, y = data()
@@ -178,7 +178,7 @@ def test_an_interrupted_epoch_is_ended():
 
 @pytest.mark.parametrize("verbose", [False, True])
 def test_progress_bar_of_a_fit(capsys, verbose):
-    pytest.importorskip("rich")
+    pytest.importorskip("rich", reason="scikit-learn's progress bar needs rich")
     X, y = data()
     est = FastReLUClassifier(**SMALL, verbose=verbose).set_callbacks(callback.ProgressBar()).fit(X, y)
     shown = capsys.readouterr().out
@@ -203,7 +203,7 @@ def test_scores_of_a_fit_and_of_a_pipeline():
 
 
 def test_grid_search_with_two_workers(capsys):
-    pytest.importorskip("rich")
+    pytest.importorskip("rich", reason="scikit-learn's progress bar needs rich")
     X, y = data(2)
     monitor = callback.ScoringMonitor(scoring="accuracy")
     est = FastReLUClassifier(**SMALL).set_callbacks(monitor)

@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from threadpoolctl import threadpool_limits
 
-from helpers import BOTH, EXACT_ENGINES, SEARCHING_ENGINES, assert_same_fit, data_for, fill_with_positive
+from helpers import BOTH, EXACT_ENGINES, SEARCHING_ENGINES, STEP_SOLVERS, assert_same_fit, data_for, fill_with_positive
 from skfastnn import FastReLUClassifier
 from skfastnn._coordinates import Coordinates
 from skfastnn._deep_fitting import Probe
@@ -295,7 +295,7 @@ def test_passes_hand_signals_down_to_the_pairs_that_fired():
 
 
 @BOTH
-@pytest.mark.parametrize("solver", ["sgd", "adam"])
+@pytest.mark.parametrize("solver", STEP_SOLVERS)
 def test_coefs_are_laid_out_as_those_of_mlp(Estimator, solver):
     X, y = data_for(Estimator)
     est = Estimator(**{**SMALL, "solver": solver}).fit(X, y)
@@ -314,7 +314,7 @@ def test_coefs_are_laid_out_as_those_of_mlp(Estimator, solver):
 
 
 @BOTH
-@pytest.mark.parametrize("solver", ["sgd", "adam"])
+@pytest.mark.parametrize("solver", STEP_SOLVERS)
 def test_partial_fit_goes_on_where_it_stopped(Estimator, solver):
     X, y = data_for(Estimator)
     settings = {**SMALL, "solver": solver, "batch_size": 100, "shuffle": False, "learning_rate_init": 0.01}
@@ -340,7 +340,7 @@ def test_warm_start_goes_on(Estimator):
         est.fit(X, y)
 
 
-@pytest.mark.parametrize("solver", ["sgd", "adam"])
+@pytest.mark.parametrize("solver", STEP_SOLVERS)
 def test_sparse_rows_give_the_same_model(solver):
     rng = np.random.default_rng(0)
     X = sparse.random_array((90, 300), density=0.03, random_state=rng).tocsr()
@@ -366,7 +366,7 @@ def test_early_stopping_and_weights(Estimator):
 
 
 @pytest.mark.parametrize("search", EXACT_ENGINES)
-@pytest.mark.parametrize("solver", ["sgd", "adam"])
+@pytest.mark.parametrize("solver", STEP_SOLVERS)
 def test_threads_do_not_change_a_bit(search, solver, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     X, y = data_for(FastReLUClassifier, 300)

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
-from helpers import BOTH, assert_same_fit
+from helpers import BOTH, EXACT_ENGINES, REGISTERED_SOLVERS, SOLVERS, assert_same_fit
 from skfastnn import FastReLUClassifier, _building, _plan
 from skfastnn._coordinates import Coordinates, constant_columns
 from skfastnn.networks._network import Network
@@ -106,8 +106,8 @@ def test_the_start_is_that_in_all_features(antisymmetric, n_neurons):
 
 @BOTH
 @pytest.mark.usefixtures("solved_to_the_end")
-@pytest.mark.parametrize("solver", ["sgd", "adam", "gauss_newton", "adam_gauss_newton"])
-@pytest.mark.parametrize("search", ["correlation_tree", "dense", "halfspace", "quantized"])
+@pytest.mark.parametrize("solver", [*REGISTERED_SOLVERS, "adam_gauss_newton"])
+@pytest.mark.parametrize("search", EXACT_ENGINES)
 def test_predictions_are_those_of_training_in_all_features(Estimator, solver, search, in_all_features, monkeypatch):
     # later on rounding decides how many iterations there are
     monkeypatch.setattr(_plan, "MAX_REFINEMENTS", 2)
@@ -136,7 +136,7 @@ def test_rows_held_out_count(in_all_features):
         assert some.validation_scores_ == every.validation_scores_
 
 
-@pytest.mark.parametrize("solver", ["sgd", "adam"])
+@SOLVERS
 @pytest.mark.parametrize("hidden", [(71,), (60, 40)])
 def test_a_later_call_goes_on_in_all_features(hidden, solver, in_all_features):
     X, y = margins()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
-from helpers import BOTH, estimator, words
+from helpers import BOTH, SOLVERS, estimator, words
 from layers import PanelLayer
 from skfastnn import FastReLUClassifier
 from skfastnn._coordinates import Coordinates
@@ -301,7 +301,7 @@ TRAINING = {
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @BOTH
-@pytest.mark.parametrize("solver", ["sgd", "adam"])
+@SOLVERS
 @pytest.mark.parametrize("case", TRAINING)
 def test_panels_train_as_every_other_engine_does(Estimator, solver, case):
     """The same trajectory as neuron by neuron, with a tree, over 30 epochs."""
@@ -364,7 +364,7 @@ def test_momentum_is_exact_for_any_setting(momentum, nesterov, alpha, rate):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("solver", ["sgd", "adam"])
+@SOLVERS
 def test_going_on_keeps_the_momentum(solver):
     """Epochs by partial_fit are those of the network that is not laid out in panels."""
     X, y = words()
@@ -380,7 +380,7 @@ def test_going_on_keeps_the_momentum(solver):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("solver", ["sgd", "adam"])
+@SOLVERS
 @pytest.mark.parametrize("searches", [("correlation_tree", "dense"), ("dense", "correlation_tree")])
 def test_the_layout_may_change_between_two_calls(solver, searches):
     """Weights are taken over; the momentum of another layout is not."""
@@ -394,7 +394,7 @@ def test_the_layout_may_change_between_two_calls(solver, searches):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("solver", ["sgd", "adam"])
+@SOLVERS
 def test_the_number_of_threads_does_not_matter(solver, monkeypatch):
     X, y = words(300, 200)
     models = []

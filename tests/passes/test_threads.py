@@ -16,7 +16,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from helpers import assert_same_fit
+from helpers import REGISTERED_SOLVERS, assert_same_fit
 from skfastnn import FastReLUClassifier, FastReLURegressor
 from skfastnn._threads import _Limit, effective_n_threads, one_blas_thread
 from skfastnn.passes.shared._lower import add_lower_products, cholesky, inverse_of_lower
@@ -316,7 +316,7 @@ def test_threads_are_no_more_than_a_container_may_use(quota, expected, monkeypat
 
 
 @FORKS
-@pytest.mark.parametrize("solver", ["adam", "sgd", "gauss_newton"])
+@pytest.mark.parametrize("solver", REGISTERED_SOLVERS)
 def test_a_forked_child_fits_and_predicts(solver, tmp_path):
     script = tmp_path / "fork.py"
     script.write_text(
@@ -391,7 +391,7 @@ def test_a_child_has_blas_as_before_a_call_of_another_thread(tmp_path):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts the threads in /proc")
-@pytest.mark.parametrize("solver", ["adam", "sgd", "gauss_newton"])
+@pytest.mark.parametrize("solver", REGISTERED_SOLVERS)
 def test_little_work_starts_no_threads(solver, tmp_path):
     script = tmp_path / "count.py"
     script.write_text(

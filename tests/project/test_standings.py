@@ -7,8 +7,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 sys.path.append(str(Path(__file__).resolve().parents[2]))
-standings = pytest.importorskip("benchmarks.standings")
-DataSet = pytest.importorskip("benchmarks.suites").DataSet
+standings = pytest.importorskip("benchmarks.standings", reason="benchmarks are not part of the package")
+DataSet = pytest.importorskip("benchmarks.suites", reason="benchmarks are not part of the package").DataSet
 
 
 def _record(name, method, fold, accuracy, version="1"):

@@ -1,7 +1,6 @@
 """The lazily updated matrix against the matrix itself, and its operation counts against counting by hand."""
 
 import copy
-import doctest
 import pickle
 
 import numpy as np
@@ -13,7 +12,6 @@ from scipy import sparse
 from sklearn.utils._testing import create_memmap_backed_data
 
 from skfastnn.lowrank import LazyLowRankMatrix
-from skfastnn.published import _low_rank_matrix
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 LIMITS = pytest.mark.parametrize("rank_limit", [None, "auto", 1, 3, 1000])
@@ -306,9 +304,3 @@ def test_bad_arguments_raise_and_change_nothing(error, method, arguments, messag
         getattr(lazy, method)(*arguments)
     assert lazy.counters == before
     assert_is(lazy, W + 1)
-
-
-def test_examples():
-    result = doctest.testmod(_low_rank_matrix)
-    assert result.attempted > 5
-    assert result.failed == 0

@@ -1,6 +1,5 @@
 """Sketches against the Kronecker products they stand for; preconditioned solutions against dense linear algebra."""
 
-import doctest
 import pickle
 
 import numpy as np
@@ -374,9 +373,3 @@ def test_bad_systems_raise():
         solve_gram(U, H, np.ones(6), max_iter=0)
     with pytest.raises(ValueError, match="sketch must be one of"):
         sketched_preconditioner(U, H, 10, sketch="gaussian")
-
-
-def test_examples():
-    result = doctest.testmod(_tensor_sketches)
-    assert result.attempted > 20
-    assert result.failed == 0

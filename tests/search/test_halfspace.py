@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn import config_context
 
+from helpers import EXACT_ENGINES
 from skfastnn import FastReLUClassifier, FastReLURegressor, _prediction
 from skfastnn.passes.prediction._reported_output import reported_output
 from skfastnn.passes.shared._boxes import LEAF_SIZE, BoxTree, spatial_order
@@ -415,7 +416,7 @@ def test_the_choice_needs_few_rows_and_few_neurons():
     for n_rows, n_neurons, n_features in ((1, 1, 1), (3, 2, 2), (2, 70, 5)):
         X = np.arange(float(n_rows * n_features)).reshape(n_rows, n_features)
         settings = {"hidden_layer_sizes": n_neurons, "threshold": 0.0, "init": "random"}
-        assert chosen(X, **settings) in ("halfspace", "dense", "correlation_tree", "quantized")
+        assert chosen(X, **settings) in EXACT_ENGINES
 
 
 @pytest.mark.usefixtures("slow_products")

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
+from helpers import EXACT_ENGINES
 from skfastnn._coordinates import Coordinates
 from skfastnn.networks._network import Network, aligned_zeros, resolve_threshold
 from skfastnn.networks._training_rows import Batch, TrainingRows
@@ -211,7 +212,7 @@ def run(situation, solver, search, dtype, **more_constants):
 
 @DTYPES
 @ON_EACH_SOLVER
-@pytest.mark.parametrize("search", ["correlation_tree", "dense", "halfspace", "quantized"])
+@pytest.mark.parametrize("search", EXACT_ENGINES)
 @settings(max_examples=60, deadline=None)
 @given(situation=situations([1, 2, 5, 16, 33]))
 def test_no_firing_neuron_is_missed(search, solver, dtype, situation):

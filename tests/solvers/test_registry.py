@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.sparse import csr_array
 
-from helpers import BOTH, data_for
+from helpers import BOTH, STEP_SOLVERS, data_for
 from skfastnn import FastReLUClassifier, FastReLURegressor
 from skfastnn.passes.shared._pairs import PairLists
 from skfastnn.search import ENGINES
@@ -68,7 +68,7 @@ def fitted(Estimator, X, y, **settings):
 
 
 @BOTH
-@pytest.mark.parametrize("solver", ["sgd", "adam"])
+@pytest.mark.parametrize("solver", STEP_SOLVERS)
 def test_an_engine_is_a_class(Estimator, solver, everything):
     X, y = data_for(Estimator)
     fits = [fitted(Estimator, X, y, solver=solver, search=name) for name in ("everything", "dense")]
@@ -96,6 +96,7 @@ def test_a_solver_is_a_class(rmsprop):
     unit = np.sqrt((X.shape[1] + 100) / 2)
     assert_allclose(way[way > 1e-6], 0.01 * unit / np.sqrt(1 - 0.999) / scale, rtol=0.03)
     assert fits[1].solver_ == "rmsprop"
+    assert fits[1].plan_[0]["learning_rate_init"] == pytest.approx(fits[1].learning_rate_init_)
     assert np.count_nonzero(way > 1e-6) > way.size / 2
 
 

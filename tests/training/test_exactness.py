@@ -7,7 +7,7 @@ from scipy.special import expit, log_softmax
 from scipy.stats import norm
 from sklearn.datasets import load_digits, make_classification
 
-from helpers import EXACT_ENGINES, SEARCHING_ENGINES
+from helpers import EXACT_ENGINES, SEARCHING_ENGINES, STEP_SOLVERS
 from skfastnn import FastReLUClassifier, FastReLURegressor
 from skfastnn.networks._network import resolve_threshold
 
@@ -325,7 +325,7 @@ def test_numpy(solver, search, n_classes, batch_size, n_epochs, alpha):
     assert_allclose(clf.intercepts_[1], v, rtol=1e-7, atol=1e-9)
 
 
-@pytest.mark.parametrize("solver", ["sgd", "adam"])
+@pytest.mark.parametrize("solver", STEP_SOLVERS)
 @pytest.mark.parametrize("init", ["antisymmetric", "random"])
 def test_start(init, solver):
     X, y = make_classification(400, 12, n_informative=8, n_classes=3, random_state=0)
