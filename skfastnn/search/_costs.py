@@ -37,7 +37,7 @@ GROWN = 1.3
 # tree: a comparison of leaves; a candidate, and each of its multiplications, for which memory is jumped about
 LEAF, CANDIDATE, JUMPING = 0.45, 3.0, 0.06
 # INIT, a leaf, and each multiplication
-LEAF_WRITTEN, LEAF_MULTIPLICATION = 0.3, 0.010
+LEAF_WRITTEN, LEAF_MULTIPLICATION = 0.3, MULTIPLICATION
 # candidates for each pair, besides those that fire: neurons move
 DRIFTING = 0.01
 # Share of the memory that the leaves of a tree may take, a byte a pair: fits of a grid search run side by side.

@@ -52,7 +52,7 @@ class Moments:
     Its solvers have `settings` with `beta_1`, `beta_2`, `epsilon` and `train_output`.
     """
 
-    kind, drifted = "even", 3.0
+    kind, drifted = "even", 16.0
 
     def rule(self, rate, penalty, n_steps):
         """Return the step number `n_steps`, from 1, as the compiled loops take it, a dict."""
