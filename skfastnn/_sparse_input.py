@@ -48,6 +48,8 @@ def distinct(X, y):
     kind : ndarray of shape (n_samples,), int64
         Of each sample.
     """
+    if y.shape[0] == 1:  # of a stream
+        return np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64)
     _, codes = np.unique(y, return_inverse=True)
     codes = codes.reshape(y.shape[0], -1)
     _, first, kind = np.unique(_keys(X, codes), return_index=True, return_inverse=True)

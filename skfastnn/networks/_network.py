@@ -8,6 +8,7 @@ same on every data set. Weights are neuron-major, rows padded to 64 bytes. What 
 
 import contextlib
 import mmap
+from functools import cache
 from numbers import Real
 
 import numpy as np
@@ -104,6 +105,7 @@ def check_firing(rows, network):
     )
 
 
+@cache
 def expected_square(threshold):
     """Return E[max(g - b, 0)^2] for a standard normal g."""
     b = threshold

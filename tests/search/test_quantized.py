@@ -363,6 +363,7 @@ def test_auto_takes_bytes_where_they_pay(monkeypatch):
 def test_auto_takes_the_tree_where_bytes_gain_less(monkeypatch):
     monkeypatch.setattr(_costs, "DENSE", 0.3)
     monkeypatch.setattr(_costs, "MULTIPLICATION", 0.011)
+    monkeypatch.setattr(_costs, "LEAF_MULTIPLICATION", 0.011)
     X = images(300, 784)
     reg = FastReLURegressor(
         hidden_layer_sizes=4096, solver="sgd", batch_size=100, max_iter=2, tol=1e9, n_iter_no_change=1, random_state=0
