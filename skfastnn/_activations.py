@@ -9,6 +9,7 @@ from sklearn.utils._chunking import get_chunk_n_rows
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
+from skfastnn._messages import in_own_context
 from skfastnn._prediction import last_hidden_layer
 
 
@@ -63,6 +64,7 @@ class ActivationsMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         activations = self._activations(X)
         return activations.toarray() if _get_output_config("transform", self)["dense"] != "default" else activations
 
+    @in_own_context
     def _activations(self, X):
         return hidden_activations(*self._rows_and_weights(X))
 

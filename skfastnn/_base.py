@@ -19,7 +19,7 @@ from skfastnn._documentation import DocumentedMixin
 from skfastnn._export import ExportMixin
 from skfastnn._fitted import keep, keep_insights, random_state_of, warn_of, what_was_kept
 from skfastnn._linear import train_linear
-from skfastnn._messages import warn
+from skfastnn._messages import in_own_context, warn
 from skfastnn._plan import Problem, choose_solver
 from skfastnn._prediction import checked_weights, dtype_of, raw_output
 from skfastnn._progress import NEEDED_TO_END, CallbackSupportMixin, progress_of
@@ -210,6 +210,7 @@ class BaseFastReLU(
                 raise
             warn("Training interrupted by user before an iteration had ended: the estimator is as it was.")
 
+    @in_own_context
     def _fit(self, X, y, sample_weight, incremental=False, classes=None, validation=NOTHING_HELD_OUT):
         """Validate, plan, run the stages, and keep what comes of it."""
         task, widths, kind = self._make_task(X, y, sample_weight, incremental, classes, validation)
@@ -289,6 +290,7 @@ class BaseFastReLU(
 
     # prediction
 
+    @in_own_context
     def _raw_output(self, X):
         """Return the output before its activation, ndarray of shape (n_samples, n_outputs)."""
         X, *weights = self._rows_and_weights(X)

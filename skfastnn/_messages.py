@@ -4,7 +4,8 @@ import os
 import sys
 import warnings
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
+from functools import wraps
 from pathlib import Path
 
 import sklearn
@@ -24,6 +25,16 @@ def quiet():
         yield
     finally:
         _quiet.reset(token)
+
+
+def in_own_context(function):
+    """Make what a function silences, here and in NumPy, end with it, wherever Ctrl-C comes: between any two lines."""
+
+    @wraps(function)
+    def run(*args, **kwargs):
+        return copy_context().run(function, *args, **kwargs)
+
+    return run
 
 
 def warn(message, category=UserWarning):

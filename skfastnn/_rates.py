@@ -108,8 +108,8 @@ def _natural_rate(plan, start, network, data):
     stage, numbers = plan.stages[0], start.rate["numbers"]
     if kind_of(plan.solver) != "gradient":
         return numbers[0]
-    # output weights are larger in a smaller unit of the target, and so is the kernel
-    growth = max(1.0, float(np.max(start.rate["unit"] / network.target_scale))) ** 2
+    # output weights are larger in a smaller unit of the target, and so is the kernel, without end: then no step is left
+    growth = float(np.square(max(1.0, np.max(start.rate["unit"] / network.target_scale))))
     numbers = (growth * numbers[0], growth * numbers[1], *numbers[2:])
     batch_weight = data.weight.mean() * stage.batch_size
     return sgd_step_size(*numbers, batch_weight, stage.alpha, stage.settings["momentum"])

@@ -22,6 +22,7 @@ class GaussNewtonTrainer(Trainer):
 
     def _prepare(self, X):
         super()._prepare(X)
+        self.solver.forget_rows()
         # what fires where the network is, and where it is put to see
         self.fired, self.trial = self.slots[0].fired, PairLists(self.network.n_neurons, self.network.dtype)
         self.known = None

@@ -1,7 +1,7 @@
 """How many threads, and which of two runtimes may use them.
 
 The compiled loops share work among OpenMP's threads; BLAS, called from inside them, is to keep to one. Its number of
-threads belongs to the process and not to the call that sets it, so calls are counted: the first of several that
+threads belongs to the process and not to the call that sets it, so it is noted who calls: the first of several that
 overlap sets the limit, and the last puts back what was there.
 
 A forked child inherits the notes of OpenMP about threads, and none of the threads: it would wait for them forever. So
@@ -39,17 +39,21 @@ def effective_n_threads():
 def one_blas_thread():
     """Keep BLAS to one thread, here and, since there is no other way, in the whole process.
 
-    The number of threads is as before when all calls that overlap have ended, in whichever order.
+    The number of threads is as before when all calls that overlap have ended, in whichever order, and by Ctrl-C too.
     """
-    _LIMIT.take()
+    taker = object()
     try:
+        _LIMIT.take(taker)
         yield
     finally:
-        _LIMIT.give_back()
+        try:
+            _LIMIT.give_back(taker)
+        finally:  # again: Ctrl-C may have come in the middle
+            _LIMIT.give_back(taker)
 
 
 class _Limit:
-    """Counts who wants BLAS to have one thread, in the process and in each thread.
+    """Knows who wants BLAS to have one thread, in the process and in each thread.
 
     Parameters
     ----------
@@ -67,19 +71,20 @@ class _Limit:
         self.find_libraries, self.shared, self.by_thread = find_libraries, None, None
         self.lock = threading.Lock()
         self.mine = threading.local()
-        self.n_takers, self.before = 0, None
+        self.everybody = _Takers()
 
-    def take(self):
+    def take(self, taker):
         with self.lock:
             if self.shared is None:
                 self._find()
-            if self.n_takers == 0:
-                self.before = _limit(self.shared)
-            self.n_takers += 1
-            depth = getattr(self.mine, "depth", 0)
-            if depth == 0:
-                self.mine.before = _limit(self.by_thread)
-            self.mine.depth = depth + 1
+            self.everybody.add(taker, self.shared)
+            self._mine().add(taker, self.by_thread)
+
+    def _mine(self):
+        """Return those who want it in this thread."""
+        if not hasattr(self.mine, "takers"):
+            self.mine.takers = _Takers()
+        return self.mine.takers
 
     def _find(self):
         # looking for the libraries takes milliseconds, once; those that are called here have been loaded
@@ -88,32 +93,45 @@ class _Limit:
         self.by_thread = [library for library in found if getattr(library, "threading_layer", None) == "openmp"]
         self.shared = [library for library in found if library not in self.by_thread]
 
-    def give_back(self):
+    def give_back(self, taker):
         with self.lock:
-            self.n_takers -= 1
-            self.mine.depth -= 1
-            if self.mine.depth == 0:
-                _set(self.by_thread, self.mine.before)
-            self._restore_if_last()
-
-    def _restore_if_last(self):
-        if self.n_takers == 0 and self.before is not None:
-            _set(self.shared, self.before)
-            self.before = None
+            self._mine().discard(taker, self.by_thread)
+            self.everybody.discard(taker, self.shared)
 
     def after_fork(self):
         """Forget, in a child, the calls of threads that are not there, and their hold of the lock."""
         self.forked = True
         self.lock = threading.Lock()
-        self.n_takers = getattr(self.mine, "depth", 0)
-        self._restore_if_last()
+        self.everybody.keep(self._mine().takers, self.shared)
 
 
-def _limit(libraries):
-    """Give libraries one thread; return how many each had."""
-    before = [library.get_num_threads() for library in libraries]
-    _set(libraries, [1] * len(before))
-    return before
+class _Takers:
+    """Those who want some libraries to have one thread, and how many there were before.
+
+    Ctrl-C may come between any two lines: what is to be done is noted before it is done, and may be done again.
+    """
+
+    def __init__(self):
+        self.takers, self.before = set(), None
+
+    def add(self, taker, libraries):
+        """Note somebody who wants it, once; the first one limits the libraries."""
+        if self.before is None:
+            self.before = [library.get_num_threads() for library in libraries]
+        self.takers.add(taker)
+        if len(self.takers) == 1:
+            _set(libraries, [1] * len(libraries))
+
+    def discard(self, taker, libraries):
+        """Forget somebody, if there; the last one puts back what was there."""
+        self.keep(self.takers - {taker}, libraries)
+
+    def keep(self, takers, libraries):
+        """Forget all others."""
+        self.takers = set(takers)
+        if not self.takers and self.before is not None:
+            _set(libraries, self.before)
+            self.before = None
 
 
 def _set(libraries, numbers):

@@ -102,17 +102,20 @@ class GaussNewton(Solver):
         super().__init__(network, n_threads)
         self.train_output = settings["train_output"]
         self.ridge = 0.0
-        self.damping = 0.0
-        self.rejected = False
-        # iterations of conjugate gradients: in the last solution, and in the first with the present kernel
-        self.n_cg, self.n_cg_fresh = 0, None
-        # scale, shift and preconditioner of the last solution, as long as the kernel is the same
-        self.factored = None
+        self.forget_rows()
         self.buffers, self.kernel = np.empty((0, 0, 0)), np.empty((0, 0))
         self.start_c, self.start_v = network.start_c, network.v.copy()
         # where the last accepted step led
         self.here = Displacement.zeros(network)
         self.trial = Displacement.zeros(network)
+
+    def forget_rows(self):
+        """Forget what is known of rows: others are to come, or the same in another order."""
+        self.damping, self.rejected = 0.0, False
+        # iterations of conjugate gradients: in the last solution, and in the first with the present kernel
+        self.n_cg, self.n_cg_fresh = 0, None
+        # scale, shift and preconditioner of the last solution, as long as the kernel is the same
+        self.factored = None
 
     def measure(self):
         """Take the network's displacement from its start as it is."""

@@ -1,8 +1,11 @@
-"""Fits in which one allocation fails; run by `tests/passes/test_faults.py` with `failing_malloc.c` preloaded.
+"""Calls in which allocations fail; run by `tests/passes/test_faults.py` with `failing_malloc.c` preloaded.
 
-What must hold: MemoryError or a right result, never a crash; after an error the estimator is as it was, and fits.
+What must hold: MemoryError or a right result, never a crash; after an error the estimator is as it was, and the same
+call gives what it would have given. `--step 1` lets every allocation of every case fail, first one alone and then all
+from there on: some minutes.
 """
 
+import argparse
 import ctypes
 import faulthandler
 import os
@@ -12,99 +15,107 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from cases import CALLS, ESTIMATORS, bits, calls, data
+from sklearn.base import clone
 
 import skfastnn._cyutility
-from skfastnn import FastReLUClassifier, FastReLURegressor
+import skfastnn._prediction
 from skfastnn.passes.shared._worth import set_worth_a_thread
-from skfastnn.search import ENGINES
 
 SHIM = ctypes.CDLL(None)
-SHIM.fail_at.restype, SHIM.fail_at.argtypes = ctypes.c_long, (ctypes.c_char_p, ctypes.c_long)
+SHIM.fail_at.restype, SHIM.fail_at.argtypes = ctypes.c_long, (ctypes.c_char_p, ctypes.c_long, ctypes.c_long)
+SHIM.who_failed.argtypes = (ctypes.c_char_p, ctypes.c_long)
+ALWAYS = 1 << 40
 COMPILED = os.fsencode(Path(skfastnn._cyutility.__file__).parent)
-STEPS = {"hidden_layer_sizes": 70, "max_iter": 2, "batch_size": 20, "random_state": 0, "threshold": 0.5}
-C, R = FastReLUClassifier, FastReLURegressor
-CASES = {
-    **{engine: C(solver="adam", search=engine, **STEPS) for engine in ENGINES["dense"]},
-    "sgd": R(solver="sgd", search="halfspace", **STEPS),
-    "deep": R(solver="adam", **{**STEPS, "hidden_layer_sizes": (70, 10)}),
-    "gauss_newton": R(solver="gauss_newton", **STEPS),
-    "refined": R(solver="adam_gauss_newton", **STEPS),
-    "auto": R(hidden_layer_sizes=70, random_state=0),
-}  # fmt: skip
-
-
-def data(name):
-    """Return rows and a target; float32 for some."""
-    rng = np.random.default_rng(0)
-    X = rng.standard_normal((60, 6)).astype(np.float32 if name in ("quantized", "sgd") else np.float64)
-    return X, (X[:, 0] > 0).astype(int) if isinstance(CASES[name], C) else np.sin(X[:, 0])
-
-
-def bits(est):
-    """Return all attributes, as bytes, but for times that were taken."""
-    state = {**vars(est), "selection_": None}
-    return pickle.dumps(pickle.loads(pickle.dumps(state)))
-
-
-def failing(k, call):
-    """Make a call in which the k-th allocation of ours fails; return whether it ended with an error, and how many."""
-    SHIM.fail_at(COMPILED, k)
-    try:
-        call()
-    except MemoryError:
-        return True, SHIM.fail_at(b"", 0)
-    return False, SHIM.fail_at(b"", 0)
-
-
-def some(n, size):
-    """Return some of the numbers 1 to n: the first ones, and others up to the last one."""
-    chosen = np.concatenate([np.arange(1, size // 3), np.linspace(size // 3, n, size - size // 3)]).astype(int)
-    return [int(k) for k in np.unique(chosen) if 1 <= k <= n]
 
 
 class Case:
-    """An estimator, fitted, that is fitted again while an allocation fails."""
+    """A call of an estimator, which is repeated while allocations fail."""
 
-    def __init__(self, name):
-        self.name = name
+    def __init__(self, name, call):
+        self.name = f"{name}, {call}"
         self.X, self.y = data(name)
-        self.stored = pickle.dumps(CASES[name].fit(self.X, self.y))
-        self.right = {}
+        fitted, self.method = CALLS[call]
+        est = clone(ESTIMATORS[name])
+        self.stored = pickle.dumps(est.fit(self.X, self.y) if fitted else est)
+        self.sites, self.dense = set(), None
+        self.right = self.outcome_of(pickle.loads(self.stored))
 
-    def fit(self, k):
-        """Fit while an allocation fails; return whether it ended with an error, and how many allocations there were."""
-        est = pickle.loads(self.stored)
+    def outcome_of(self, est):
+        """Call, and return all that comes of it."""
+        result = self.method(est, self.X, self.y)
+        return bits(est), b"" if result is est else bits(result)
+
+    def run(self, k, n):
+        """Call while n allocations fail, from the k-th on; return whether it was an error, and how many there were."""
+        est, site, failed = pickle.loads(self.stored), ctypes.create_string_buffer(200), False
         before = bits(est)
-        failed, n_calls = failing(k, lambda: est.fit(self.X, self.y))
+        SHIM.fail_at(COMPILED, k, n)
+        try:
+            result = self.method(est, self.X, self.y)
+        except MemoryError:
+            failed = True
+        finally:
+            SHIM.who_failed(site, 200)
+            n_calls = SHIM.fail_at(b"", 0, 0)
+        if site.value:
+            self.sites.add(site.value.decode())
         if failed:
             assert bits(est) == before, "an error has changed the estimator"
-            est.fit(self.X, self.y)
-        self.check_predictions(est)
+            outcome = self.outcome_of(est)
+        else:
+            outcome = bits(est), b"" if result is est else bits(result)
+        if outcome != self.right:
+            assert "fit" in self.name, "a prediction is another one"
+            assert est.search_ == "dense" != est.search, "the outcome is another one"
+            assert outcome[0] == self.without_search(), "without memory for the search, training is not that of 'dense'"
         return failed, n_calls
 
-    def check_predictions(self, est):
-        """Compare with a fit that has all the memory; where there was none for the search, with a dense one."""
-        search, tolerance = est.search_, 1e-4 if self.X.dtype == np.float32 else 1e-8
-        if search not in self.right:
-            self.right[search] = pickle.loads(self.stored).set_params(search=search).fit(self.X, self.y).predict(self.X)
-        np.testing.assert_allclose(est.predict(self.X), self.right[search], rtol=tolerance, atol=tolerance)
+    def without_search(self):
+        """Return what a call leaves behind where there was no memory for the search, and training was dense."""
+        if self.dense is None:
+            est = pickle.loads(self.stored)
+            search = est.search
+            self.method(est.set_params(search="dense"), self.X, self.y)
+            self.dense = bits(est.set_params(search=search))
+        return self.dense
 
-    def check(self, size):
-        """Let some of the allocations fail, one at a time; return how many were tried, and how many were errors."""
-        numbers, n_failed = some(self.fit(sys.maxsize)[1], size), 0
-        for k in numbers:
-            print(f"{self.name}, allocation {k}", file=sys.stderr, flush=True)  # known even after a crash
-            n_failed += self.fit(k)[0]
-        return len(numbers), n_failed
+    def check(self, step):
+        """Let every so many-th allocation fail, alone and with all that follow; return how many, and how many errors.
+
+        The first one to fail is not the same for all cases.
+        """
+        n_calls = self.run(1 << 60, 1)[1]
+        n_tried = n_failed = 0
+        for n in (1, ALWAYS):
+            for k in range(1 + sum(self.name.encode()) % step, n_calls + 1, step):
+                print(
+                    f"{self.name}, allocation {k} of {n_calls}, {n}", file=sys.stderr, flush=True
+                )  # known after a crash
+                n_failed += self.run(k, n)[0]
+                n_tried += 1
+        return n_calls, n_tried, n_failed
 
 
 def main():
-    """Check all cases; print how many allocations failed, and how many of these were errors."""
+    """Check all cases; print how many allocations there were, how many failed, and how many of these were errors."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--step", type=int, default=1, help="of how many allocations one fails")
+    parser.add_argument("--only", default="", help="part of the names of the cases")
+    arguments = parser.parse_args()
     faulthandler.enable()
     warnings.simplefilter("ignore")
     set_worth_a_thread(1e-3)
-    for name in CASES:
-        print(name, *Case(name).check(int(sys.argv[1])), flush=True)
+    skfastnn._prediction.MIN_WEIGHTS_FOR_SPARSE, skfastnn._prediction.MAX_SHARE_FOR_SPARSE = 1, 0.9
+    sites, total = set(), np.zeros(3, dtype=int)
+    for name, call in calls(arguments.only):
+        case = Case(name, call)
+        counts = case.check(arguments.step)
+        print(f"{case.name}: {counts[0]} allocations, {counts[1]} failed, {counts[2]} errors", flush=True)
+        sites |= case.sites
+        total += counts
+    print(*sorted(sites), sep="\n")
+    print(f"{len(sites)} places, {total[0]} allocations, {total[1]} failed, {total[2]} errors")
 
 
 if __name__ == "__main__":

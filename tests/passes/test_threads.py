@@ -231,15 +231,15 @@ def test_each_thread_limits_a_library_on_top_of_openmp_for_itself():
 
     limit = _Limit(lambda: libraries)
     with ThreadPoolExecutor(1) as pool:
-        limit.take()
-        limit.take()
+        limit.take("first")
+        limit.take("second")
         assert (numbers(), pool.submit(numbers).result()) == ([1, 1], [4, 1])
-        pool.submit(limit.take).result()
-        limit.give_back()
+        pool.submit(limit.take, "third").result()
+        limit.give_back("first")
         assert (numbers(), pool.submit(numbers).result()) == ([1, 1], [1, 1])
-        limit.give_back()
+        limit.give_back("second")
         assert (numbers(), pool.submit(numbers).result()) == ([4, 1], [1, 1])
-        pool.submit(limit.give_back).result()
+        pool.submit(limit.give_back, "third").result()
         assert (numbers(), pool.submit(numbers).result()) == ([4, 4], [4, 4])
 
 
