@@ -39,11 +39,22 @@ class History:
 
     def take_score(self, score, loss, tol, parameters):
         """Take note of how rows that are held out fare; keep what `parameters` returns if it is the best so far."""
-        self.validation_scores.append(score)
-        self.validation_losses.append(loss)
         self._take(score >= self.best_score + tol)
         if score > self.best_score:
             self.best_score, self.best_parameters = score, parameters()
+        self.validation_scores.append(score)
+        self.validation_losses.append(loss)
+
+    def interrupt(self, validated):
+        """Take note of Ctrl-C, wherever it came: an epoch stands in all curves or in none."""
+        self.interrupted = True
+        curves = [self.loss_curve, self.firing_curve]
+        curves += [self.validation_scores, self.validation_losses] if validated else []
+        n_epochs = min(map(len, curves))
+        for curve in curves:
+            del curve[n_epochs:]
+        if not validated:
+            self.best_loss = min(self.loss_curve, default=np.inf)
 
     def _take(self, improved):
         self.n_without_improvement = 0 if improved else self.n_without_improvement + 1
@@ -152,8 +163,8 @@ class Trainer:
                     history.converged = True
                     break
         except KeyboardInterrupt:
+            history.interrupt(validate is not None)
             warn("Training interrupted by user.")
-            history.interrupted = True
         self.solver.catch_up()
         return history
 
@@ -221,8 +232,9 @@ class Trainer:
             total_loss += loss * weight
             total_weight += weight
             history.n_samples_seen += last - first
+        rates = self._rates(self._count_fired() - fired_before, n)
         history.loss_curve.append(float(total_loss / total_weight))
-        history.firing_curve.append(self._rates(self._count_fired() - fired_before, n))
+        history.firing_curve.append(rates)
         return True
 
     def _count_fired(self):

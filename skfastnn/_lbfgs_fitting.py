@@ -61,8 +61,9 @@ class LbfgsTrainer(Trainer):
             history.n_samples_seen += X.shape[0]
             away = np.where(objective.is_weight, self.best - objective.centre, 0.0)
             loss = float(intermediate_result.fun) - 0.5 * objective.penalty * float(away @ away)
+            rates = self._firing(objective)
             history.loss_curve.append(loss)
-            history.firing_curve.append(self._firing(objective))
+            history.firing_curve.append(rates)
             if validate is not None:
                 self._load_best()
             self._record(validate)
@@ -76,8 +77,8 @@ class LbfgsTrainer(Trainer):
             result = objective.minimise(note, n_epochs, schedule.max_fun, schedule.tol)
             history.converged = bool(result.success) or validate is not None or history.stopped
         except KeyboardInterrupt:
+            history.interrupt(validate is not None)
             warn("Training interrupted by user.")
-            history.interrupted = True
         self._load_best()
         return history
 

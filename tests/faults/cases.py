@@ -36,7 +36,7 @@ ESTIMATORS = {
 N_TO_PREDICT = 1_100
 
 
-def data(name, n_rows=60):
+def data(name, n_rows=70):
     """Return rows and a target; float32 for some."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((n_rows, 3 if name == "wide" else 50 if "sparse" in name else 6))

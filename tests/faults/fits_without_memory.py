@@ -19,7 +19,9 @@ from cases import CALLS, ESTIMATORS, bits, calls, data
 from sklearn.base import clone
 
 import skfastnn._cyutility
+import skfastnn._plan
 import skfastnn._prediction
+import skfastnn.search.halfspace._halfspace
 from skfastnn.passes.shared._worth import set_worth_a_thread
 
 SHIM = ctypes.CDLL(None)
@@ -81,7 +83,7 @@ class Case:
         return self.dense
 
     def check(self, step):
-        """Let every so many-th allocation fail, alone and with all that follow; return how many, and how many errors.
+        """Let every so many-th allocation fail, alone and with all that follow; return how many, and errors.
 
         The first one to fail is not the same for all cases.
         """
@@ -106,7 +108,9 @@ def main():
     faulthandler.enable()
     warnings.simplefilter("ignore")
     set_worth_a_thread(1e-3)
+    # ways that are for larger data
     skfastnn._prediction.MIN_WEIGHTS_FOR_SPARSE, skfastnn._prediction.MAX_SHARE_FOR_SPARSE = 1, 0.9
+    skfastnn.search.halfspace._halfspace.ROWS_JUDGED, skfastnn._plan.FEW_PAIRS = 1, 0
     sites, total = set(), np.zeros(3, dtype=int)
     for name, call in calls(arguments.only):
         case = Case(name, call)

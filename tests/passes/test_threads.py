@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from interrupts import FakeLibrary
 from joblib import Parallel, delayed
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
@@ -205,22 +206,6 @@ def test_an_error_gives_blas_its_threads_back():
         with pytest.raises(KeyError), one_blas_thread():
             raise KeyError
         assert blas_threads() == before
-
-
-class FakeLibrary:
-    """A library with a limit for each thread, or for all."""
-
-    def __init__(self, threading_layer):
-        self.threading_layer, self.numbers = threading_layer, {}
-
-    def _key(self):
-        return threading.get_ident() if self.threading_layer == "openmp" else None
-
-    def get_num_threads(self):
-        return self.numbers.get(self._key(), 4)
-
-    def set_num_threads(self, number):
-        self.numbers[self._key()] = number
 
 
 def test_each_thread_limits_a_library_on_top_of_openmp_for_itself():

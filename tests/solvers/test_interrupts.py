@@ -1,10 +1,10 @@
 """An interruption between any two lines of a step finds all of the step, or nothing of it."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from interrupts import interrupt_at
 from numpy.testing import assert_allclose
 from scipy import sparse
 
@@ -26,31 +26,6 @@ CLASSICAL = {"momentum": 0.9, "nesterovs_momentum": False, "train_output": True}
 TINY = {"momentum": 1e-9, "nesterovs_momentum": False, "train_output": True}
 PLAIN = {"momentum": 0.0, "nesterovs_momentum": False, "train_output": True}
 ADAM = {"beta_1": 0.9, "beta_2": 0.99, "epsilon": 1e-6, "train_output": True}
-
-
-def interrupt_at(n, call):
-    """Call, and interrupt before the n-th line that Python runs in the package; return whether it came to that."""
-    left = n
-
-    def trace(frame, event, _):
-        nonlocal left
-        if not frame.f_code.co_filename.startswith(ROOT):
-            return None
-        if event == "line":
-            left -= 1
-            if left == 0:
-                raise KeyboardInterrupt
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        call()
-    except KeyboardInterrupt:
-        return True
-    finally:
-        sys.settrace(before)
-    return False
 
 
 class Training:
