@@ -11,7 +11,8 @@
 #ifndef SKFASTNN_VERSIONS_H
 #define SKFASTNN_VERSIONS_H
 
-#if !defined(__x86_64__) || !defined(__GNUC__) || defined(__clang__)
+/* gcc on Windows aligns the stack to 16 bytes, and still keeps longer vectors there as if they were aligned */
+#if !defined(__x86_64__) || !defined(__GNUC__) || defined(__clang__) || defined(_WIN32) || defined(__CYGWIN__)
 #undef SKFASTNN_INSTRUCTIONS
 #define SKFASTNN_INSTRUCTIONS 0
 #elif !defined(SKFASTNN_INSTRUCTIONS)
