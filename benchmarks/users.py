@@ -12,8 +12,16 @@ from benchmarks.measure import median_seconds, timed
 from benchmarks.training import MAX_EPOCHS
 
 # (rows, features, classes; none: a regression)
-SMALL_FITS = ((150, 20, 3), (500, 20, 2), (500, 20, 5), (2_000, 20, 2), (2_000, 20, 6), (150, 15, 0), (500, 15, 0))
-SMALL_FITS += ((2_000, 15, 0),)
+SMALL_FITS = (
+    (150, 20, 3),
+    (500, 20, 2),
+    (500, 20, 5),
+    (2_000, 20, 2),
+    (2_000, 20, 6),
+    (150, 15, 0),
+    (500, 15, 0),
+    (2_000, 15, 0),
+)
 
 
 def _estimator(method, classes):

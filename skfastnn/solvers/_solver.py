@@ -50,8 +50,9 @@ class Solver:
     kind : {"gradient", "even", "model"}
         What a step is: along the gradient; about as long for every weight; the best that a second-order model knows.
     drifted : float
-        Candidates of the correlation tree for each pair that fires at the start, over ten epochs of MNIST: weights
-        move, and more of them fire. Infinity where a step leaves no bound on the movement.
+        Candidates of the correlation tree for each pair that fires at the start, over a few epochs of MNIST at the
+        steps that the defaults take: weights move, and more of them fire. Infinity where a step leaves no bound on
+        the movement.
     norms : ndarray of shape (n_neurons, 3)
         Norms of the displacement and of the velocity, and the length of the path so far.
     may_defer : bool

@@ -15,11 +15,11 @@ import warnings
 from collections import Counter
 
 import numpy as np
-from cases import CALLS, ESTIMATORS, C, bits, calls, data
 from sklearn import get_config
 from sklearn.base import clone
 from threadpoolctl import threadpool_info
 
+from cases import CALLS, ESTIMATORS, C, bits, calls, data
 from skfastnn._messages import _quiet
 
 # From one that works on a small problem to one that may be stopped in the middle of an epoch.

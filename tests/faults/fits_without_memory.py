@@ -15,13 +15,13 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from cases import CALLS, ESTIMATORS, bits, calls, data
 from sklearn.base import clone
 
 import skfastnn._cyutility
 import skfastnn._plan
 import skfastnn._prediction
 import skfastnn.search.halfspace._halfspace
+from cases import CALLS, ESTIMATORS, bits, calls, data
 from skfastnn.passes.shared._worth import set_worth_a_thread
 
 SHIM = ctypes.CDLL(None)

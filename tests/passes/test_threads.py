@@ -11,13 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from interrupts import FakeLibrary
 from joblib import Parallel, delayed
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from helpers import REGISTERED_SOLVERS, assert_same_fit
+from interrupts import FakeLibrary
 from skfastnn import FastReLUClassifier, FastReLURegressor
 from skfastnn._threads import _Limit, effective_n_threads, one_blas_thread
 from skfastnn.passes.shared._lower import add_lower_products, cholesky, inverse_of_lower

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from interrupts import interrupt_at
 from numpy.testing import assert_allclose
 from scipy import sparse
 
 import skfastnn
 from helpers import unit_coordinates
+from interrupts import interrupt_at
 from skfastnn._coordinates import Coordinates
 from skfastnn.networks._network import Network
 from skfastnn.networks._panel_network import PanelNetwork

@@ -1,4 +1,4 @@
-/* Includes the file that KERNELS names for float and for double; see each_version.h. */
+/* Includes the file that KERNELS names for float and for double, and forgets the version; see each_version.h. */
 #define REAL float
 #define TYPE_NAME f32
 #define BYTES_OF_REAL 4
@@ -14,3 +14,8 @@
 #undef REAL
 #undef TYPE_NAME
 #undef BYTES_OF_REAL
+
+#undef VERSION
+#undef VECTOR_BYTES
+#undef AVX2
+#undef AVX512

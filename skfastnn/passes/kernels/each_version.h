@@ -24,10 +24,6 @@
 #define AVX2 0
 #define AVX512 0
 #include "each_type.h"
-#undef VERSION
-#undef VECTOR_BYTES
-#undef AVX2
-#undef AVX512
 
 #if HAVE_AVX2
 #pragma GCC push_options
@@ -37,10 +33,6 @@
 #define AVX2 1
 #define AVX512 0
 #include "each_type.h"
-#undef VERSION
-#undef VECTOR_BYTES
-#undef AVX2
-#undef AVX512
 #pragma GCC pop_options
 #endif
 
@@ -52,10 +44,6 @@
 #define AVX2 1
 #define AVX512 1
 #include "each_type.h"
-#undef VERSION
-#undef VECTOR_BYTES
-#undef AVX2
-#undef AVX512
 #pragma GCC pop_options
 #endif
 

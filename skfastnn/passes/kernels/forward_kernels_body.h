@@ -20,7 +20,7 @@ INLINE int32_t NAME(pack)(VEC z, const int32_t *row, int32_t left, int32_t *fire
     return __builtin_popcount(fires);
 }
 #elif AVX2 && BYTES_OF_REAL == 4
-/* of a whole vector: its halves one after the other */
+/* of a whole vector, as `keep` sees to; its halves one after the other */
 INLINE int32_t NAME(pack)(VEC z, const int32_t *row, int32_t left, int32_t *fired_row, REAL *value) {
     const __m256i rows = _mm256_loadu_si256((const __m256i *)row);
     const int fires = _mm256_movemask_ps(_mm256_cmp_ps((__m256)z, _mm256_setzero_ps(), _CMP_GT_OQ));
@@ -47,8 +47,8 @@ INLINE int32_t NAME(pack)(VEC z, const int32_t *row, int32_t left, int32_t *fire
 }
 #endif
 
-/* Append those of up to LANES candidates that fire, rows and activations; returns their number. Both lists have room
- * for a whole vector. */
+/* Append those of up to LANES candidates that fire, rows and activations; returns their number. Both lists have SPARE
+ * places more. */
 INLINE int32_t NAME(keep)(VEC z, const int32_t *row, int32_t left, int32_t *fired_row, REAL *value) {
 #if AVX2
     if (AVX512 || left == LANES)             /* no row is read behind the last */

@@ -37,7 +37,7 @@ cdef Layout layout_for(PairLists pairs, FeatureLists X, PanelWeights weights) ex
 # what a thread puts the signals of 64 neurons in; one allocation of numbers, and `used`
 cdef struct Tile:
     Py_ssize_t n_rows, ld_out
-    uint8_t* used                 # (n_rows,) vectors of a row that hold signals, as bits
+    uint8_t* used                 # (n_rows,) lines of 64 bytes of a row that hold signals, as bits
     void* signals                 # (n_rows, 64) by row, TILE_LD apart
     void* column                  # (n_rows + SPARE,) those of one neuron
     void* grad_v                  # (ld_out,) gradient of its output weights

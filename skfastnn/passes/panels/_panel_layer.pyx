@@ -2,10 +2,10 @@
 #
 # Problem     A row of text has a few dozen stored entries among tens of thousands of features; so has a row of
 #             activations. Following them neuron by neuron is a gather: one number of each cache line that is fetched.
-#             So 64 neurons are taken together, whose weights of a feature lie side by side: an entry costs four or
-#             eight vectors, used to the last number. All pre-activations are then computed, since picking candidates
-#             would save vectors only where a feature's 64 neurons are silent together; updates touch the vectors in
-#             which a neuron fired.
+#             So 64 neurons are taken together, whose weights of a feature lie side by side: an entry costs a few
+#             whole vectors, used to the last number. All pre-activations are then computed, since picking candidates
+#             would save vectors only where a feature's 64 neurons are silent together; updates touch the lines of
+#             memory in which a neuron fired.
 # Layout      Weights (n_panels, n_features, 64). Column k of a panel is neuron `order[k]` of its 64: the first neurons
 #             of all antisymmetric pairs, then their twins, so that the start they share, (n_panels, n_features, 32), is
 #             added to either half by whole vectors. Rows by feature, as in _by_feature.pyx.
@@ -316,7 +316,7 @@ cdef floating spread_signals(
     cdef floating* signal = <floating*> tile.column
     cdef uint8_t* used = tile.used
     cdef floating grad_c
-    cdef uint8_t vector = <uint8_t> (1 << (column * sizeof(floating) // 64))
+    cdef uint8_t line = <uint8_t> (1 << (column * sizeof(floating) // 64))
     if tile.ld_out == 0:
         error = error + pairs.n_before(block) + pairs.start[r]
     if floating is float:
@@ -325,7 +325,7 @@ cdef floating spread_signals(
         grad_c = signals_of_f64(row, value, count, error, v, tile.ld_out, signal, grad_v)
     for i in range(count):
         signals[row[i] * TILE_LD + column] = signal[i]
-        used[row[i]] |= vector
+        used[row[i]] |= line
     return grad_c
 
 
