@@ -33,12 +33,10 @@ class Candidate:
     encoding : {"none", "standardize", "piecewise_linear"}
     scales : bool
         Whether the original features have learned scales.
-    threshold : float
     """
 
     encoding: str
     scales: bool = False
-    threshold: float = 0.0
 
 
 @dataclass

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
-from sklearn.datasets import make_classification
+from sklearn.datasets import make_blobs, make_classification
 from sklearn.metrics import log_loss
 
 from skfastnn import FastReLUClassifier, FastReLURegressor
@@ -218,6 +218,14 @@ def test_features_are_learned_where_there_is_little_noise(noise, solvers):
     assert {row["solver"] for row in reg.selection_} == solvers
     assert reg.solver_ == ("adam" if "adam" in solvers else "gauss_newton")
     assert reg.feature_importances_[:4].sum() > 0.6
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize(("share_of_wrong_labels", "threshold"), [(0.0, 1.0), (0.2, 0.0)])
+def test_few_neurons_fire_where_classes_are_told_apart(n_classes, share_of_wrong_labels, threshold):
+    X, y = make_blobs(150, 4, centers=8 * np.eye(4)[:n_classes], random_state=0)
+    wrong = np.random.default_rng(0).random(y.size) < share_of_wrong_labels
+    assert FastReLUClassifier(random_state=0).fit(X, (y + wrong) % n_classes).threshold_ == threshold
 
 
 def test_errors_of_what_was_tried_are_in_one_unit(monkeypatch):
