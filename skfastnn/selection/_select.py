@@ -18,6 +18,9 @@ from skfastnn.selection._spread import posterior
 CHOICE_ROWS, MAX_ROWS = 1_000, 5_000
 # A candidate has to be better by this share to be preferred to a simpler one.
 MARGIN = 0.02
+# And by this share more where scales are learned: what they owe to the rows that judge them does not show (40
+# classification sets, parts held out: log-loss -.003 +- .002; no choice of 13 regressions changes).
+MARGIN_OF_SCALES = 0.05
 # Scales are learned where the error without them is within this share of the least.
 PROMISING = 1.3
 # Factors of a search that begins where a similar kernel had its least error, for the budget.
@@ -244,5 +247,5 @@ def choose(chooser, all_inputs):
     start = sorted(affine + encoded, key=lambda trial: trial.error)
     scaled = [chooser.learn_scales(trial) for trial in start if trial.error <= PROMISING * by_error[0].error]
     trials = plain + [trial for trial in scaled if trial is not None]
-    least = min(trial.error for trial in trials)
-    return next(trial for trial in trials if trial.error <= (1 + MARGIN) * least)
+    counted = [trial.error * (1 if trial.inputs.scales is None else 1 + MARGIN_OF_SCALES) for trial in trials]
+    return next(trial for trial, error in zip(trials, counted, strict=True) if error <= (1 + MARGIN) * min(counted))

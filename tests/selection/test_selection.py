@@ -176,8 +176,8 @@ def test_all_codes_of_a_feature_share_its_scale():
 class Table:
     """A chooser that knows the errors of the encodings."""
 
-    def __init__(self, **errors):
-        self.errors, self.budget = errors, Budget(1.0)
+    def __init__(self, scaled=None, **errors):
+        self.errors, self.scaled, self.budget = errors, scaled, Budget(1.0)
 
     def cost(self, inputs):
         return 0.0
@@ -187,7 +187,9 @@ class Table:
         return Trial(Candidate(inputs.encoding), inputs, None, fit, fit.error)
 
     def learn_scales(self, trial):
-        return None
+        if self.scaled is None:
+            return None
+        return Trial(trial.candidate, trial.inputs.with_scales(np.ones(4)), None, trial.fit, self.scaled)
 
 
 @pytest.mark.parametrize(("error", "winner"), [(0.99, "standardize"), (0.95, "piecewise_linear")])
@@ -196,6 +198,13 @@ def test_a_simpler_candidate_wins_ties(error, winner):
     all_inputs = candidate_inputs(X, np.full(40, 1 / 40), Thermometer)
     best = choose(Table(standardize=1.0, none=1.2, piecewise_linear=error), all_inputs)
     assert best.candidate.encoding == winner
+
+
+@pytest.mark.parametrize(("error", "learned"), [(0.95, False), (0.9, True)])
+def test_learned_scales_have_to_gain_more_than_an_encoding(error, learned):
+    X, _ = data()
+    best = choose(Table(error, standardize=1.0), candidate_inputs(X, np.full(40, 1 / 40), None)[:1])
+    assert (best.inputs.scales is not None) == learned
 
 
 def test_error_of_scales_is_not_below_what_folds_say(monkeypatch):
