@@ -120,11 +120,11 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
     threshold : "auto", float >= 0, or a list of them for the hidden layers, default="auto"
         Shift b of the ReLU in standard deviations of the pre-activations: a neuron fires where its pre-activation
         exceeds b. 0 is the plain ReLU; a higher one is faster for wide layers, often less accurate. "auto" is 0 by
-        default on dense data, with "adam" of a width that is not given, with widths below 2,048, with "lbfgs" and
-        "adam_gauss_newton", and where there are four times as many features as samples. Elsewhere it is
-        ``sqrt(0.4 ln m)`` for m neurons, at most 1 with "gauss_newton" or several hidden layers and at most 0.5 on
-        sparse data. Data count as sparse where fewer than 5 % of the numbers are other than zero, whether or not X is
-        a sparse matrix.
+        default on dense data (1 on up to 2,000 samples whose classes are told apart almost without error), with "adam"
+        of a width that is not given, with widths below 2,048, with "lbfgs" and "adam_gauss_newton", and where there
+        are four times as many features as samples. Elsewhere it is ``sqrt(0.4 ln m)`` for m neurons, at most 1 with
+        "gauss_newton" or several hidden layers and at most 0.5 on sparse data. Data count as sparse where fewer than
+        5 % of the numbers are other than zero, whether or not X is a sparse matrix.
     search : {"auto", "correlation_tree", "dense", "halfspace", "heavy_pairs", "quantized"}, default="auto"
         How the neurons that may fire are found. "dense" computes all; "quantized" multiplies bytes, and computes what
         their rounding leaves in doubt; "correlation_tree" bounds how far neurons have moved; "halfspace" asks boxes of
