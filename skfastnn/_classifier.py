@@ -160,7 +160,9 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         "gauss_newton" the error is the leave-one-out error (mean squared error of standardised targets or of indicators
         of the classes) of an infinitely wide network at the ridge "alpha"; with "adam" it is the mean loss on held-out
         samples after "epochs" with "share_of_step" of the usual step, and "hidden_layer_sizes" and "threshold" (None:
-        as `threshold` says) belong to it. Where regressors try both, both are mean squared errors.
+        as `threshold` says) belong to it. Where a classifier tries both, the two are not in one unit: probabilities
+        are made of what is predicted from all other samples, and their log-loss is compared. Where regressors try
+        both, both are mean squared errors.
     plan_ : list of dict
         What was trained in the last call, one record for each stage, in words and numbers: one stage, or two with
         "adam_gauss_newton". What "auto" stood for is resolved: "hidden_layer_sizes", "threshold" (of each layer),

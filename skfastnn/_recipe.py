@@ -104,6 +104,8 @@ class Recipe:
         Fitted; takes the rows as given to those of the network.
     scales : ndarray of shape (n_columns,) or None
         Factors of the columns of the rows that the network takes; they are multiplied into its weights afterwards.
+    learned_scales : bool
+        Whether they know the target, and are not of standardised features alone.
     epochs : int or None
         Over which the step size falls to zero; None: as the parameters say.
     spread : float
@@ -116,6 +118,8 @@ class Recipe:
         Raw output that is best without looking at the rows; there where `share_of_output` is less than one.
     solver : str or None
         That trains it; None: that of the task.
+    as_asked : bool
+        Whether it is trained as if the user had asked for these widths: few neurons as in MLPClassifier.
     insights : Insights or None
     left_out : LeftOut or None
         How wrong it was when it was chosen.
@@ -126,12 +130,14 @@ class Recipe:
     encoding: str = "none"
     encoder: object = None
     scales: np.ndarray | None = None
+    learned_scales: bool = False
     epochs: int | None = None
     spread: float = 0.0
     share_of_step: float = 1.0
     share_of_output: float = 1.0
     constant: np.ndarray | None = None
     solver: str | None = None
+    as_asked: bool = False
     insights: object = None
     left_out: object = None
 
@@ -148,7 +154,7 @@ class Recipe:
     def describe(self):
         """Return what the recipe says, in plain words and numbers."""
         return {
-            "solver": self.solver, "encoding": self.encoding, "learned_scales": self.scales is not None,
+            "solver": self.solver, "encoding": self.encoding, "learned_scales": self.learned_scales,
             "hidden_layer_sizes": tuple(self.widths), "epochs": self.epochs, "threshold": self.threshold,
             "share_of_step": self.share_of_step,
         }  # fmt: skip
@@ -205,7 +211,7 @@ def choose_in_closed_form(widths, data, loss, n_threads, missing=False):
     # the ridge is found anew on the kernel of the network, which is finite, for a loss that may not be a square
     recipe = Recipe(
         widths, THRESHOLD_OF_CLEAN if clean else 0.0, inputs.encoding, inputs.encoder,
-        None if plain else inputs.factor, spread=CONSTANT, insights=insights,
+        None if plain else inputs.factor, inputs.scales is not None, spread=CONSTANT, insights=insights,
     )  # fmt: skip
     table = [
         {
@@ -309,7 +315,7 @@ class Questions:
         return replace(best.recipe, left_out=LeftOut(index, np.concatenate(best.errors), self.data.weight[index]))
 
 
-def choose(recipes, questions, enough, limit):
+def choose(recipes, questions, enough, limit, hopeless=np.inf):
     """Return the recipe with the least loss on rows that are held out.
 
     The encoding is chosen first, by short training; then whether smaller steps do better; then the number of epochs.
@@ -323,6 +329,8 @@ def choose(recipes, questions, enough, limit):
         Loss from which on nothing else is tried.
     limit : int
         To epochs. One that is below the most epochs that would be tried is what was asked for: it is their number.
+    hopeless : float, default=inf
+        Loss of the first that is tried beyond which nothing else is.
     """
     data = questions.data
     n = data.target.shape[0]
@@ -337,6 +345,8 @@ def choose(recipes, questions, enough, limit):
     questions.hold_out(n_questions(n))
     plain, *encoded = [replace(recipe, epochs=affordable[0]) for recipe in recipes]
     best = questions.ask(plain)
+    if best.loss > hopeless:
+        return questions.settle(best)
     for other in encoded:
         best = _better(best, other, questions, enough, WORTH)
     best = _better(best, replace(best.recipe, share_of_step=GENTLE), questions, enough, WORTH)

@@ -100,7 +100,7 @@ class Plan:
         """Return what a stage is about, a dict of plain words and numbers."""
         network = {
             "hidden_layer_sizes": tuple(self.widths), "threshold": tuple(thresholds), "encoding": self.recipe.encoding,
-            "learned_scales": self.recipe.scales is not None, "share_of_output": self.recipe.share_of_output,
+            "learned_scales": self.recipe.learned_scales, "share_of_output": self.recipe.share_of_output,
         }  # fmt: skip
         return network | stage.describe()
 

@@ -91,6 +91,7 @@ class Task:
         held_out = self.held_out and self.held_out.with_rows(recipe.rows(self.held_out.X))
         return replace(
             self,
+            problem=replace(self.problem, widths=recipe.widths) if recipe.as_asked else self.problem,
             solver=recipe.solver or self.solver,
             data=self.data.with_rows(recipe.rows(self.data.X)),
             held_out=held_out,

@@ -13,7 +13,7 @@ from skfastnn import FastReLUClassifier, FastReLURegressor
 from skfastnn import _recipe as recipe_module
 from skfastnn import _trials as trials_module
 from skfastnn._data import Data
-from skfastnn._losses import SquaredError
+from skfastnn._losses import SoftmaxLogLoss, SquaredError
 from skfastnn._plan import (
     LEAST_WIDTH,
     MANY_FEATURES,
@@ -38,7 +38,7 @@ from skfastnn._recipe import (
     try_once,
 )
 from skfastnn._training import _nearer_to
-from skfastnn._trials import _as_sure_as_held_out_rows_say, _less_wrong
+from skfastnn._trials import FEW_NEURONS, _as_sure_as_held_out_rows_say, _calibrated, _less_wrong
 
 
 def problem(n_features, n_samples=150, seed=0):
@@ -228,6 +228,51 @@ def test_few_neurons_fire_where_classes_are_told_apart(n_classes, share_of_wrong
     assert FastReLUClassifier(random_state=0).fit(X, (y + wrong) % n_classes).threshold_ == threshold
 
 
+def balance(n_samples, seed=0):
+    """Return weights and arms of scales, and which side goes down: products of features, which few neurons learn."""
+    X = np.stack(np.meshgrid(*[np.arange(1.0, 6.0)] * 4), axis=-1).reshape(-1, 4)
+    X = X[np.random.default_rng(seed).permutation(len(X))]
+    y = np.sign(X[:, 0] * X[:, 1] - X[:, 2] * X[:, 3]).astype(int)
+    return (X[:n_samples], y[:n_samples]), (X[n_samples:], y[n_samples:])
+
+
+def test_a_few_neurons_are_taken_where_they_learn_features_of_classes():
+    train, (X, y) = balance(300)
+    learned = FastReLUClassifier(random_state=0).fit(*train)
+    solved = FastReLUClassifier(random_state=0, solver="gauss_newton").fit(*train)
+    assert learned.solver_ == "adam"
+    assert learned.coefs_[0].shape == (4, FEW_NEURONS)
+    assert log_loss(y, learned.predict_proba(X)) < 0.5 * log_loss(y, solved.predict_proba(X))
+    assert not any(row["learned_scales"] for row in learned.selection_ if row["solver"] == "adam")
+
+
+@pytest.mark.parametrize(("hopeless", "n_tries"), [(0.0, 1), (np.inf, 4)])
+def test_a_hopeless_try_is_the_last(monkeypatch, hopeless, n_tries):
+    monkeypatch.setattr(trials_module, "HOPELESS", hopeless)
+    clf = FastReLUClassifier(random_state=0).fit(*balance(200)[0])
+    assert [row["solver"] for row in clf.selection_].count("adam") == n_tries
+    assert clf.solver_ == "gauss_newton"
+
+
+def test_a_few_neurons_are_not_tried_of_several_labels_or_many_classes():
+    X, y = problem(6)
+    for target in (np.column_stack([y, 1 - y]), np.arange(150) % 21):
+        clf = FastReLUClassifier(random_state=0).fit(X, target)
+        assert {row["solver"] for row in clf.selection_} == {"gauss_newton"}
+
+
+def test_what_is_expected_of_indicators_is_the_best_of_their_multiples():
+    rng = np.random.default_rng(0)
+    target = np.eye(3)[rng.integers(3, size=80)]
+    prediction, weight = target + 0.6 * rng.standard_normal(target.shape), rng.uniform(1, 2, size=80)
+    losses = _calibrated(SoftmaxLogLoss(), prediction, Data(None, None, target, weight))
+    of_multiples = [
+        np.average(SoftmaxLogLoss().value_and_gradient(factor * prediction, target)[0], weights=weight)
+        for factor in np.geomspace(0.2, 100, 400)
+    ]
+    assert_allclose(np.average(losses, weights=weight), min(of_multiples), rtol=1e-3)
+
+
 def test_errors_of_what_was_tried_are_in_one_unit(monkeypatch):
     X, y = bends(60, 0.0)
     monkeypatch.setattr(trials_module, "_try_adam", lambda *_: (Recipe([4]), [{"error": 0.1}]))
@@ -236,10 +281,10 @@ def test_errors_of_what_was_tried_are_in_one_unit(monkeypatch):
         assert reg.selection_[-1]["error"] == pytest.approx(0.2 * n_outputs)
 
 
-@pytest.mark.parametrize("model", [FastReLUClassifier(), FastReLURegressor("poisson"), FastReLURegressor("huber")])
-def test_features_are_learned_for_squared_errors_alone(model):
+@pytest.mark.parametrize("loss", ["poisson", "huber"])
+def test_regressors_learn_features_for_squared_errors_alone(loss):
     X, y = bends(150, 0.0)
-    model.set_params(random_state=0).fit(X, y > 0.7 if hasattr(model, "predict_proba") else y)
+    model = FastReLURegressor(loss, random_state=0).fit(X, y)
     assert {row["solver"] for row in model.selection_} == {"gauss_newton"}
 
 
