@@ -325,6 +325,22 @@ def flat(displacement, network):
     return np.concatenate([hidden.ravel(), displacement.V[:, :k].ravel(), displacement.v])
 
 
+@pytest.mark.parametrize(("n_classes", "most"), [(20, _gauss_newton.MAX_CG), (21, _gauss_newton.MAX_CG_OF_MANY)])
+def test_many_outputs_are_solved_for_in_few_iterations(monkeypatch, n_classes, most):
+    n_iterations, propose = [], GaussNewton.propose
+
+    def noted(solver):
+        promised = propose(solver)
+        n_iterations.append(solver.n_cg)
+        return promised
+
+    monkeypatch.setattr(_gauss_newton, "CG_TOLERANCE", 0.0)
+    monkeypatch.setattr(GaussNewton, "propose", noted)
+    X, y = np.random.default_rng(0).standard_normal((84, 6)), np.arange(84) % n_classes
+    FastReLUClassifier(64, solver="gauss_newton", alpha=0.1, max_iter=2, random_state=0).fit(X, y)
+    assert max(n_iterations) == most
+
+
 def test_conjugate_gradients_with_landmarks_agree_with_the_factor(monkeypatch):
     X, y = data_for(FastReLUClassifier, 150)
     monkeypatch.setattr(_gauss_newton, "CG_TOLERANCE", 1e-10)
