@@ -28,7 +28,7 @@ def check_given(X, name="X"):
 
 
 def check_length(X, y):
-    """Raise ValueError if y, an array or a list, is of another length than X."""
+    """Raise ValueError if y is of another length than X, both as far as they have shapes."""
     if y is not None and _shape(y) != () and _shape(X) != ():
         check_consistent_length(X, y)
 

@@ -157,10 +157,11 @@ def given_set(estimator, validation, data, allow_missing, split):
         X = csr_array(X)
     check_weights(sample_weight, X)
     weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-    used = weight > 0
+    used = weight > np.finfo(X.dtype).eps ** 2 * weight.max()
     if not used.any():
         raise ValueError("All weights of sample_weight_val are zero: at least one must be positive.")
     X, y, weight = (X, y, weight) if used.all() else (X[used], y[used], weight[used])
+    weight = weight / weight.max()  # only ratios count, and single precision holds these
     held_out = Data(X, y, estimator._encode_target(y), weight.astype(X.dtype))
     return held_out, _compared(split or {"state": None, "held_out": None}, held_out)
 

@@ -320,3 +320,15 @@ def test_an_error_on_all_rows_keeps_the_share_by_which_folds_have_raised_it(monk
     assert len(whole.rows) == 120
     assert few.error > 1.05 * few.fit.error
     assert_allclose(chosen.error / whole.fit.error, few.error / few.fit.error)
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n_features", "of_classifier", "of_regressor"),
+    [(100, 20, 0.5, None), (1_000, 20, 1.3, 3.1), (3_000, 5, 1.9, 3.6), (3_000, 80, 7, 38)],
+)
+def test_operations_of_a_forest_are_the_seconds_that_were_measured(n_rows, n_features, of_classifier, of_regressor):
+    a_second = 5e10
+    assert forest_operations(n_rows, n_features) / a_second == pytest.approx(of_classifier, rel=0.4)
+    if of_regressor:
+        seconds = forest_operations(n_rows, n_features, regressor=True) / a_second
+        assert seconds == pytest.approx(of_regressor, rel=0.4)
