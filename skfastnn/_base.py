@@ -18,6 +18,7 @@ from skfastnn._data import Data
 from skfastnn._documentation import DocumentedMixin
 from skfastnn._export import ExportMixin
 from skfastnn._fitted import keep, keep_insights, random_state_of, warn_of, what_was_kept
+from skfastnn._given import check_features, check_given
 from skfastnn._linear import train_linear
 from skfastnn._messages import in_own_context, warn
 from skfastnn._plan import Problem, choose_solver
@@ -25,7 +26,6 @@ from skfastnn._prediction import checked_weights, dtype_of, raw_output
 from skfastnn._progress import NEEDED_TO_END, CallbackSupportMixin, progress_of
 from skfastnn._recipe import Recipe
 from skfastnn._scoring import make_score
-from skfastnn._sparse_input import check_indices
 from skfastnn._stored import StoredMixin
 from skfastnn._task import Task
 from skfastnn._threads import one_blas_thread
@@ -304,7 +304,8 @@ class BaseFastReLU(
 
     def _rows_and_weights(self, X):
         """Return rows as the network takes them, checked and encoded, and its weights, checked."""
-        check_indices(X)
+        check_features(self, X)
+        check_given(X)
         finite = self.encoder_ is None or "allow-nan"
         X = validate_data(
             self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False, ensure_all_finite=finite

@@ -1,5 +1,7 @@
 """FastReLUClassifier."""
 
+from contextlib import contextmanager
+
 import numpy as np
 from scipy.sparse import issparse
 from scipy.special import log_expit, log_softmax
@@ -296,12 +298,15 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         if first_call:
             if incremental and classes is None and not multilabel:
                 raise ValueError("classes must be passed on the first call to partial_fit.")
-            self._label_binarizer = LabelBinarizer().fit(y if classes is None or multilabel else classes)
+            with labels_in_order("classes"):
+                self._label_binarizer = LabelBinarizer().fit(y if classes is None or multilabel else classes)
             self.classes_ = self._label_binarizer.classes_
         else:
-            self._check_same_kind(y, multilabel, incremental, classes)
-        if not multilabel and np.setdiff1d(y, self.classes_).size:
+            with labels_in_order("classes"):
+                self._check_same_kind(y, multilabel, incremental, classes)
+        with labels_in_order("y"):
             unknown = np.setdiff1d(y, self.classes_)
+        if not multilabel and unknown.size:
             raise ValueError(f"`y` has classes that are not in `classes_`: {unknown}; known are {self.classes_}.")
         return y
 
@@ -314,7 +319,8 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
                 )
             return y
         y = column_or_1d(y, warn=True)
-        unknown = np.setdiff1d(y, self.classes_)
+        with labels_in_order("y_val"):
+            unknown = np.setdiff1d(y, self.classes_)
         if unknown.size:
             raise ValueError(f"`y_val` has classes that are not in `classes_`: {unknown}; known are {self.classes_}.")
         return y
@@ -579,6 +585,17 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         if self.classes_.size == 1:
             return np.zeros_like(raw)
         return np.hstack([log_expit(-raw), log_expit(raw)])
+
+
+@contextmanager
+def labels_in_order(name):
+    """Say in words that labels cannot be put in order, numbers beside strings or None."""
+    try:
+        yield
+    except TypeError as error:
+        if "not supported between" not in str(error):
+            raise
+        raise TypeError(f"{name} has labels of several types: make them all numbers, or all strings.") from error
 
 
 def _type_of_target(y, incremental):

@@ -1,6 +1,7 @@
 """FastReLURegressor."""
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -200,6 +201,8 @@ class FastReLURegressor(RegressorMixin, BaseFastReLU):
         y = _as_numbers(y)
         if not np.isfinite(y).all():  # also where scikit-learn was told to assume it
             raise ValueError("Input y contains NaN or infinity.")
+        if y.size and np.abs(y).max() > np.finfo(y.dtype).max / (4 * len(y)):  # sums and differences would overflow
+            raise ValueError("The target y has numbers that are too large for float64: scale it.")
         if self.loss == "poisson" and ((y < 0).any() or (first_call and not (y.sum(axis=0) > 0).all())):
             raise ValueError("loss='poisson' needs targets that are not negative and not all zero.")
         if not first_call and (1 if y.ndim == 1 else y.shape[1]) != self.n_outputs_:
@@ -335,6 +338,8 @@ class FastReLURegressor(RegressorMixin, BaseFastReLU):
 
 def _as_numbers(y):
     """Return targets in double precision, a single column of them as a vector."""
+    if issparse(y):
+        raise TypeError("Sparse data was passed for y, but a regressor takes dense targets: pass y.toarray().")
     # until they are standardised: what is large and varies little would lose its digits
     y = np.asarray(y, dtype=np.float64)
     return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y

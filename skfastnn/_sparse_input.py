@@ -1,4 +1,4 @@
-"""What scikit-learn's validation leaves open, for sparse matrices and for samples that are repeated."""
+"""Sparse matrices brought in shape, and samples that are repeated."""
 
 import numpy as np
 from scipy.sparse import issparse
@@ -8,22 +8,19 @@ from sklearn.utils import gen_batches
 CHUNK_ROWS = 2048
 
 
-def check_indices(X):
-    """Raise ValueError if indices of a compressed sparse X are out of range: compiled code would follow them."""
-    if issparse(X) and X.format in ("csr", "csc"):
-        # the check brings the index arrays of what it checks in shape, so let it have an object of its own
-        type(X)((X.data, X.indices, X.indptr), shape=X.shape).check_format(full_check=True)
-
-
 def canonical(X):
     """Return X, or a copy of a sparse X in which each number other than zero is stored once, in order, and no zeros.
 
     A zero that is stored would be an entry like others: for Adam, that steps where there are entries, and for the sums
-    of those that a thread takes.
+    of those that a thread takes. Nor is there room behind the last entry or between two, which SciPy allows.
     """
-    if not issparse(X) or (X.has_canonical_format and X.data.all()):
+    if not issparse(X):
+        return X
+    dense = X.data.size == X.nnz and all(a.flags.c_contiguous for a in (X.data, X.indices, X.indptr))
+    if dense and X.has_canonical_format and X.data.all():
         return X
     X = X.copy()
+    X.prune()
     X.sum_duplicates()
     X.eliminate_zeros()
     return X

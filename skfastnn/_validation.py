@@ -7,9 +7,10 @@ from scipy.sparse import csr_array, issparse
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from skfastnn._data import Data
+from skfastnn._given import check_features, check_given, check_length, check_numbered, check_weights
 from skfastnn._messages import warn
 from skfastnn._plan import choose_widths
-from skfastnn._sparse_input import canonical, check_indices, distinct
+from skfastnn._sparse_input import canonical, distinct
 
 
 def validate_rows(estimator, X, y, dtype, allow_missing, reset):
@@ -20,20 +21,17 @@ def validate_rows(estimator, X, y, dtype, allow_missing, reset):
     ValueError
         If X is not finite, empty, of another length than y, or has more samples or features than can be numbered.
     """
-    check_indices(X)
+    check_numbered(X)
+    if not reset:
+        check_features(estimator, X)
+    check_length(X, y)
+    check_given(X)
+    check_given(y, "y")
     X, y = validate_data(
         estimator, X, y, order="C", accept_sparse="csr", reset=reset, multi_output=True, dtype=dtype,
         ensure_all_finite="allow-nan" if allow_missing else True,
     )  # fmt: skip
-    check_numbered(X)
     return canonical(X), y
-
-
-def check_numbered(X):
-    """Raise ValueError if there are more samples or features than 32 bits number, as the compiled loops do."""
-    for number, what in zip(X.shape, ("samples", "features"), strict=True):
-        if number > np.iinfo(np.int32).max:
-            raise ValueError(f"X has {number} {what}: less than 2**31 can be numbered.")
 
 
 def weigh(X, y, sample_weight, weigh_classes, penalised):
@@ -49,6 +47,7 @@ def weigh(X, y, sample_weight, weigh_classes, penalised):
     penalised : bool
         Whether the weights sum up to the number of samples that differ.
     """
+    check_weights(sample_weight, X)
     sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     sample_weight = weigh_classes(y, sample_weight)
     # a weight of zero, or lost in rounding, is the same as leaving the sample out, draws included
@@ -156,11 +155,13 @@ def given_set(estimator, validation, data, allow_missing, split):
         X = X.toarray()
     elif issparse(data.X) and not issparse(X):
         X = csr_array(X)
+    check_weights(sample_weight, X)
     weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-    used = weight > 0
+    used = weight > np.finfo(X.dtype).eps ** 2 * weight.max()
     if not used.any():
         raise ValueError("All weights of sample_weight_val are zero: at least one must be positive.")
     X, y, weight = (X, y, weight) if used.all() else (X[used], y[used], weight[used])
+    weight = weight / weight.max()  # only ratios count, and single precision holds these
     held_out = Data(X, y, estimator._encode_target(y), weight.astype(X.dtype))
     return held_out, _compared(split or {"state": None, "held_out": None}, held_out)
 

@@ -17,7 +17,8 @@ from sklearn.utils._param_validation import Interval, Options
 from sklearn.utils.validation import _check_feature_names_in, _check_sample_weight, check_is_fitted, validate_data
 
 from skfastnn._documentation import DocumentedMixin
-from skfastnn._sparse_input import canonical, check_indices
+from skfastnn._given import check_features, check_given, check_numbered, check_weights
+from skfastnn._sparse_input import canonical
 from skfastnn._stored import StoredMixin
 
 CHUNK = 1 << 15  # numbers that are encoded at a time: they stay in the cache of a core
@@ -250,8 +251,12 @@ class PiecewiseLinearEncoder(StoredMixin, DocumentedMixin, TransformerMixin, Bas
 
     def _validate(self, X, reset, accept_sparse):
         rules = {"dtype": (np.float64, np.float32), "ensure_all_finite": "allow-nan"}
+        if reset:
+            check_numbered(X)
+        else:
+            check_features(self, X)
+        check_given(X)
         X = validate_data(self, X, reset=reset, accept_sparse=accept_sparse, **rules)
-        check_indices(X)
         return canonical(X)
 
     def _fit_feature(self, values, weights):
@@ -348,6 +353,7 @@ def _codes(code, table):
 
 def _check_weights(sample_weight, X):
     """Return the weights as an ndarray of shape (n_samples,), float64, the largest being 1, or raise ValueError."""
+    check_weights(sample_weight, X)
     weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
     if weights.min() < 0:
         raise ValueError("sample_weight must not be negative.")

@@ -5,6 +5,8 @@ from functools import cached_property
 import numpy as np
 from sklearn.utils import check_array, gen_batches
 
+from skfastnn._given import check_given
+
 # Rows of one pass over the input while it is checked.
 CHECK_ROWS = 1_024
 # Words that are compared at once: what is written stays in the second-level cache.
@@ -24,6 +26,7 @@ class SignRows:
     """
 
     def __init__(self, X, name):
+        check_given(X, name)
         X = check_array(X, dtype=None, input_name=name, ensure_all_finite=False)  # NaN is no sign, see below
         signs = X if X.dtype == np.int8 else np.empty(X.shape, dtype=np.int8)
         for part in gen_batches(X.shape[0], CHECK_ROWS):

@@ -33,6 +33,8 @@ from sklearn.utils import check_array, check_scalar
 
 from cython cimport floating
 
+from skfastnn._given import check_given
+
 
 def _build_trees(
     floating[:, ::1] nodes,       # INOUT  (n_trees, 2 * width) leaves in, inner nodes out
@@ -130,6 +132,7 @@ def _check_index(index, name, size):
 
 def _check_vector(vector, name, size_name, size, dtype):
     """Return `vector` as a finite contiguous array of shape (size,)."""
+    check_given(vector, name)
     vector = check_array(
         vector, dtype=dtype, order="C", ensure_2d=False, input_name=name,
         ensure_min_samples=0, ensure_min_features=0,
@@ -157,6 +160,8 @@ class _CorrelationTrees:
 
     def __init__(self, weights, X, intercepts=None):
         dtypes = [np.float64, np.float32]
+        for array, name in ((weights, "weights"), (X, "X")):
+            check_given(array, name)
         weights = check_array(weights, dtype=dtypes, order="C", input_name="weights")
         # a copy: updates multiply by X, which the caller may overwrite
         X = check_array(X, dtype=dtypes, order="C", copy=True, input_name="X")

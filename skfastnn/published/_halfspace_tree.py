@@ -5,6 +5,7 @@ from numbers import Real
 import numpy as np
 from sklearn.utils import check_array, check_scalar
 
+from skfastnn._given import check_given, check_numbered
 from skfastnn.passes.shared._boxes import LEAF_SIZE, BoxTree, spatial_order
 from skfastnn.search.halfspace._halfspace_query import N_SPARE, points_above
 
@@ -108,6 +109,8 @@ class HalfspaceTree:
 
     @staticmethod
     def _check_points(points, dtype):
+        check_numbered(points, "points")
+        check_given(points, "points")
         return check_array(points, dtype=dtype, order="C", input_name="points", ensure_min_samples=0)
 
     @property
@@ -225,6 +228,7 @@ class HalfspaceTree:
         >>> HalfspaceTree([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]]).query([1.0, 1.0], offset=1.5)
         array([2])
         """
+        check_given(normal, "normal")
         normal = check_array(normal, dtype=self.dtype, order="C", ensure_2d=False, input_name="normal")
         if normal.shape != (self.n_features,):
             raise ValueError(f"normal must have shape ({self.n_features},), got {normal.shape}.")

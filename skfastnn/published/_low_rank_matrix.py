@@ -12,6 +12,8 @@ from scipy import sparse
 from scipy.linalg.blas import get_blas_funcs
 from sklearn.utils import check_array, check_scalar
 
+from skfastnn._given import check_given
+
 # An m x m matrix and an m x m^alpha matrix multiply in m^(2 + o(1)) operations up to this alpha: the published restart
 # size is m^alpha.
 ALPHA = 0.321334
@@ -21,6 +23,7 @@ CALLS = ("n_updates", "n_queries", "n_flushes")
 
 def _check_factor(factor, name, n_rows, dtype):
     """Return a dense or sparse factor of an update as a finite dense array with `n_rows` rows."""
+    check_given(factor, name)
     factor = check_array(factor, accept_sparse=True, dtype=dtype, input_name=name, ensure_min_features=0)
     if factor.shape[0] != n_rows:
         raise ValueError(f"{name} must have {n_rows} rows, got {factor.shape[0]}.")
@@ -42,6 +45,7 @@ def _check_indices(indices, name, size):
 
 def _check_values(values, indices, dtype):
     """Return `values` as finite numbers, one for each index."""
+    check_given(values, "values")
     values = check_array(values, ensure_2d=False, dtype=dtype, input_name="values", ensure_min_samples=0)
     if values.shape != indices.shape:
         raise ValueError(f"indices and values must have the same length, got {indices.shape} and {values.shape}.")
@@ -159,6 +163,7 @@ class LazyLowRankMatrix:
     """
 
     def __init__(self, W, rank_limit=None):
+        check_given(W, "W")
         W = check_array(W, dtype=[np.float64, np.float32], input_name="W")
         # products read columns
         self._W = np.array(W, order="F", copy=True)
@@ -283,6 +288,7 @@ class LazyLowRankMatrix:
         array([[20., 40.],
                [ 3.,  7.]])
         """
+        check_given(H, "H")
         H = check_array(H, accept_sparse="csr", dtype=self.dtype, input_name="H", ensure_min_samples=0)
         if H.shape[1] != self.shape[1]:
             raise ValueError(f"H must have {self.shape[1]} columns, got {H.shape[1]}.")

@@ -22,10 +22,14 @@ from sklearn.utils._chunking import get_chunk_n_rows
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted
 
+from skfastnn._given import check_given
+
 
 def _check_pair(U, H, n_features=None):
     """Return U and H, dense or CSR, finite, in their common dtype and with the same number of rows."""
     dtypes = [np.float64, np.float32]
+    check_given(U, "U")
+    check_given(H, "H")
     U = check_array(U, accept_sparse="csr", dtype=dtypes, input_name="U")
     H = check_array(H, accept_sparse="csr", dtype=dtypes, input_name="H")
     if U.shape[0] != H.shape[0]:
@@ -569,6 +573,7 @@ def solve_gram(U, H, right_hand_side, ridge=0.0, *, preconditioner=None, tol=1e-
     """
     gram = GramOperator(U, H, ridge)
     n_samples = gram.shape[0]
+    check_given(right_hand_side, "right_hand_side")
     right = check_array(right_hand_side, ensure_2d=False, dtype=gram.dtype, input_name="right_hand_side")
     if right.shape != (n_samples,):
         raise ValueError(f"right_hand_side must have shape ({n_samples},), got {right.shape}.")

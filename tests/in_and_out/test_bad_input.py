@@ -4,6 +4,7 @@ import re
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
@@ -12,10 +13,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import InvalidParameterError
 
 from helpers import EVERY_ENGINE, SOLVERS
-from skfastnn import FastReLUClassifier, FastReLURegressor
-from skfastnn._validation import check_numbered
+from skfastnn import FastReLUClassifier, FastReLURegressor, PiecewiseLinearEncoder, heavy_pairs
+from skfastnn._given import check_numbered
+from skfastnn.lowrank import LazyLowRankMatrix
 from skfastnn.networks._network import Network
+from skfastnn.search import CorrelationDTree, CorrelationWTree, HalfspaceTree
 from skfastnn.search.correlation_tree._tree_search import CorrelationTreeSearch
+from skfastnn.sketch import GramOperator, TensorSketch
 
 BOTH = pytest.mark.parametrize("Estimator", [FastReLUClassifier, FastReLURegressor])
 SMALL = {"hidden_layer_sizes": (128,), "threshold": 1.0, "random_state": 0, "max_iter": 3}
@@ -165,6 +169,311 @@ def test_where_numbers_lie_in_memory_does_not_matter(Estimator, view):
     assert_array_equal(as_given.coefs_[0], as_copied.coefs_[0])
     # NumPy's products round by where the rows lie
     assert_allclose(as_given.predict(given), as_copied.predict(X), rtol=1e-10)
+
+
+# what has no memory behind it, lies in memory in another way, or is of another type
+
+
+ENTRIES = {
+    "fit": lambda Estimator, X, y: Estimator(**FIRST_ORDER).fit(X, y),
+    "partial_fit": lambda Estimator, X, y: (
+        Estimator(**FIRST_ORDER).partial_fit(X, y, **classes_of(Estimator)).coefs_[0]
+    ),
+    "X_val": lambda Estimator, X, y: Estimator(**FIRST_ORDER).fit(*data_for(Estimator), None, X, y),
+}
+ENTRY = pytest.mark.parametrize("entry", ENTRIES)
+
+
+def classes_of(Estimator):
+    return {"classes": [0, 1]} if Estimator is FastReLUClassifier else {}
+
+
+def sparse_rows(form="csr"):
+    X, _ = data_for(FastReLUClassifier)
+    return sparse.csr_matrix(np.where(abs(X) > 0.5, X, 0)).asformat(form)
+
+
+@BOTH
+@ENTRY
+@pytest.mark.parametrize("dtype", [np.float64, np.int8])
+@pytest.mark.parametrize("shape", [(2**31, 8), (2**40, 8), (60, 2**31), (60, 2**40)])
+def test_a_shape_without_memory_behind_it_is_refused_before_it_is_read(Estimator, entry, dtype, shape):
+    _, y = data_for(Estimator)
+    X = np.broadcast_to(np.ones(1, dtype), shape)
+    target = y if shape[0] == 60 else np.broadcast_to(y[:1], shape[:1])
+    with pytest.raises(ValueError, match=r"less than 2\*\*31 can be numbered|is expecting 8 features"):
+        ENTRIES[entry](Estimator, X, target)
+
+
+@BOTH
+def test_prediction_looks_at_the_number_of_features_before_it_reads_them(Estimator):
+    est = Estimator(**SMALL).fit(*data_for(Estimator))
+    huge = sparse.csr_array(([1.0], [2**39], [0, 1]), shape=(1, 2**40))
+    for X in (np.broadcast_to(1.0, (60, 2**40)), np.broadcast_to(np.int8(1), (60, 2**40)), huge):
+        for method in (est.predict, est.transform, getattr(est, "predict_proba", est.predict), est.partial_fit):
+            with pytest.raises(ValueError, match=r"less than 2\*\*31|X has 1099511627776 features, but"):
+                method(X, *[[0]] * (method == est.partial_fit))
+
+
+@BOTH
+def test_lengths_are_compared_before_targets_and_weights_are_read(Estimator):
+    X, y = data_for(Estimator)
+    est, endless = Estimator(**FIRST_ORDER), np.broadcast_to(1, 2**40)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        est.fit(X, endless)
+    for more in ((endless,), (None, X, y, endless)):
+        with pytest.raises(ValueError, match=r"sample_weight.shape == \(1099511627776,\)"):
+            est.fit(X, y, *more)
+
+
+DAMAGES = {
+    "csr": ["index", "negative", "pointer", "last", "length", "data"],
+    "csc": ["index", "negative", "pointer", "last", "length", "data"],
+    "bsr": ["index", "negative", "pointer", "last", "length", "data", "flat"],
+    "coo": ["row", "column", "negative column", "short"],
+    "lil": ["column", "negative column", "columns", "values", "lists"],
+    "dia": ["offsets"],
+}
+FAR = 10**7
+
+
+def damaged(form, how):
+    """A sparse matrix whose arrays were changed behind its back."""
+    X = sparse_rows(form)
+    if form == "lil":
+        change = {
+            "column": lambda: X.rows[3].__setitem__(-1, FAR),
+            "negative column": lambda: X.rows[3].__setitem__(0, -FAR),
+            "columns": lambda: X.rows[3].pop(),
+            "values": lambda: X.data[3].pop(),
+            "lists": lambda: setattr(X, "rows", X.rows[:30]),
+        }
+    elif form == "coo":
+        change = {
+            "row": lambda: X.row.__setitem__(3, FAR),
+            "column": lambda: X.col.__setitem__(3, FAR),
+            "negative column": lambda: X.col.__setitem__(3, -FAR),
+            "short": lambda: setattr(X, "data", X.data[:10]),
+        }
+    else:
+        change = {
+            "index": lambda: X.indices.__setitem__(3, FAR),
+            "negative": lambda: X.indices.__setitem__(3, -FAR),
+            "pointer": lambda: X.indptr.__setitem__(4, FAR),
+            "last": lambda: X.indptr.__setitem__(-1, FAR),
+            "length": lambda: setattr(X, "indptr", X.indptr[:-3]),
+            "data": lambda: setattr(X, "data", X.data[:4]),
+            "flat": lambda: setattr(X, "data", X.data.ravel()),
+            "offsets": lambda: setattr(X, "offsets", X.offsets[:2]),
+        }
+    change[how]()
+    return X
+
+
+TAKING_SPARSE = {
+    "fit": lambda X: FastReLUClassifier(**FIRST_ORDER).fit(X, data_for(FastReLUClassifier)[1]),
+    "predict": lambda X: FastReLURegressor(**SMALL).fit(*data_for(FastReLURegressor)).predict(X),
+    "transform": lambda X: FastReLURegressor(**SMALL).fit(*data_for(FastReLURegressor)).transform(X),
+    "sparse y": lambda X: FastReLUClassifier(**SMALL).fit(data_for(FastReLUClassifier)[0], X),
+    "encoder": lambda X: PiecewiseLinearEncoder().fit(X),
+    "encoding": lambda X: PiecewiseLinearEncoder().fit(data_for(FastReLURegressor)[0]).transform(X),
+    "sketch": lambda X: TensorSketch(4).fit_transform(X, X),
+    "Gram matrix": lambda X: GramOperator(X, X),
+    "update": lambda X: LazyLowRankMatrix(np.eye(60)).update(X, X),
+    "products": lambda X: LazyLowRankMatrix(np.eye(8)).query_rows(X),
+}
+
+
+@pytest.mark.parametrize("taking", TAKING_SPARSE)
+@pytest.mark.parametrize(("form", "how"), [(form, how) for form, all_how in DAMAGES.items() for how in all_how])
+def test_sparse_matrices_whose_arrays_do_not_go_together_are_refused(taking, form, how):
+    X = damaged(form, how)
+    with pytest.raises(ValueError, match=r"ind|axis|length|offsets|LIL|three-dimensional"):
+        TAKING_SPARSE[taking](X)
+
+
+def with_arrays(X, data=None, indices=None, indptr=None):
+    """The same CSR matrix with other arrays, as they are."""
+    other = type(X)(X.shape)
+    other.data = X.data if data is None else data
+    other.indices = X.indices if indices is None else indices
+    other.indptr = X.indptr if indptr is None else indptr
+    return other
+
+
+def backwards_in_rows(X):
+    order = np.concatenate([np.arange(a, b)[::-1] for a, b in zip(X.indptr[:-1], X.indptr[1:], strict=True)])
+    return with_arrays(X, X.data[order], X.indices[order])
+
+
+def read_only(X):
+    for array in (X.data, X.indices, X.indptr):
+        array.setflags(write=False)
+    return X
+
+
+SAME_SPARSE = {
+    **{form: (lambda X, form=form: X.asformat(form)) for form in ("csc", "coo", "lil", "dok", "dia", "bsr")},
+    "array": sparse.csr_array,
+    "int64 indices": lambda X: with_arrays(X, indices=X.indices.astype(np.int64), indptr=X.indptr.astype(np.int64)),
+    "indices of two types": lambda X: with_arrays(X, indices=X.indices.astype(np.int64)),
+    "indices of bytes": lambda X: with_arrays(X, indices=X.indices.astype(np.uint8)),
+    "other byte order": lambda X: with_arrays(X, X.data.astype(">f8"), X.indices.astype(">i4")),
+    "strided": lambda X: with_arrays(X, X.data.repeat(2)[::2], X.indices.repeat(2)[::2], X.indptr.repeat(2)[::2]),
+    "unsorted": backwards_in_rows,
+    "read-only": lambda X: read_only(X.copy()),
+    "read-only and unsorted": lambda X: read_only(backwards_in_rows(X)),
+    "twice": lambda X: with_arrays(X, X.data.repeat(2) / 2, X.indices.repeat(2), 2 * X.indptr),
+    "zeros that are stored": lambda X: sparse.csr_matrix(np.ones(X.shape)).multiply(0).tocsr() + X,
+    "room at the end": lambda X: with_arrays(X, np.r_[X.data, [9.0] * 5], np.r_[X.indices, [99] * 5]),
+}
+GIVING_ARRAYS = {
+    "fit": lambda X: FastReLUClassifier(**FIRST_ORDER).fit(X, data_for(FastReLUClassifier)[1]).coefs_[0],
+    "default": lambda X: FastReLURegressor(max_iter=2, random_state=0).fit(X, data_for(FastReLURegressor)[1]).coefs_[0],
+    "predict": lambda X: FastReLURegressor(**SMALL).fit(*data_for(FastReLURegressor)).predict(X),
+    "encoder": lambda X: PiecewiseLinearEncoder().fit(X).transform(sparse_rows()).toarray(),
+    "encoding": lambda X: PiecewiseLinearEncoder().fit(sparse_rows()).transform(X).toarray(),
+}
+
+
+@pytest.mark.parametrize("giving", GIVING_ARRAYS)
+@pytest.mark.parametrize("how", SAME_SPARSE)
+@pytest.mark.filterwarnings("ignore:Maximum iterations")
+def test_how_a_sparse_matrix_is_stored_does_not_matter(giving, how):
+    X = sparse_rows()
+    assert_allclose(GIVING_ARRAYS[giving](SAME_SPARSE[how](X)), GIVING_ARRAYS[giving](X), rtol=1e-10, atol=1e-12)
+
+
+def off_by_a_byte(X):
+    memory = np.empty(X.nbytes + 1, np.uint8)[1:].view(X.dtype).reshape(X.shape)
+    memory[...] = X
+    return memory
+
+
+SAME_DENSE = {
+    "other byte order": lambda X: X.astype(">f8"),
+    "off by a byte": off_by_a_byte,
+    "long double": lambda X: X.astype(np.longdouble),
+    "objects": lambda X: X.astype(object),
+    "numbers in words": lambda X: X.astype(str),
+    "lists": lambda X: X.tolist(),
+    "nothing masked": np.ma.masked_array,
+    "nullable": lambda X: pd.DataFrame(X).astype("Float64"),
+}
+
+
+@BOTH
+@pytest.mark.parametrize("how", SAME_DENSE)
+def test_the_type_of_numbers_does_not_matter(Estimator, how):
+    X, y = data_for(Estimator)
+    as_given, as_copied = (Estimator(**FIRST_ORDER).fit(rows, y) for rows in (SAME_DENSE[how](X), X))
+    assert_array_equal(as_given.coefs_[0], as_copied.coefs_[0])
+    assert_allclose(as_given.predict(SAME_DENSE[how](X)), as_copied.predict(X), rtol=1e-10)
+
+
+NO_ROWS = {
+    "complex": (lambda X: X + 1j, "Complex data"),
+    "words": (lambda X: np.full(X.shape, "a"), "could not convert string to float"),
+    "three dimensions": (lambda X: X[..., None], "dim 3"),
+    "sparse of three dimensions": (lambda X: sparse.coo_array(X[..., None]), "3D"),
+    "missing": (lambda X: pd.DataFrame(X).astype("Float64").mask(X > 2), "NaN"),
+    "too large": (lambda X: X.astype(np.longdouble) * np.longdouble("1e4000"), "infinity"),
+    "masked": (lambda X: np.ma.masked_greater(X, 2), "X has masked entries"),
+    "a number": (lambda X: 1.0, "array"),
+    "records": (lambda X: np.zeros(60, [("a", float), ("b", float)]), "Cannot cast|1D array"),
+}
+
+
+@BOTH
+@pytest.mark.parametrize("what", NO_ROWS)
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast", "ignore:invalid value encountered")
+def test_what_is_no_table_of_numbers_is_refused(Estimator, what):
+    X, y = data_for(Estimator)
+    make, message = NO_ROWS[what]
+    fitted = Estimator(**FIRST_ORDER).fit(X, y)
+    for call in (Estimator(**FIRST_ORDER).fit, fitted.partial_fit, lambda rows, _: fitted.predict(rows)):
+        with pytest.raises((ValueError, TypeError), match=message):
+            call(make(X), y)
+    with pytest.raises((ValueError, TypeError), match="infinity" if what == "missing" else message):
+        PiecewiseLinearEncoder().fit(make(X) if what != "missing" else np.full_like(X, np.inf))
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        (np.nan, "weights must be finite"),
+        (np.inf, "weights must be finite"),
+        (np.where(np.arange(60) == 3, np.inf, 1.0), "infinity"),
+        (np.ones(60) * 1j, "Complex"),
+        (np.ma.masked_less(np.arange(60.0), 5), "sample_weight has masked entries"),
+        (np.ones((60, 1)), "1D array or scalar"),
+        (["a"] * 60, "could not convert string"),
+    ],
+)
+def test_weights_that_are_none(weight, message):
+    X, y = data_for(FastReLURegressor)
+    reg = FastReLURegressor(**FIRST_ORDER)
+    for call in (
+        lambda: reg.fit(X, y, weight), lambda: reg.partial_fit(X, y, weight),
+        lambda: reg.fit(X, y, None, X, y, weight), lambda: PiecewiseLinearEncoder().fit(X, None, weight),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+def test_labels_of_several_types_are_refused_in_words():
+    X, y = data_for(FastReLUClassifier)
+    mixed, clf = np.array([1, "a", None] * 20, object), FastReLUClassifier(**FIRST_ORDER)
+    with pytest.raises(ValueError, match="Unknown label type"):
+        clf.fit(X, mixed)
+    with pytest.raises(TypeError, match="y_val has labels of several types"):
+        clf.fit(X, y, X_val=X, y_val=mixed)
+    with pytest.raises(TypeError, match="classes has labels of several types"):
+        clf.partial_fit(X, y, classes=mixed[:3])
+    with pytest.raises(TypeError, match="classes has labels of several types"):
+        clf.fit(X, y).partial_fit(X, y, classes=mixed[:3])
+
+
+@pytest.mark.parametrize("low", [0, 2**53, 2**63 - 2, -(2**63)])
+def test_large_labels_are_told_apart(low):
+    X, y = data_for(FastReLUClassifier)
+    labels = np.array([low, low + 1])[y]
+    clf, small = (FastReLUClassifier(**SMALL).fit(X, t) for t in (labels, y))
+    assert_array_equal(clf.predict(X), labels[0] - y[0] + small.predict(X))
+    assert_array_equal(clf.partial_fit(X, labels).classes_, [low, low + 1])
+
+
+@pytest.mark.parametrize("factor", [1e306, 1e307])
+@pytest.mark.parametrize("sizes", ["auto", (), 16])
+def test_targets_whose_sum_overflows_are_refused(factor, sizes):
+    X, y = data_for(FastReLURegressor)
+    reg = FastReLURegressor(hidden_layer_sizes=sizes)
+    for call in (reg.fit, reg.partial_fit):
+        with pytest.raises(ValueError, match="numbers that are too large for float64: scale it"):
+            call(X, factor * np.sign(y))
+
+
+def test_sparse_targets_of_a_regressor_and_masked_ones_are_refused():
+    X, y = data_for(FastReLURegressor)
+    reg = FastReLURegressor(**SMALL)
+    with pytest.raises(TypeError, match=r"y\.toarray"):
+        reg.fit(X, sparse.csr_matrix(y[:, None]))
+    with pytest.raises(ValueError, match="y has masked entries"):
+        reg.fit(X, np.ma.masked_less(y, 0))
+
+
+def test_points_and_signs_without_memory_behind_them_or_with_masks_are_refused():
+    endless, masked = np.broadcast_to(1.0, (2**31, 3)), np.ma.masked_less(np.eye(3), 1)
+    tree = HalfspaceTree(np.eye(3))
+    for call in (HalfspaceTree, tree.add):
+        with pytest.raises(ValueError, match=r"less than 2\*\*31 can be numbered"):
+            call(endless)
+    for call in (
+        HalfspaceTree, tree.add, lambda X: heavy_pairs(2 * X - 1, np.ones((2, 3)), 0.5), LazyLowRankMatrix,
+        lambda X: CorrelationDTree(X, np.eye(3)), lambda X: CorrelationWTree(np.eye(3), X),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match="has masked entries"):
+            call(masked)
 
 
 # parameters

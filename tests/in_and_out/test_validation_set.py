@@ -86,6 +86,17 @@ def test_weights_count_as_copies():
     assert_allclose(weighted.validation_loss_curve_, repeated.validation_loss_curve_)
 
 
+@pytest.mark.parametrize("unit", [1e-200, 1e200])
+def test_weights_beyond_single_precision_count_by_their_ratios(unit):
+    X, X_val, y, y_val = parts()
+    X, X_val, weight = X.astype(np.float32), X_val.astype(np.float32), 1.0 + np.arange(len(y_val)) % 3
+    weight[0] = 1e-30
+    scaled, plain = (
+        FastReLUClassifier(**SMALL).fit(X, y, None, X_val, y_val, sample_weight_val=w) for w in (unit * weight, weight)
+    )
+    assert_allclose(scaled.validation_loss_curve_, plain.validation_loss_curve_, rtol=1e-6)
+
+
 def test_training_stops_where_the_score_does_not_improve():
     X, X_val, y, _ = parts()
     nothing_to_learn = np.random.RandomState(0).randint(3, size=len(X_val))

@@ -399,3 +399,26 @@ def test_counters_say_what_was_looked_at():
     assert counters["visited"] == 3 * len(X) * 512
     assert counters["fired"] < counters["candidates"] == counters["dot_products"] < 0.3 * counters["visited"]
     assert clf.firing_recall_ == 1.0
+
+
+def test_without_memory_for_bytes_training_is_dense(monkeypatch):
+    class WithoutMemory:
+        def __getattr__(self, name):
+            return getattr(np, name)
+
+        def empty(self, *args, **kwargs):
+            raise MemoryError
+
+    def then_none_is_left(*args):
+        monkeypatch.setattr(_quantized, "np", WithoutMemory())
+        return chosen
+
+    X, y = load_digits(return_X_y=True)
+    X, y = X[:200], y[:200]
+    fits = {"hidden_layer_sizes": 64, "threshold": 1.0, "solver": "adam", "max_iter": 2, "random_state": 0}
+    dense = FastReLUClassifier(**fits, search="dense").fit(X, y)
+    chosen = np.zeros(1), np.zeros(1), 1.0, 0, True
+    monkeypatch.setattr(_quantized, "choose_grid", then_none_is_left)
+    with pytest.warns(RuntimeWarning, match=r"rows in bytes need [\d,]+ bytes\); training with search='dense'"):
+        clf = FastReLUClassifier(**fits, search="quantized").fit(X, y)
+    assert_array_equal(clf.coefs_[0], dense.coefs_[0])

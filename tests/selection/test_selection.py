@@ -309,3 +309,35 @@ def test_far_outliers_of_new_rows_are_clipped():
     selection = chosen(X, y)
     X[:, 1] = 1e9
     assert np.abs(selection.inputs.transform(X)).max() < 20
+
+
+def test_an_error_on_all_rows_keeps_the_share_by_which_folds_have_raised_it(monkeypatch):
+    monkeypatch.setattr(_select, "CHOICE_ROWS", 60)
+    trials, try_inputs = [], Chooser.try_inputs
+
+    def noted(self, *args, **kwargs):
+        trials.append(try_inputs(self, *args, **kwargs))
+        return trials[-1]
+
+    monkeypatch.setattr(Chooser, "try_inputs", noted)
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((120, 12))
+    target = np.sin(2 * X[:, :1]) + 0.1 * rng.standard_normal((120, 1))
+    chosen = select(X, target, np.ones(120), budget=1e15)
+    few, whole = (trial for trial in trials if trial.inputs is chosen.inputs)
+    assert len(few.rows) == 60
+    assert len(whole.rows) == 120
+    assert few.error > 1.05 * few.fit.error
+    assert_allclose(chosen.error / whole.fit.error, few.error / few.fit.error)
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n_features", "of_classifier", "of_regressor"),
+    [(100, 20, 0.5, None), (1_000, 20, 1.3, 3.1), (3_000, 5, 1.9, 3.6), (3_000, 80, 7, 38)],
+)
+def test_operations_of_a_forest_are_the_seconds_that_were_measured(n_rows, n_features, of_classifier, of_regressor):
+    a_second = 5e10
+    assert forest_operations(n_rows, n_features) / a_second == pytest.approx(of_classifier, rel=0.4)
+    if of_regressor:
+        seconds = forest_operations(n_rows, n_features, regressor=True) / a_second
+        assert seconds == pytest.approx(of_regressor, rel=0.4)

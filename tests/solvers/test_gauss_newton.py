@@ -319,10 +319,41 @@ def test_damping_grows_with_refusals_and_goes_with_good_steps():
     assert solver.damping == 0
 
 
+def test_the_shift_of_the_system_is_ridge_and_damping_or_what_rounding_hides(monkeypatch):
+    _, solver = linearised()
+    totals, solve = [], solver._solve
+
+    def noted(rhs, total):
+        totals.append(total)
+        return solve(rhs, total)
+
+    monkeypatch.setattr(solver, "_solve", noted)
+    for solver.ridge, solver.damping in ((0.0, 0.0), (0.3, 0.0), (0.3, 0.2)):
+        solver.propose()
+    rounding = _gauss_newton.LEAST_SHIFT * np.finfo(float).eps * solver._curvature_scale()
+    assert_allclose(totals, [rounding, 0.3, 0.5])
+
+
 def flat(displacement, network):
     d, k = network.n_features, network.n_outputs
     hidden = np.column_stack([displacement.W[:, :d], displacement.c])
     return np.concatenate([hidden.ravel(), displacement.V[:, :k].ravel(), displacement.v])
+
+
+@pytest.mark.parametrize(("n_classes", "most"), [(20, _gauss_newton.MAX_CG), (21, _gauss_newton.MAX_CG_OF_MANY)])
+def test_many_outputs_are_solved_for_in_few_iterations(monkeypatch, n_classes, most):
+    n_iterations, propose = [], GaussNewton.propose
+
+    def noted(solver):
+        promised = propose(solver)
+        n_iterations.append(solver.n_cg)
+        return promised
+
+    monkeypatch.setattr(_gauss_newton, "CG_TOLERANCE", 0.0)
+    monkeypatch.setattr(GaussNewton, "propose", noted)
+    X, y = np.random.default_rng(0).standard_normal((84, 6)), np.arange(84) % n_classes
+    FastReLUClassifier(64, solver="gauss_newton", alpha=0.1, max_iter=2, random_state=0).fit(X, y)
+    assert max(n_iterations) == most
 
 
 def test_conjugate_gradients_with_landmarks_agree_with_the_factor(monkeypatch):
@@ -538,6 +569,14 @@ def test_leave_one_out_errors_are_those_of_refitting():
             prediction = K[i, others] @ np.linalg.solve(A, Y[others])
             expected += weight[i] * np.sum((Y[i] - prediction) ** 2)
         assert error == pytest.approx(expected, rel=1e-8)
+
+
+def test_leaving_out_one_of_several_copies_is_leaving_out_one_of_several_rows():
+    rng = np.random.default_rng(0)
+    X, Y, copies = rng.standard_normal((20, 4)), rng.standard_normal((20, 2)), rng.integers(1, 4, 20)
+    each, ridges = np.arange(20).repeat(copies), np.array([0.01, 1.0, 30.0])
+    merged = leave_one_out_errors(X @ X.T + 1, np.sqrt(copies), Y, ridges, copies)
+    assert_allclose(merged, leave_one_out_errors(X[each] @ X[each].T + 1, np.ones(each.size), Y[each], ridges))
 
 
 def test_leave_one_out_chooses_a_larger_ridge_for_noise():
