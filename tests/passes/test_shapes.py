@@ -7,7 +7,7 @@ from helpers import without_outputs
 from layers import ADAM_RULE, N_NEURONS, N_ROWS, RULE, Layer, PanelLayer, lists_of, pending_matrices
 from skfastnn.passes.dense._catch_up import MomentumState, catch_up, movement_bounds, rebase
 from skfastnn.passes.dense._dense_forward import dense_forward
-from skfastnn.passes.dense._forward import forward
+from skfastnn.passes.dense._forward import forward, output_of_fired
 from skfastnn.passes.dense._tangent import DenseJacobian
 from skfastnn.passes.dense._updates import AdamState, adam_step, momentum_step
 from skfastnn.passes.dense._weights import DenseWeights
@@ -21,8 +21,11 @@ from skfastnn.passes.panels._panel_layer import (
 from skfastnn.passes.panels._panel_tangent import PanelJacobian
 from skfastnn.passes.panels._panel_weights import PanelWeights
 from skfastnn.passes.shared._boxes import MAX_POINTS, BoxTree, spatial_order
+from skfastnn.passes.shared._gram import gram, sample_major
 from skfastnn.passes.shared._jacobian import Change
 from skfastnn.passes.shared._pairs import PairLists
+from skfastnn.passes.shared._rows import gather_sparse_rows
+from skfastnn.search.correlation_tree._tree_bounds import note_waste, renew_standing, set_bounds
 from skfastnn.search.halfspace._neuron_points import neuron_points
 
 # what is passed on as it is
@@ -170,6 +173,41 @@ def test_weights_of_several_types_are_refused():
             DenseWeights(*(arguments | {name: arguments[name].astype(np.float32)}).values())
 
 
+def test_steps_and_lists_of_another_type_than_the_weights_are_refused():
+    layer, single = Layer(12, 3, np.float64), Layer(12, 3, np.float32)  # rows of both are padded to 16 numbers
+    lists, state = lists_of(single.activations), single.momentum(pending_matrices(6, RULE))
+    step = momentum_step(*momentum_arguments(single).values())
+    for entry, arguments in [
+        (catch_up, {"neurons": np.arange(5), "weights": layer.weights, "state": state, "n_threads": 1}),
+        (momentum_step, momentum_arguments(layer) | {"pairs": lists}),
+        (adam_step, adam_arguments(layer) | {"weights": single.weights}),
+        (forward, forward_arguments(layer) | {"state": None, "step": step}),
+        (output_of_fired, {"pairs": lists, "n_rows": N_ROWS, "V": layer.V, "out": np.zeros((3, N_ROWS, 8)), "n": 1}),
+    ]:
+        with pytest.raises(ValueError, match="dtype"):
+            entry(*arguments.values())
+
+
+def test_what_has_no_neuron_is_refused():
+    layer, example = Layer(5, 3, np.float64), PanelLayer(np.float64)
+    of = arrays_of(layer, "velocity norms touched")
+    for entry, arguments in [
+        (MomentumState, momentum_state_arguments(layer) | {name: array[:0] for name, array in of.items()}),
+        (AdamState, {name: array[:0] for name, array in moment_arguments(layer).items()}),
+        (PanelMoments, {name: array[:0] for name, array in panel_moment_arguments(example).items()}),
+        (Change, change_arguments(layer) | {"V": np.zeros((N_NEURONS, 0))}),
+        (PairLists, {"n_neurons": 0, "dtype": np.float64}),
+    ]:
+        with pytest.raises(ValueError, match=r"there must be a neuron|at least 1, got 0"):
+            entry(*arguments.values())
+
+
+@pytest.mark.parametrize("pair_shift", [-1, 2])
+def test_neurons_share_their_start_with_one_other_at_most(pair_shift):
+    with pytest.raises(ValueError, match="pair_shift must be 0 or 1"):
+        DenseWeights(*(weight_arguments(Layer(5, 3, np.float64)) | {"pair_shift": pair_shift}).values())
+
+
 @pytest.mark.parametrize("length", [9, 1])
 def test_rows_that_are_no_whole_vectors_are_refused(length):
     W, c_state, anchored = np.ones((3, length)), np.ones((3, 3)), np.zeros(3, np.uint8)
@@ -249,6 +287,19 @@ def test_panels_of_other_neurons_or_features_are_refused():
         assert refuses(panel_adam_step, panel_adam_arguments(example) | {"weights": weights})
 
 
+def test_panels_of_another_type_or_read_only_are_refused():
+    example = PanelLayer(np.float64)
+    weights = example.weights(example.start, example.second, (1, 1))
+    with pytest.raises(ValueError, match="the same dtype"):
+        panel_forward(PairLists(150, np.float32), weights, example.lists, 1)
+    arguments = panel_sgd_arguments(example)
+    example.first.flags.writeable = False
+    weights = example.weights(example.start, example.second, (1, 1))
+    panel_forward(PairLists(150, np.float64), weights, example.lists, 1)
+    with pytest.raises(ValueError, match="read-only"):
+        panel_sgd_step(*(arguments | {"weights": weights}).values())
+
+
 @pytest.mark.parametrize("panels", [False, True])
 def test_a_change_of_other_weights_is_refused(panels):
     of = PanelLayer(np.float64) if panels else Layer(5, 12, np.float64)
@@ -283,3 +334,41 @@ def test_more_points_than_are_numbered_are_refused():
             BoxTree(n_points, 1, np.float32)
     with pytest.raises(ValueError, match="at most 2147483632"):
         spatial_order(np.empty((2**31 - 15, 0), dtype=np.float32), 0)
+
+
+def test_coordinates_that_points_do_not_have_are_refused():
+    with pytest.raises(ValueError, match="n_features columns"):
+        spatial_order(np.ones((20, 2)), 3)
+
+
+def test_gram_of_rows_that_are_not_there_is_refused():
+    layer = Layer(5, 3, np.float64)
+    for row in (-1, N_ROWS):
+        with pytest.raises(ValueError, match="no such rows"):
+            gram(lists_of(layer.activations), layer.X, np.ones(N_NEURONS), 1.0, True, np.zeros((1, N_ROWS)), 1,
+                 np.array([row], np.int32))  # fmt: skip
+    with pytest.raises(ValueError, match="activations"):
+        sample_major(PairLists(3, None), 5)
+
+
+@pytest.mark.parametrize(("out", "n_norms"), [((1, 8), 2), ((2, 8), 1), ((2, 4), 2)])
+def test_sparse_rows_that_are_given_too_little_room_are_refused(out, n_norms):
+    indptr, indices, index = np.array([0, 1, 2]), np.array([0, 4], np.int32), np.arange(2, dtype=np.int32)
+    with pytest.raises(ValueError, match="do not fit"):
+        gather_sparse_rows(indptr, indices, np.ones(2), index, np.zeros(5), 1.0, np.zeros(out), np.zeros(n_norms), 1)
+
+
+def test_bounds_of_other_neurons_are_refused():
+    n, padded = np.zeros(5), np.zeros(64, np.float32)
+    arguments = {"exact": n, "intercepts": n, "foot": n, "norm": 1.0, "drift": padded, "threshold": padded}
+    for name in ("exact", "intercepts", "foot"):
+        assert refuses(set_bounds, arguments | {name: np.zeros(6)})
+    for name in ("drift", "threshold"):
+        assert refuses(set_bounds, arguments | {name: padded[:4]})
+    arguments = dict.fromkeys(("drift", "threshold", "standing_drift", "standing_threshold"), padded)
+    for name in arguments:
+        assert refuses(renew_standing, arguments | {name: np.zeros(128, np.float32), "growth": 1.0, "skin": 0.1})
+    five, six = PairLists(5, None), PairLists(6, None)
+    for candidates, fired, waste in (five, six, n), (five, five, np.zeros(6)):
+        with pytest.raises(ValueError, match="same neurons"):
+            note_waste(candidates, fired, waste, 1.0, 1)

@@ -26,4 +26,9 @@ if "$work/race" > "$work/report" 2>&1 || ! grep -q "data race" "$work/report"; t
 fi
 "$work/ordered" > "$work/report" 2>&1 || { cat "$work/report" >&2; exit 1; }
 
-LD_PRELOAD=$(clang -print-file-name=libclang_rt.tsan-x86_64.so) python -m pytest -q -s -o faulthandler_timeout=0 "$@"
+runtime=$(clang -print-file-name=libclang_rt.tsan-x86_64.so)
+if ! LD_PRELOAD=$runtime env true; then
+    echo "the detector cannot be loaded before Python: that of clang 14 cannot, that of 19 can" >&2
+    exit 1
+fi
+LD_PRELOAD=$runtime python -m pytest -q -s -o faulthandler_timeout=0 "$@"

@@ -254,6 +254,7 @@ def test_threads_do_not_matter(dtype):
 
 
 ROWS = np.ones((3, 8))
+LONGER = RowsInBytes(np.zeros((3, 16), np.uint8), np.zeros((3, 4), np.float32), np.zeros(16), 0, False)
 
 
 @pytest.mark.parametrize(
@@ -286,6 +287,7 @@ def test_rows_to_bytes_refuses(changed, message):
         ({"index": np.zeros(2, np.int32)}, "an index for each row"),
         ({"index": np.int32([0, 1, 3])}, "numbers of samples"),
         ({"index": np.int32([0, -1, 2])}, "numbers of samples"),
+        ({"coded": LONGER}, "rows and codes must have the same length"),
     ],
 )
 def test_quantized_forward_refuses(changed, message):

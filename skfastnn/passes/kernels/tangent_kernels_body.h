@@ -19,7 +19,7 @@ INLINE void NAME(add_change)(
             moved[q] = LOAD(change_v + q * LANES);
         }
         for (int32_t i = 0; i < count; i++) {
-            REAL *out = output + row[i] * LINE;
+            REAL *out = output + (ptrdiff_t)row[i] * LINE;
             for (int q = 0; q < PER_LINE; q++)
                 STORE(out + q * LANES, LOAD(out + q * LANES) + (change[i] * weights[q] + value[i] * moved[q]));
         }

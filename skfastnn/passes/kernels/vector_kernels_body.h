@@ -162,7 +162,7 @@ INLINE void NAME(add_output)(
         for (int q = 0; q < PER_LINE; q++)
             weights[q] = LOAD(v + q * LANES);
         for (int32_t i = 0; i < count; i++) {
-            REAL *out = output + row[i] * LINE;
+            REAL *out = output + (ptrdiff_t)row[i] * LINE;
             for (int q = 0; q < PER_LINE; q++)
                 STORE(out + q * LANES, LOAD(out + q * LANES) + value[i] * weights[q]);
         }
