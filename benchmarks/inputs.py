@@ -33,9 +33,7 @@ def _text_mlp(width=None, **settings):
 
 
 def _mlp(width, epochs, seed=0):
-    from sklearn.neural_network import MLPClassifier
-
-    return MLPClassifier(width, random_state=seed, **_forever(epochs))
+    return _text_mlp(width, random_state=seed, **_forever(epochs))
 
 
 def _text_epoch(run, m, epochs):

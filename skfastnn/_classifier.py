@@ -48,8 +48,9 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
         to ten iterations of "gauss_newton" from there. "sgd" with momentum is the textbook's. "lbfgs" is "gauss_newton"
         where that would be chosen by "auto", and SciPy's L-BFGS on all parameters elsewhere. "auto" is "gauss_newton"
         for up to 2,000 samples and up to 20,000 outputs of samples, if no width below 2,048 and no second layer is
-        asked for and the loss has curvature; and "adam" otherwise. A regressor with nothing set tries "adam" there,
-        too, where a squared error has little noise. In `partial_fit` "auto" and "adam_gauss_newton" are "adam", the
+        asked for and the loss has curvature; and "adam" otherwise. With nothing set "adam" is tried there, too, unless
+        `warm_start` or early stopping is asked for: by a classifier with a hundred neurons, by a regressor where a
+        squared error has little noise. In `partial_fit` "auto" and "adam_gauss_newton" are "adam", the
         latter without a penalty.
     alpha : "auto", "loo" or float >= 0, default="auto"
         Penalty on the squared distance of the weights from their start. It does not pull the weights to zero: under a

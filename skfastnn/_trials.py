@@ -27,6 +27,7 @@ from skfastnn._recipe import (
     choose,
     choose_in_closed_form,
     make_encoder,
+    mean_square,
     try_once,
 )
 from skfastnn._threads import effective_n_threads
@@ -169,11 +170,6 @@ def _calibrated(loss, prediction, data):
         lambda log_factor: np.average(losses(log_factor), weights=data.weight), bounds=LOG_FACTORS, method="bounded"
     )
     return losses(best.x)
-
-
-def mean_square(error, weight):
-    """Return the weighted mean over samples of squared errors, added up over outputs."""
-    return float(weight @ np.einsum("ij,ij->i", error, error) / weight.sum())
 
 
 def _try_recipes(task, widths, strata):
