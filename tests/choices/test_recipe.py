@@ -13,7 +13,7 @@ from skfastnn import FastReLUClassifier, FastReLURegressor
 from skfastnn import _recipe as recipe_module
 from skfastnn import _trials as trials_module
 from skfastnn._data import Data
-from skfastnn._losses import SoftmaxLogLoss, SquaredError
+from skfastnn._losses import BinaryLogLoss, SoftmaxLogLoss, SquaredError
 from skfastnn._plan import (
     LEAST_WIDTH,
     MANY_FEATURES,
@@ -261,13 +261,14 @@ def test_a_few_neurons_are_not_tried_of_several_labels_or_many_classes():
         assert {row["solver"] for row in clf.selection_} == {"gauss_newton"}
 
 
-def test_what_is_expected_of_indicators_is_the_best_of_their_multiples():
+@pytest.mark.parametrize(("loss", "n_outputs", "even"), [(SoftmaxLogLoss(), 3, 0.0), (BinaryLogLoss(), 1, 0.5)])
+def test_what_is_expected_of_indicators_is_the_best_of_their_multiples(loss, n_outputs, even):
     rng = np.random.default_rng(0)
-    target = np.eye(3)[rng.integers(3, size=80)]
+    target = np.eye(3)[rng.integers(3, size=80)][:, :n_outputs]
     prediction, weight = target + 0.6 * rng.standard_normal(target.shape), rng.uniform(1, 2, size=80)
-    losses = _calibrated(SoftmaxLogLoss(), prediction, Data(None, None, target, weight))
+    losses = _calibrated(loss, prediction, Data(None, None, target, weight))
     of_multiples = [
-        np.average(SoftmaxLogLoss().value_and_gradient(factor * prediction, target)[0], weights=weight)
+        np.average(loss.value_and_gradient(factor * (prediction - even), target)[0], weights=weight)
         for factor in np.geomspace(0.2, 100, 400)
     ]
     assert_allclose(np.average(losses, weights=weight), min(of_multiples), rtol=1e-3)
