@@ -20,7 +20,6 @@ def canonical(X):
     if dense and X.has_canonical_format and X.data.all():
         return X
     X = X.copy()
-    X.prune()
     X.sum_duplicates()
     X.eliminate_zeros()
     return X
