@@ -16,6 +16,7 @@ from scipy.sparse import random_array
 from sklearn.datasets import make_classification, make_multilabel_classification, make_regression
 
 from skfastnn import FastReLUClassifier, FastReLURegressor
+from skfastnn.passes.shared._products import wide_products
 from skfastnn.search import ENGINES
 
 FILE = Path(__file__).with_suffix(".json")
@@ -249,10 +250,18 @@ def checksums(name):
     return f"{name} {words} {zlib.crc32(curves.encode())} {zlib.crc32(numbers.encode())} {arrays}"
 
 
+def written():
+    """Return the text of the file of records; a processor without wide products keeps the engines it has no say in."""
+    known = json.loads(FILE.read_text()) if FILE.exists() and not wide_products() else {}
+    records = {name: json_numbers(record(name)) for name in CASES}
+    for name in known.keys() & records.keys():
+        records[name]["search_"] = known[name]["search_"]
+    return "{\n" + ",\n".join(f"{json.dumps(name)}: {json.dumps(kept)}" for name, kept in records.items()) + "\n}\n"
+
+
 if __name__ == "__main__":
     command, *files = sys.argv[1:]
     if command == "write":
-        lines = [f"{json.dumps(name)}: {json.dumps(json_numbers(record(name)))}" for name in CASES]
-        FILE.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+        FILE.write_text(written())
     else:
         Path(files[0]).write_text("\n".join(checksums(name) for name in CASES) + "\n")

@@ -13,7 +13,7 @@ import numpy as np
 
 from skfastnn._data import copies_of
 from skfastnn.selection._kernel import CONSTANT, mean_squared_gradient, network_rows, rms_norm, tangent_kernel
-from skfastnn.selection._ridge import best_ridge, fit_ridge
+from skfastnn.solvers._leave_one_out import best_ridge, dual_of_ridge
 
 ROUNDS, N_FOLDS = 3, 3
 # Points at which the gradient is taken.
@@ -95,21 +95,22 @@ class _Fold:
             scaled = self.inputs * scales[feature]
             rows, size = network_rows(scaled, self.share), rms_norm(scaled, self.share)
             others = np.column_stack([self.others * (scales[feature] / size), np.full(len(self.others), CONSTANT)])
-            fit = self._fit(tangent_kernel(rows), log_ridge, k)
-            residual = self.truth - tangent_kernel(others, rows) @ fit.dual
+            dual = self._fit(tangent_kernel(rows), log_ridge, k)
+            residual = self.truth - tangent_kernel(others, rows) @ dual
             errors.append(self.others_weight @ np.einsum("ij,ij->i", residual, residual))
-            self.log_ridges.append(fit.log_ridge)
             if k < ROUNDS:
-                scales = next_scales(scales, rows, fit.dual, self.share, feature)
+                scales = next_scales(scales, rows, dual, self.share, feature)
         return np.array(errors)
 
     def _fit(self, kernel, log_ridge, k):
         start = log_ridge
         if isinstance(log_ridge, list):
-            fit = fit_ridge(kernel, self.weight, self.target, log_ridge[k], self.n_threads, self.copies)
-            if np.isfinite(fit.error):
-                return fit
+            dual = dual_of_ridge(kernel, self.weight, self.target, log_ridge[k], self.n_threads)
+            if dual is not None:
+                return dual
             start = log_ridge[k]
         elif self.log_ridges:
             start = self.log_ridges[-1]
-        return best_ridge(kernel, self.weight, self.target, start, self.n_threads, self.copies)
+        fit = best_ridge(kernel, self.weight, self.target, start, None, self.n_threads, self.copies)
+        self.log_ridges.append(fit.log_ridge)
+        return fit.dual

@@ -10,9 +10,9 @@ from skfastnn._threads import one_blas_thread
 from skfastnn.selection._budget import Budget, gradient_operations, kernel_operations, ridge_operations
 from skfastnn.selection._inputs import Inputs, candidate_inputs
 from skfastnn.selection._kernel import mean_squared_gradient, network_rows, tangent_kernel
-from skfastnn.selection._ridge import START, RidgeFit, best_ridge, fit_ridge
 from skfastnn.selection._scales import MAX_POINTS, N_FOLDS, ROUNDS, held_out_gains, next_scales
 from skfastnn.selection._spread import posterior
+from skfastnn.solvers._leave_one_out import START, RidgeFit, best_ridge, fit_ridge
 
 # Rows that candidates are compared on, and their ridges found; the winner is then fitted to all, up to so many.
 CHOICE_ROWS, MAX_ROWS = 1_000, 5_000
@@ -119,7 +119,7 @@ class Chooser:
         """Fit the kernel of some inputs, with the best ridge, or another that `fit_kernel` takes."""
         began = perf_counter()
         rows = network_rows(inputs.transform(self.X), self.share)
-        fit = fit_kernel(tangent_kernel(rows), self.weight, self.target, start, self.n_threads, self.copies)
+        fit = fit_kernel(tangent_kernel(rows), self.weight, self.target, start, None, self.n_threads, self.copies)
         self.budget.spend(self.cost(inputs, fit.n_factors))
         candidate = Candidate(inputs.encoding, inputs.scales is not None)
         trial = Trial(candidate, inputs, rows, fit, fit.error)

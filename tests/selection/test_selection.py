@@ -8,9 +8,9 @@ from skfastnn.selection import Candidate, _select, forest_operations, select
 from skfastnn.selection._budget import Budget
 from skfastnn.selection._inputs import candidate_inputs
 from skfastnn.selection._kernel import CONSTANT, mean_squared_gradient, network_rows, tangent_kernel
-from skfastnn.selection._ridge import RidgeFit, best_ridge, fit_ridge, mean_diagonal
 from skfastnn.selection._scales import held_out_gains, next_scales
 from skfastnn.selection._select import Chooser, Trial, choose
+from skfastnn.solvers._leave_one_out import RidgeFit, best_ridge, fit_ridge, mean_diagonal
 
 
 class Thermometer:

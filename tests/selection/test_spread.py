@@ -13,8 +13,8 @@ from skfastnn._recipe import Recipe
 from skfastnn.preprocessing import PiecewiseLinearEncoder
 from skfastnn.selection._inputs import candidate_inputs
 from skfastnn.selection._kernel import network_rows, tangent_kernel
-from skfastnn.selection._ridge import fit_ridge
 from skfastnn.selection._spread import BATCH, DEVIATIONS, posterior, standard_deviation, unit_of
+from skfastnn.solvers._leave_one_out import fit_ridge
 
 
 def noisy_sine(n_samples, seed=0, noise=0.1):
