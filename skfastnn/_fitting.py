@@ -298,7 +298,7 @@ class Trainer:
         else:
             self.solver.catch_up()
             history.take_score(*validate(self.network), tol, self.network.export)
-        history.stopped = self.progress.epoch_ends(history.line(), self.parameters)
+        history.stopped = self.progress.epoch_ends(history.line, self.parameters)
 
     def _warn_diverged(self, epoch):
         rate = self.schedule.rate / self.schedule.unit

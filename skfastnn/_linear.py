@@ -42,7 +42,7 @@ def train_linear(task):
         order = task.random_state.permutation(n) if params.shuffle else np.arange(n)
         *weights, history, state = take_epoch(data, task.loss, weights, state, stage, order)
         progress.epoch_begins("epoch", lambda: weights)
-        progress.epoch_ends(history.line(), lambda: weights)
+        progress.epoch_ends(history.line, lambda: weights)
     else:
         validate = None if task.held_out is None else _validator(task, to_predict)
         *weights, history = fit_linear(data, task.loss, stage, progress, validate)
@@ -97,7 +97,7 @@ def fit_linear(data, loss, stage, progress, validate=None):
         history.n_samples_seen += X.shape[0]
         if validate is not None:
             history.take_score(*validate(*parameters()), stage.limits["tol"], parameters)
-        history.stopped = progress.epoch_ends(history.line(), parameters)
+        history.stopped = progress.epoch_ends(history.line, parameters)
         if history.stopped or history.n_without_improvement > stage.limits["n_iter_no_change"]:
             raise StopIteration
         if len(history.loss_curve) < stage.epochs:

@@ -39,9 +39,9 @@ class Progress:
         self.verbose = verbose
 
     def say(self, line):
-        """Print a line, if asked to."""
+        """Print the line that a callable returns, if asked to."""
         if self.verbose:
-            print(line)
+            print(line())
 
     def announce(self, line):
         """Print a line about what is to come, if asked to: beside the results, whose lines programs read."""
@@ -74,7 +74,8 @@ class Progress:
 
         Parameters
         ----------
-        line : str
+        line : callable
+            Returns it in words, for those who want to read it.
         parameters : callable
             As of `epoch_begins`.
         """
