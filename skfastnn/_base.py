@@ -271,7 +271,7 @@ class BaseFastReLU(
             self.selection_ = []
             keep_insights(self, Recipe([]), None)
         self._posterior = None  # of the network before
-        # what comes of an overflow is found in the weights
+        # what comes of an overflow is found in the loss, and in the weights
         with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
             if not widths:
                 return train_linear(task)

@@ -47,8 +47,7 @@ class DenseObjective:
         for W, c in zip(coefs[:-1], intercepts[:-1], strict=True):
             inputs.append(np.maximum(safe_sparse_dot(inputs[-1], W) + c, 0))
         raw = safe_sparse_dot(inputs[-1], coefs[-1]) + intercepts[-1]
-        with np.errstate(over="ignore", invalid="ignore"):
-            losses, error = self.loss.value_and_gradient(raw, self.target[part])
+        losses, error = self.loss.value_and_gradient(raw, self.target[part])
         value, error = float(losses @ share[:, 0]), error * share
         by_weights, by_intercepts = [], []
         for W, below in zip(reversed(coefs), reversed(inputs), strict=True):

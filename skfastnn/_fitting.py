@@ -1,6 +1,7 @@
 """The fit loop: epochs, batches, learning rates, stopping, history. One pass works for every solver and engine."""
 
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import NamedTuple
 
 import numpy as np
@@ -226,7 +227,7 @@ class Trainer:
             last = min(first + batch_size, n)
             index = order[first:last] = self.engine.arrange(order[first:last])
             loss, weight = self._step(self._batch(order, first, last), y[index], sample_weight[index])
-            if not np.isfinite(loss):
+            if not isfinite(loss):
                 self._warn_diverged(epoch)
                 return False
             total_loss += loss * weight
@@ -264,11 +265,10 @@ class Trainer:
         raw = last.output_scale * output[:n_rows, :n_outputs] + last.v
         weight = sample_weight.sum()
         share = (sample_weight / weight)[:, None]
-        with np.errstate(over="ignore", invalid="ignore"):
-            losses, gradient = self.loss.value_and_gradient(raw, y)
-            loss = float(losses @ share[:, 0])
+        losses, gradient = self.loss.value_and_gradient(raw, y)
+        loss = float(losses @ share[:, 0])
         # stop while the weights are finite: a loss is infinite before they are
-        if not np.isfinite(loss) or np.abs(raw).max() > np.finfo(raw.dtype).max ** 0.25:
+        if not isfinite(loss) or np.abs(raw).max() > np.finfo(raw.dtype).max ** 0.25:
             return np.inf, weight, None
         return loss, weight, gradient * share
 

@@ -97,6 +97,5 @@ class GaussNewtonTrainer(Trainer):
         self._forward(batch, self.trial)
         n_rows, n_outputs = y.shape
         raw = network.output_scale * self.outputs[0, :n_rows, :n_outputs] + network.v
-        with np.errstate(over="ignore", invalid="ignore"):
-            losses, _ = self.loss.value_and_gradient(raw, y)
-            return raw, float(losses @ share)
+        losses, _ = self.loss.value_and_gradient(raw, y)
+        return raw, float(losses @ share)
