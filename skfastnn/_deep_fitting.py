@@ -21,21 +21,21 @@ class DeepTrainer(Trainer):
         self.passes = LayerPasses(self.network, self.n_threads)
         self.n_fired = np.zeros(len(self.network.layers), dtype=np.int64)
 
-    def _step(self, batch, y, sample_weight):
+    def _step(self, batch):
         fired = self.slots[0].fired
         self._forward(batch, fired)
         output = self.passes.forward(fired, batch.rows)
-        loss, weight, gradient = self._evaluate_loss(output, y, sample_weight)
+        loss, gradient = self._evaluate_loss(output, batch)
         if gradient is None:
-            return np.inf, weight
+            return loss, batch.weight
         errors = self.passes.backward(self._output_error(gradient))
         self.solver.step(
             self.passes.lists, self.passes.inputs, errors, gradient.sum(axis=0), self._rate(),
-            self.schedule.alpha / weight,
+            self.schedule.alpha / batch.weight,
         )  # fmt: skip
         self.n_fired += [lists.total for lists in self.passes.lists]
         self.engine.moved(fired, self.solver.layers[0])
-        return loss, weight
+        return loss, batch.weight
 
     def _count_fired(self):
         return self.n_fired.copy()

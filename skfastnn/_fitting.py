@@ -207,12 +207,14 @@ class Trainer:
             return self.random_state.permutation(n).astype(np.int32)
         return np.arange(n, dtype=np.int32)
 
-    def _batch(self, order, first, last):
+    def _batch(self, index, y, sample_weight):
+        """Return the samples `index` as a batch; one that has all of them is made once."""
         if self.whole_batch is not None:
             return self.whole_batch
+        index = self.engine.arrange(index)
         self.slots.reverse()
-        batch = Batch(order[first:last], *self.rows.gather(order[first:last], *self.slots[0].buffers))
-        if last - first == order.size:
+        batch = Batch(index, *self.rows.gather(index, *self.slots[0].buffers), y[index], sample_weight[index])
+        if index.size == y.shape[0]:
             self.whole_batch = batch
         return batch
 
@@ -224,15 +226,14 @@ class Trainer:
         fired_before = self._count_fired()
         total_loss = total_weight = 0.0
         for first in range(0, n, batch_size):
-            last = min(first + batch_size, n)
-            index = order[first:last] = self.engine.arrange(order[first:last])
-            loss, weight = self._step(self._batch(order, first, last), y[index], sample_weight[index])
+            batch = self._batch(order[first : first + batch_size], y, sample_weight)
+            loss, weight = self._step(batch)
             if not isfinite(loss):
                 self._warn_diverged(epoch)
                 return False
             total_loss += loss * weight
             total_weight += weight
-            history.n_samples_seen += last - first
+            history.n_samples_seen += batch.index.size
         rates = self._rates(self._count_fired() - fired_before, n)
         history.loss_curve.append(float(total_loss / total_weight))
         history.firing_curve.append(rates)
@@ -246,31 +247,30 @@ class Trainer:
         """Return the share of pairs that fired, as it goes into the history."""
         return n_fired / (n_rows * self.network.n_neurons)
 
-    def _step(self, batch, y, sample_weight):
+    def _step(self, batch):
+        """Take a step; return the loss before it, which is infinite where none was taken, and the weight of the batch."""
         fired = self.slots[0].fired
         self._forward(batch, fired)
-        loss, weight, gradient = self._evaluate_loss(self.outputs[0], y, sample_weight)
+        loss, gradient = self._evaluate_loss(self.outputs[0], batch)
         if gradient is None:
-            return np.inf, weight
+            return loss, batch.weight
         error = self._output_error(gradient)
-        penalty = self.schedule.alpha / weight
+        penalty = self.schedule.alpha / batch.weight
         self.solver.step(fired, batch.rows, error, gradient.sum(axis=0), self._rate(), penalty)
         self.engine.moved(fired, self.solver)
-        return loss, weight
+        return loss, batch.weight
 
-    def _evaluate_loss(self, output, y, sample_weight):
-        """Return the mean loss, its weight, and its gradient by the scaled output, None where it is not finite."""
+    def _evaluate_loss(self, output, batch):
+        """Return the mean loss, and its gradient by the scaled output; infinity and None where it is not finite."""
         last = self.network.layers[-1]
-        n_rows, n_outputs = y.shape
+        n_rows, n_outputs = batch.y.shape
         raw = last.output_scale * output[:n_rows, :n_outputs] + last.v
-        weight = sample_weight.sum()
-        share = (sample_weight / weight)[:, None]
-        losses, gradient = self.loss.value_and_gradient(raw, y)
-        loss = float(losses @ share[:, 0])
+        losses, gradient = self.loss.value_and_gradient(raw, batch.y)
+        loss = float(losses @ batch.share)
         # stop while the weights are finite: a loss is infinite before they are
         if not isfinite(loss) or np.abs(raw).max() > np.finfo(raw.dtype).max ** 0.25:
-            return np.inf, weight, None
-        return loss, weight, gradient * share
+            return np.inf, None
+        return loss, gradient * batch.share[:, None]
 
     def _output_error(self, gradient):
         """Return the derivative of the loss by the unscaled output, padded."""

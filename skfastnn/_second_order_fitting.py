@@ -41,22 +41,21 @@ class GaussNewtonTrainer(Trainer):
         enough = factor * self.schedule.tol * self.value_at_start
         return self.decrease <= enough or self.known[1] <= enough or super()._finished()
 
-    def _step(self, batch, y, sample_weight):
+    def _step(self, batch):
         solver = self.solver
-        weight = float(sample_weight.sum())
-        share = (sample_weight / weight).astype(self.network.dtype)
+        weight = float(batch.weight)
         if self.known is None:
-            self.known = self._evaluate(batch, y, share)
+            self.known = self._evaluate(batch)
             self.fired, self.trial = self.trial, self.fired
         raw, value = self.known
         if not np.isfinite(value):
             return np.inf, weight
-        model = self.loss.model(raw, y)
-        solver.linearise(self.fired, batch.rows, raw, model, share, weight, whole=batch is self.whole_batch)
+        model = self.loss.model(raw, batch.y)
+        solver.linearise(self.fired, batch.rows, raw, model, batch.share, weight, whole=batch is self.whole_batch)
         if solver.n_steps == 0:
             self.value_at_start = value
             self._set_ridge(raw, weight)
-        self.decrease = self._descend(batch, y, share)
+        self.decrease = self._descend(batch)
         value = self.known[1]
         self.engine.moved(self.fired, solver)
         if batch is not self.whole_batch:
@@ -71,7 +70,7 @@ class GaussNewtonTrainer(Trainer):
             schedule.alpha = solver.choose_ridge(raw, unit, exact=schedule.alpha == "loo")
         solver.ridge = schedule.alpha * unit
 
-    def _descend(self, batch, y, share):
+    def _descend(self, batch):
         """Propose until a step lowers the objective, and take it; return by how much."""
         solver = self.solver
         objective = self.known[1] + solver.penalty(solver.here)
@@ -80,7 +79,7 @@ class GaussNewtonTrainer(Trainer):
             if promised <= np.finfo(self.network.dtype).eps * objective:
                 solver.reject()
                 continue
-            outcome = self._evaluate(batch, y, share)
+            outcome = self._evaluate(batch)
             decrease = objective - outcome[1] - solver.penalty(solver.trial)
             if decrease > 0:
                 solver.accept(decrease / promised)
@@ -91,11 +90,11 @@ class GaussNewtonTrainer(Trainer):
         solver.restore()
         return 0.0
 
-    def _evaluate(self, batch, y, share):
+    def _evaluate(self, batch):
         """Return output and mean loss where the network is; what fires is in `self.trial`."""
         network = self.network
         self._forward(batch, self.trial)
-        n_rows, n_outputs = y.shape
+        n_rows, n_outputs = batch.y.shape
         raw = network.output_scale * self.outputs[0, :n_rows, :n_outputs] + network.v
-        losses, _ = self.loss.value_and_gradient(raw, y)
-        return raw, float(losses @ share)
+        losses, _ = self.loss.value_and_gradient(raw, batch.y)
+        return raw, float(losses @ batch.share)

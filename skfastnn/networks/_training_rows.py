@@ -110,7 +110,7 @@ class SparseTrainingRows:
 
 
 class Batch:
-    """Normalised rows of one batch.
+    """Normalised rows of one batch, and what the output is to be on them where the network is trained.
 
     Attributes
     ----------
@@ -118,8 +118,17 @@ class Batch:
         Samples of the batch.
     rows : ndarray of shape (n_rows, ld), or FeatureLists of shape (n_rows, n_features)
     norms : ndarray of shape (n_rows,), or None for sparse rows
+    y : ndarray of shape (n_rows, n_outputs) or None
+    weight : float
+        Sum of the sample weights; with y.
+    share : ndarray of shape (n_rows,)
+        Of each sample in it; with y.
     """
 
-    def __init__(self, index, rows, norms):
+    def __init__(self, index, rows, norms, y=None, sample_weight=None):
         self.index = index
         self.rows, self.norms = rows, norms
+        self.y = y
+        if y is not None:
+            self.weight = sample_weight.sum()
+            self.share = sample_weight / self.weight
