@@ -9,6 +9,7 @@ same on every data set. Weights are neuron-major, rows padded to 64 bytes. What 
 import contextlib
 import mmap
 from functools import cache
+from math import prod
 from numbers import Real
 
 import numpy as np
@@ -40,7 +41,7 @@ def aligned_zeros(shape, dtype, huge=True):
         If the system refuses the memory.
     """
     dtype = np.dtype(dtype)
-    size = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    size = prod(map(int, shape)) * dtype.itemsize
     if huge and size >= HUGE_ARRAY and hasattr(mmap, "MADV_HUGEPAGE"):
         try:
             pages = mmap.mmap(-1, size + HUGE_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
