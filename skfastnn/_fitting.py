@@ -14,6 +14,9 @@ from skfastnn.networks._network import aligned_zeros
 from skfastnn.networks._training_rows import Batch, training_rows
 from skfastnn.passes.shared._pairs import PairLists
 
+# Outputs, which are added up in double precision, beyond which training has diverged.
+LARGEST_OUTPUT = np.finfo(np.float64).max ** 0.25
+
 
 @dataclass
 class History:
@@ -268,14 +271,14 @@ class Trainer:
         losses, gradient = self.loss.value_and_gradient(raw, batch.y)
         loss = float(losses @ batch.share)
         # stop while the weights are finite: a loss is infinite before they are
-        if not isfinite(loss) or np.abs(raw).max() > np.finfo(raw.dtype).max ** 0.25:
+        if not isfinite(loss) or np.abs(raw).max() > LARGEST_OUTPUT:
             return np.inf, None
         return loss, gradient * batch.share[:, None]
 
     def _output_error(self, gradient):
         """Return the derivative of the loss by the unscaled output, padded."""
         error = self.error[: gradient.shape[0]]
-        error[:, : gradient.shape[1]] = self.network.layers[-1].output_scale * gradient
+        np.multiply(self.network.layers[-1].output_scale, gradient, out=error[:, : gradient.shape[1]])
         return error
 
     def _forward(self, batch, fired):

@@ -204,6 +204,8 @@ class Adam(Moments, FirstOrder):
         self.square = aligned_zeros(network.displacement.shape, network.dtype)
         self.second_V = np.zeros_like(self.first_V)
         self.second_v = np.zeros_like(network.v)
+        # the arrays are written to, and not replaced
+        self.moments = AdamState(self.mean, self.square, self.first_V, self.second_V, self.norms)
 
     def catch_up(self, neurons=None):
         """Take a step that was left to the engine; nothing else is ever pending."""
@@ -213,8 +215,7 @@ class Adam(Moments, FirstOrder):
         """Take one step; see `MomentumSGD.step`."""
         network, n_steps = self.network, self.n_steps + 1
         rule = self.rule(rate, penalty, n_steps)
-        moments = AdamState(self.mean, self.square, self.first_V, self.second_V, self.norms)
         rule["sparse"] = network.coordinates.offset is not None
-        step = adam_step(pairs, rows, error, network.arrays, moments, rule)
+        step = adam_step(pairs, rows, error, network.arrays, self.moments, rule)
         self._take(step, n_steps=n_steps)
         self.move_output_intercepts(intercept_error, rule)

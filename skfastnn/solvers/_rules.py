@@ -4,6 +4,9 @@ A rule says what the compiled steps are to do with hidden and output weights, an
 has, the intercepts of the outputs. It is mixed into the solvers of every layout.
 """
 
+from functools import cached_property
+from math import sqrt
+
 import numpy as np
 
 
@@ -54,12 +57,16 @@ class Moments:
 
     kind, drifted = "even", 16.0
 
+    @cached_property
+    def epsilon(self):
+        """What is added to roots of second moments: those of padding are zero."""
+        return max(self.settings["epsilon"], float(np.finfo(self.network.dtype).tiny))
+
     def rule(self, rate, penalty, n_steps):
         """Return the step number `n_steps`, from 1, as the compiled loops take it, a dict."""
         b1, b2 = self.settings["beta_1"], self.settings["beta_2"]
-        epsilon = max(self.settings["epsilon"], float(np.finfo(self.network.dtype).tiny))  # padding has moments of zero
-        rate *= np.sqrt(1 - b2**n_steps) / (1 - b1**n_steps)
-        return {"rate": rate, "momentum": b1, "beta_2": b2, "epsilon": epsilon, "penalty": penalty}
+        rate *= sqrt(1 - b2**n_steps) / (1 - b1**n_steps)
+        return {"rate": rate, "momentum": b1, "beta_2": b2, "epsilon": self.epsilon, "penalty": penalty}
 
     def move_output_intercepts(self, gradient, rule):
         """Take the step with the intercepts of the outputs; gradient of shape (n_outputs,)."""
