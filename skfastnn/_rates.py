@@ -48,11 +48,11 @@ def measure_steps(plan, start, network, data, loss, threshold_given):
     ValueError
         If no neuron fires.
     """
+    if start.rate is not None and start.rate["solver"] == plan.solver:
+        return start
     _, rows, weight = probe_rows(network, data, MAX_PROBE)
     if threshold_given and network.layers[0].threshold > 0 and abs(rows).max() > 0:
         check_firing(rows, network.layers[0])
-    if start.rate is not None and start.rate["solver"] == plan.solver:
-        return start
     curvature = loss.curvature(data.target, data.weight) if kind_of(plan.solver) == "gradient" else None
     numbers = natural_step(plan.solver, network, rows, weight, loss, curvature, effective_n_threads())
     return replace(start, rate={"solver": plan.solver, "numbers": numbers, "unit": network.target_scale})
