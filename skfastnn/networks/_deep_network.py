@@ -12,7 +12,6 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from skfastnn._coordinates import Coordinates
-from skfastnn._threads import one_blas_thread
 from skfastnn.networks._network import CHUNK_NEURONS
 from skfastnn.networks._panel_network import PanelNetwork
 
@@ -138,7 +137,6 @@ class DeepNetwork:
         for layer in self.layers:
             layer.settle()
 
-    @one_blas_thread()
     def export(self):
         """Return `coefs_` and `intercepts_` in the original coordinates, laid out as MLPClassifier's."""
         hidden = [layer.export_hidden() for layer in self.layers]

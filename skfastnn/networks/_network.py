@@ -16,7 +16,6 @@ import numpy as np
 from scipy.stats import norm as normal
 from sklearn.utils import gen_batches
 
-from skfastnn._threads import one_blas_thread
 from skfastnn.passes.dense._catch_up import rebase
 from skfastnn.passes.dense._weights import DenseWeights
 
@@ -308,7 +307,6 @@ class Network:
     def settle(self):
         """Give back memory that training alone needs; nothing but `export` may follow."""
 
-    @one_blas_thread()
     def export(self):
         """Return `coefs_` and `intercepts_` in the original coordinates, laid out as MLPClassifier's.
 
