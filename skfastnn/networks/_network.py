@@ -272,9 +272,17 @@ class Network:
         """Return the reference weights of some neurons, ndarray of shape (n, ld)."""
         return self.start[neurons >> self.pair_shift] + self.anchor[neurons]
 
+    def references(self, first, last):
+        """Return the reference weights of neurons `first` to `last`, ndarray of shape (last - first, ld)."""
+        shift = self.pair_shift
+        draws = slice(first >> shift, -(-last >> shift))
+        start = np.repeat(self.start[draws], 1 << shift, axis=0)[first - (draws.start << shift) :][: last - first]
+        # few engines ever move a reference
+        return start + self.anchor[first:last] if self.anchored[first:last].any() else start
+
     def weights(self, first, last):
         """Return the weights of neurons `first` to `last`, ndarray of shape (last - first, ld)."""
-        return self.displacement[first:last] + self.reference(np.arange(first, last))
+        return self.displacement[first:last] + self.references(first, last)
 
     def rebase(self, neurons):
         """Make the present weights of some neurons their reference."""
@@ -357,6 +365,6 @@ class Network:
         for first in range(0, self.n_neurons, CHUNK_NEURONS):
             last = min(first + CHUNK_NEURONS, self.n_neurons)
             W = coefs[:, first:last].T.astype(np.float64)
-            start = self.reference(np.arange(first, last))[:, : self.n_features]
+            start = self.references(first, last)[:, : self.n_features]
             self.displacement[first:last, : self.n_features] = W * self.coordinates.scale - start
             self.c_state[first:last, 0] = intercepts[first:last] + W @ mean
