@@ -295,7 +295,7 @@ class FastReLUClassifier(ClassifierMixin, BaseFastReLU):
                     f"range({y.shape[1]}), got {classes!r}."
                 )
         else:
-            y = column_or_1d(y, warn=True)
+            y = y if y.ndim == 1 else column_or_1d(y, warn=True)
         if first_call:
             if incremental and classes is None and not multilabel:
                 raise ValueError("classes must be passed on the first call to partial_fit.")
@@ -607,6 +607,8 @@ def _type_of_target(y, incremental):
     part = y
     if incremental and np.ndim(y) == 1 and len(y):
         y = np.asarray(y)
+        if y.dtype.kind in "biu":  # whole numbers are labels, and to find out which kind takes as long as a step
+            return "multiclass"
         part = y[:MAX_LABELS_WITHOUT_WARNING]
         if y.dtype.kind == "f" and not np.array_equal(y, np.floor(y)):
             part = y

@@ -47,9 +47,7 @@ def weigh(X, y, sample_weight, weigh_classes, penalised):
     penalised : bool
         Whether the weights sum up to the number of samples that differ.
     """
-    check_weights(sample_weight, X)
-    sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-    sample_weight = weigh_classes(y, sample_weight)
+    sample_weight = weigh_classes(y, checked_weight(sample_weight, X))
     # a weight of zero, or lost in rounding, is the same as leaving the sample out, draws included
     used = sample_weight > np.finfo(X.dtype).eps ** 2 * sample_weight.max()
     if not used.any():
@@ -60,6 +58,14 @@ def weigh(X, y, sample_weight, weigh_classes, penalised):
     total = distinct(X, y)[0].size if penalised else y.shape[0]
     sample_weight = sample_weight / sample_weight.max()
     return X, y, (sample_weight * (total / sample_weight.sum())).astype(X.dtype)
+
+
+def checked_weight(sample_weight, X):
+    """Return the weight of each sample as scikit-learn checks it, float64; one where none were given."""
+    if sample_weight is None:
+        return np.ones(X.shape[0])
+    check_weights(sample_weight, X)
+    return _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
 
 
 def is_penalised(params):
@@ -155,8 +161,7 @@ def given_set(estimator, validation, data, allow_missing, split):
         X = X.toarray()
     elif issparse(data.X) and not issparse(X):
         X = csr_array(X)
-    check_weights(sample_weight, X)
-    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    weight = checked_weight(sample_weight, X)
     used = weight > np.finfo(X.dtype).eps ** 2 * weight.max()
     if not used.any():
         raise ValueError("All weights of sample_weight_val are zero: at least one must be positive.")
