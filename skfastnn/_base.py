@@ -2,6 +2,7 @@
 
 from abc import ABCMeta, abstractmethod
 from contextlib import contextmanager
+from functools import cache
 from numbers import Integral, Real
 from types import SimpleNamespace
 
@@ -92,6 +93,12 @@ class BaseFastReLU(
 
     @abstractmethod
     def __init__(self): ...
+
+    @classmethod
+    @cache
+    def _get_param_names(cls):
+        # every fit asks for them: to read them from the signature takes as long as a step
+        return super()._get_param_names()
 
     def _set(self, arguments):
         """Store the arguments of a constructor, its `locals()`."""
