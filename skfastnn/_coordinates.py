@@ -219,7 +219,8 @@ def constant_columns(X, mean, row):
     columns : ndarray of shape (n_constant,), int64
         Ascending.
     """
-    constant = np.flatnonzero(np.isclose(row[0], mean, rtol=1e-6, atol=0))
+    near = np.abs(row[0] - mean) <= 1e-6 * np.abs(mean)
+    constant = np.flatnonzero(near & np.isfinite(mean))
     if issparse(X):
         constant = constant[row[0, constant] != 0]
     for part in gen_batches(X.shape[0], CHUNK_ROWS):

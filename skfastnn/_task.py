@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import isfinite
 
 import numpy as np
 
@@ -135,7 +136,7 @@ class Trained:
 
     def __post_init__(self):
         """Raise ValueError for weights that are not finite."""
-        if not all(np.isfinite([a.min(), a.max()]).all() for a in (*self.coefs, *self.intercepts)):
+        if not all(isfinite(a.min()) and isfinite(a.max()) for a in (*self.coefs, *self.intercepts)):
             rate = self.stages[0].learning_rate_init
             raise ValueError(
                 f"The weights are not finite. Lower learning_rate_init (it was {rate:.3g}) or scale the data."
