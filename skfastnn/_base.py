@@ -233,7 +233,7 @@ class BaseFastReLU(
         goes_on = hasattr(self, "coefs_") and (incremental or self.warm_start)
         n_given = _num_samples(X)
         data = self._validate(params, X, y, sample_weight, (goes_on, incremental, classes))
-        random_state = random_state_of(self, goes_on)
+        random_state = random_state_of(self, goes_on, incremental)
         compared, held_out, same = data.X.shape[0] == n_given, None, False
         if stops_early(self.early_stopping, validation):
             split = getattr(self, "_split", None) if goes_on else None

@@ -1,5 +1,7 @@
 """What a fit leaves behind: fitted attributes, what another call goes on with, and warnings."""
 
+from functools import cached_property
+
 import numpy as np
 from sklearn.base import is_regressor
 from sklearn.exceptions import ConvergenceWarning
@@ -130,13 +132,47 @@ def what_was_kept(estimator, same_held_out):
     )  # fmt: skip
 
 
-def random_state_of(estimator, goes_on):
+def random_state_of(estimator, goes_on, incremental):
     """Return the generator of random numbers of a call, which may go on where the one before has ended."""
     if not goes_on:
         return check_random_state(estimator.random_state)
-    random_state = np.random.RandomState()
-    random_state.set_state(estimator._random_state)
-    return random_state
+    resumed = Resumed(estimator._random_state)
+    return resumed if incremental else resumed.generator
+
+
+class Resumed:
+    """What `partial_fit` draws from: a generator that goes on where another has ended, made for the first number.
+
+    To make one takes as long as a step, and a call of one batch draws nothing.
+
+    Parameters
+    ----------
+    state : dict
+        As `numpy.random.RandomState.get_state` returns it.
+    """
+
+    def __init__(self, state):
+        self._state = state
+
+    @cached_property
+    def generator(self):
+        """A `numpy.random.RandomState`."""
+        generator = np.random.RandomState()
+        generator.set_state(self._state)
+        return generator
+
+    def permutation(self, n):
+        """Return the first n integers in random order."""
+        return self.generator.permutation(n)
+
+    def get_state(self, legacy=False):
+        """Return where the generator is, a dict."""
+        return self.generator.get_state(legacy=legacy) if "generator" in vars(self) else self._state
+
+    def set_state(self, state):
+        """Go on from another state."""
+        self._state = state
+        vars(self).pop("generator", None)
 
 
 def warn_of(trained, max_iter, incremental):

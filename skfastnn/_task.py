@@ -65,7 +65,7 @@ class Task:
     loss : object of `skfastnn._losses`
     score : callable
         Takes an `Outcome`, returns a score.
-    random_state : numpy.random.RandomState
+    random_state : numpy.random.RandomState, or what stands for one in partial_fit
     before : Before or None
         None for a network that is new.
     progress : Progress
