@@ -1,8 +1,10 @@
 """Streams: statistics follow the batches, weights are re-expressed, and first batches may be unlike the rest."""
 
+import pickle
+
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.datasets import make_classification, make_friedman1
 from sklearn.neural_network import MLPClassifier, MLPRegressor
@@ -10,6 +12,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from helpers import BOTH, SOLVERS
 from skfastnn import FastReLUClassifier
 from skfastnn._coordinates import Statistics, follow
+from skfastnn._fitted import Resumed
 from skfastnn._losses import SquaredError
 
 
@@ -122,3 +125,28 @@ def test_small_batches_after_a_fit_take_little_of_what_was_learned(hidden, solve
     for first in range(1000, 1500, 50):
         est.partial_fit(X[first : first + 50], y[first : first + 50])
         assert est.score(X[1500:], y[1500:]) > fitted - 0.03
+
+
+def test_a_generator_goes_on_where_another_has_ended():
+    expected, resumed = np.random.RandomState(3), Resumed(np.random.RandomState(3).get_state(legacy=False))
+    before = resumed.get_state()
+    assert resumed.get_state() is before  # nothing was drawn, and no generator made
+    for _ in range(2):
+        assert_array_equal(resumed.permutation(50), expected.permutation(50))
+    assert_array_equal(resumed.get_state()["state"]["key"], expected.get_state(legacy=False)["state"]["key"])
+    resumed.set_state(before)
+    assert_array_equal(resumed.permutation(50), np.random.RandomState(3).permutation(50))
+
+
+def test_a_stream_is_shuffled_as_if_it_had_not_been_interrupted():
+    (parts, first_call) = stream(FastReLUClassifier, n_samples=600)
+    seen = []
+    for stored in (False, True):
+        clf = FastReLUClassifier(hidden_layer_sizes=20, batch_size=30, random_state=0)
+        for k, part in enumerate(parts):
+            clf.partial_fit(*part, **(first_call if k == 0 else {}))
+            # one batch draws nothing
+            clf.partial_fit(part[0][:1], part[1][:1])
+            clf = pickle.loads(pickle.dumps(clf)) if stored else clf
+        seen.append(clf.coefs_[0])
+    assert_array_equal(*seen)

@@ -251,6 +251,8 @@ def test_rebase_keeps_the_weights():
     network.rebase(np.array([3, 4, 40]))
     assert_allclose(network.weights(0, 50), before, rtol=1e-15)
     assert_allclose(network.reference(np.array([3, 40])), before[[3, 40]], rtol=1e-15)
+    for first, last in (0, 50), (3, 4), (3, 40), (4, 41), (41, 50):
+        assert_array_equal(network.references(first, last), network.reference(np.arange(first, last)))
     assert_array_equal(np.flatnonzero(network.anchored), [3, 4, 40])
     assert_array_equal(np.flatnonzero(~network.displacement[:, 0].astype(bool)), [3, 4, 40])
 
