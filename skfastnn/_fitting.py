@@ -251,7 +251,7 @@ class Trainer:
         return n_fired / (n_rows * self.network.n_neurons)
 
     def _step(self, batch):
-        """Take a step; return the loss before it, which is infinite where none was taken, and the weight of the batch."""
+        """Take a step; return the loss before it, infinite where none was taken, and the weight of the batch."""
         fired = self.slots[0].fired
         self._forward(batch, fired)
         loss, gradient = self._evaluate_loss(self.outputs[0], batch)

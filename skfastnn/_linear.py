@@ -33,7 +33,7 @@ def train_linear(task):
         return predicting(*of_rows(coefs, intercepts), plan.recipe, None, task.loss)
 
     progress.begin(stage.epochs, to_predict)
-    progress.announce(f"Stage 1 of 1: {sentence(plan.describe(stage, []))}")
+    progress.announce(lambda: f"Stage 1 of 1: {sentence(plan.describe(stage, []))}")
     if task.problem.incremental:
         weights, n = None, data.X.shape[0]
         if before is not None:

@@ -44,9 +44,9 @@ class Progress:
             print(line())
 
     def announce(self, line):
-        """Print a line about what is to come, if asked to: beside the results, whose lines programs read."""
+        """As `say`, about what is to come: beside the results, whose lines programs read."""
         if self.verbose:
-            print(line, file=sys.stderr)
+            print(line(), file=sys.stderr)
 
     def begin(self, n_epochs, attributes):
         """Take note that a fit begins.

@@ -168,12 +168,15 @@ def _run_stages(task, plan, trainer, given):
             stage = replace(_with_search(planned, data.X, network), learning_rate_init=rate)
             trainer = _make_trainer(stage, network, _make_solver(stage, network), task)
             trainer.history = history
-        record = plan.describe(trainer.stage, thresholds)
-        task.progress.announce(f"Stage {number + 1} of {len(plan.stages)}: {sentence(record)}")
+        _announce(task.progress, number + 1, plan, plan.describe(trainer.stage, thresholds))
         _run_stage(trainer, data, validate)
         counters.update(trainer.engine.counters)
         stages.append(replace(trainer.stage, alpha=trainer.schedule.alpha))
     return trainer, stages, {name: int(count) for name, count in counters.items()}
+
+
+def _announce(progress, number, plan, record):
+    progress.announce(lambda: f"Stage {number} of {len(plan.stages)}: {sentence(record)}")
 
 
 def _reached_its_end(history, stage):
