@@ -244,4 +244,4 @@ def density(X, weight):
         per_row = np.diff(np.concatenate([[0], np.cumsum(X.data != 0)])[X.indptr])
     else:
         per_row = np.count_nonzero(X, axis=1)
-    return float(np.average(per_row, weights=weight)) / X.shape[1]
+    return float((weight * per_row).sum() / weight.sum(dtype=np.float64)) / X.shape[1]

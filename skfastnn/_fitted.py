@@ -185,7 +185,7 @@ def warn_of(trained, max_iter, incremental):
             f"diverged. Lower learning_rate_init (it was {trained.stages[0].learning_rate_init:.3g}).",
             ConvergenceWarning,
         )
-    if history.firing_curve and np.min(history.firing_curve[-1]) == 0 and not incremental:
+    if not incremental and history.firing_curve and np.min(history.firing_curve[-1]) == 0:
         warn(
             "No neuron fired in the last epoch: training has silenced the network. Lower learning_rate_init "
             f"(it was {trained.stages[0].learning_rate_init:.3g}) or scale the data.",

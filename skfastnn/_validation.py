@@ -50,9 +50,9 @@ def weigh(X, y, sample_weight, weigh_classes, penalised):
     sample_weight = weigh_classes(y, checked_weight(sample_weight, X))
     # a weight of zero, or lost in rounding, is the same as leaving the sample out, draws included
     used = sample_weight > np.finfo(X.dtype).eps ** 2 * sample_weight.max()
-    if not used.any():
-        raise ValueError("All sample weights are zero: at least one weight must be positive.")
     if not used.all():
+        if not used.any():
+            raise ValueError("All sample weights are zero: at least one weight must be positive.")
         X, y, sample_weight = X[used], y[used], sample_weight[used]
     # only ratios count, and k copies are the same as a weight of k: so penalties are shared out over what differs
     total = distinct(X, y)[0].size if penalised else y.shape[0]
