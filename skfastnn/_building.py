@@ -8,6 +8,7 @@ from scipy.sparse import issparse
 
 from skfastnn._threads import effective_n_threads
 from skfastnn.networks._deep_network import CALIBRATION_ROWS, DeepNetwork
+from skfastnn.networks._known_network import KnownNetwork
 from skfastnn.networks._network import Network
 from skfastnn.networks._panel_network import PanelNetwork
 from skfastnn.networks._row_space import MIN_RATIO, RowSpaceNetwork, row_space
@@ -15,7 +16,7 @@ from skfastnn.networks._training_rows import training_rows
 from skfastnn.networks._varying_features import VaryingFeaturesNetwork, varying_features
 
 
-def build(plan, start, data, held_out, all_rows_known):
+def build(plan, start, data, held_out, all_rows_known, drawn):
     """Return a network as it is drawn, the rows that it takes, and the start, to which deep networks add.
 
     Parameters
@@ -27,10 +28,14 @@ def build(plan, start, data, held_out, all_rows_known):
     held_out : Data or None
     all_rows_known : bool
         Whether these are all rows that the network will be trained on; later calls bring others.
+    drawn : ndarray of shape (n_drawn, ld) or None
+        What another call has drawn for the first layer of this network, where that is known.
     """
     X, n_outputs = data.X, data.target.shape[1]
     coordinates = start.coordinates(X.dtype)
     layout = _layout(plan, coordinates, [X] if held_out is None else [X, held_out.X], all_rows_known)
+    if layout is Network and drawn is not None:
+        layout = partial(KnownNetwork, drawn)
     rest = start.antisymmetric, start.seed, X.dtype, start.output_size
     # no neuron can fire at an absurd threshold, which is said later; the scale of its output is then infinite
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -40,6 +40,7 @@ def keep(estimator, task, trained):
     estimator.search_counters_, estimator.firing_recall_ = trained.counters, trained.recall
     keep_history(estimator, trained.history, task.before is None, task.held_out is not None)
     estimator._neurons, estimator._solver_state = trained.neurons, trained.solver_state
+    estimator._drawn = trained.drawn
     estimator._random_state = task.random_state.get_state(legacy=False)
 
 
@@ -129,6 +130,7 @@ def what_was_kept(estimator, same_held_out):
     return Before(
         estimator.coefs_, estimator.intercepts_, Start.from_state(estimator._start), estimator._solver_state,
         estimator._neurons, estimator.t_, estimator.best_validation_score_ if same_held_out else None,
+        getattr(estimator, "_drawn", None),
     )  # fmt: skip
 
 

@@ -15,6 +15,8 @@ class StoredMixin:
 
     def __getstate__(self):
         state = super().__getstate__()
+        if "_drawn" in state:
+            state = {**state, "_drawn": None}  # it can be drawn again
         return {**state, "_skfastnn_format": FORMAT, "_skfastnn_version": version("skfastnn")}
 
     def __setstate__(self, state):

@@ -32,6 +32,8 @@ class Before:
     n_samples_seen : int
     best_score : float or None
         On the rows that are held out, if they are the same again.
+    drawn : ndarray of shape (n_drawn, ld) or None
+        What the network has drawn for its first layer, if that is still there: `partial_fit` alone keeps it.
     """
 
     coefs: list
@@ -41,6 +43,7 @@ class Before:
     neurons: dict
     n_samples_seen: int
     best_score: float | None
+    drawn: np.ndarray | None
 
     def parameters(self, n_features, n_outputs, scales):
         """Return checked weights and intercepts for rows as the network takes them."""
@@ -121,6 +124,8 @@ class Trained:
         Of the search.
     neurons : dict
         As of `Before`.
+    drawn : ndarray or None
+        As of `Before`.
     """
 
     plan: Plan
@@ -133,6 +138,7 @@ class Trained:
     counters: dict | None = None
     recall: float = 1.0
     neurons: dict | None = None
+    drawn: np.ndarray | None = None
 
     def __post_init__(self):
         """Raise ValueError for weights that are not finite."""

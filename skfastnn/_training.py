@@ -69,13 +69,14 @@ def train(task, recipe):
         raise KeyboardInterrupt
     goes_on = (task.problem.incremental or task.params.warm_start) and hasattr(trainer.solver, "resume")
     solver_state = _save_solver(trainer.solver, plan, start, network.dtype) if goes_on else None
+    drawn = _drawn(network.layers[0]) if task.problem.incremental else None
     recall = float(trainer.engine.recall)
     del trainer  # the memory of solver and engine is needed for the export
     coefs, intercepts = _export(network, history.best_parameters, recipe.scales)
     if recipe.share_of_output < 1:
         coefs, intercepts = _nearer_to(recipe.constant, recipe.share_of_output, coefs, intercepts)
     neurons = _order_neurons(task, recipe, start, (coefs, intercepts), history.n_samples_seen)
-    return Trained(plan, stages, coefs, intercepts, history, start, solver_state, counters, recall, neurons)
+    return Trained(plan, stages, coefs, intercepts, history, start, solver_state, counters, recall, neurons, drawn)
 
 
 def _start_of(task, recipe):
@@ -93,7 +94,8 @@ def _start_of(task, recipe):
 def _network_of(task, plan, start, anew):
     """Return the network to train, the samples as it takes them, and the start."""
     data, loss = task.data, task.loss
-    network, X, start = build(plan, start, data, task.held_out, anew and not task.problem.incremental)
+    drawn = None if anew else task.before.drawn
+    network, X, start = build(plan, start, data, task.held_out, anew and not task.problem.incremental, drawn)
     if not anew:
         take_up(network, task.before, plan.recipe.scales)
     target = (data.target - network.target_shift) / network.target_scale
@@ -211,6 +213,11 @@ def _save_solver(solver, plan, start, dtype):
     # the scale is not of the space of the rows, whose unit is one
     arrays, scale = solver.state(), float(start.coordinates(dtype).scale)
     return {"solver": plan.solver, "n_steps": solver.n_steps, "arrays": arrays, "scale": scale} if arrays else None
+
+
+def _drawn(network):
+    """Return what a network has drawn for another call to take; None where solvers replace it."""
+    return None if network.by_panels else network.start
 
 
 def _restore_solver(solver, state, plan, start):

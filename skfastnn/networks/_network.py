@@ -191,11 +191,14 @@ class Network:
             self.start[first : first + draws.shape[0], : self.n_features] = draws
 
     def _allocate_hidden(self):
-        m, ld = self.n_neurons, padded_length(max(self.n_features, 2), self.dtype)
-        self.start = aligned_zeros((self.n_drawn, ld), self.dtype)
-        self.displacement = aligned_zeros((m, ld), self.dtype)
-        self.anchor = aligned_zeros((m, ld), self.dtype, huge=False)
-        self.anchored = np.zeros(m, dtype=np.uint8)
+        self.start = aligned_zeros(self.start_shape, self.dtype)
+        self._allocate_movement()
+
+    def _allocate_movement(self):
+        shape = self.n_neurons, self.ld
+        self.displacement = aligned_zeros(shape, self.dtype)
+        self.anchor = aligned_zeros(shape, self.dtype, huge=False)
+        self.anchored = np.zeros(self.n_neurons, dtype=np.uint8)
 
     def _start_intercepts(self):
         """Return the intercepts at the start, (n_neurons, 1): pre-activations are -threshold on average."""
@@ -257,6 +260,11 @@ class Network:
     def hidden_shape(self):
         """Shape of the array of hidden weights."""
         return self.displacement.shape
+
+    @property
+    def start_shape(self):
+        """Shape of the array of draws."""
+        return self.n_drawn, padded_length(max(self.n_features, 2), self.dtype)
 
     @property
     def ld(self):

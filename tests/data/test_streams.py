@@ -1,5 +1,6 @@
 """Streams: statistics follow the batches, weights are re-expressed, and first batches may be unlike the rest."""
 
+import copy
 import pickle
 
 import numpy as np
@@ -150,3 +151,21 @@ def test_a_stream_is_shuffled_as_if_it_had_not_been_interrupted():
             clf = pickle.loads(pickle.dumps(clf)) if stored else clf
         seen.append(clf.coefs_[0])
     assert_array_equal(*seen)
+
+
+@pytest.mark.parametrize("hidden", [(21,), (20, 10)])
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_network_that_goes_on_draws_the_same_again_or_not_at_all(hidden, stored):
+    parts, first_call = stream(FastReLUClassifier, n_samples=600)
+    clf = FastReLUClassifier(hidden_layer_sizes=hidden, random_state=0).partial_fit(*parts[0], **first_call)
+    other = copy.deepcopy(clf)  # which draws again
+    if stored:
+        clf = pickle.loads(pickle.dumps(clf))
+        assert clf._drawn is None
+    start = clf._drawn
+    for part in parts[1:]:
+        clf.partial_fit(*part)
+        other.partial_fit(*part)
+    assert (clf._drawn is start) == (not stored)
+    for ours, theirs in zip(clf.coefs_ + clf.intercepts_, other.coefs_ + other.intercepts_, strict=True):
+        assert_array_equal(ours, theirs)

@@ -8,6 +8,7 @@ from scipy.stats import norm as normal
 
 from helpers import fill_with_positive, unit_coordinates
 from skfastnn._coordinates import Coordinates
+from skfastnn.networks._known_network import KnownNetwork
 from skfastnn.networks._network import Network, aligned_zeros, expected_square, padded_length, resolve_threshold
 from skfastnn.networks._training_rows import TrainingRows
 from skfastnn.passes.dense._forward import forward
@@ -255,6 +256,19 @@ def test_rebase_keeps_the_weights():
         assert_array_equal(network.references(first, last), network.reference(np.arange(first, last)))
     assert_array_equal(np.flatnonzero(network.anchored), [3, 4, 40])
     assert_array_equal(np.flatnonzero(~network.displacement[:, 0].astype(bool)), [3, 4, 40])
+
+
+def test_draws_that_are_known_are_taken_where_they_fit():
+    arguments = 3, 1.0, True, 0
+    drawn = Network(unit_coordinates(5), 50, *arguments, np.float64)
+    known = KnownNetwork(drawn.start, unit_coordinates(5), 50, *arguments, np.float64)
+    assert known.start is drawn.start
+    assert_array_equal(known.weights(0, 50), drawn.weights(0, 50))
+    assert_array_equal(known.V, drawn.V)
+    for n_features, n_neurons, dtype in (5, 48, np.float64), (5, 50, np.float32), (9, 50, np.float64):
+        plain = Network(unit_coordinates(n_features, dtype), n_neurons, *arguments, dtype)
+        other = KnownNetwork(drawn.start, unit_coordinates(n_features, dtype), n_neurons, *arguments, dtype)
+        assert_array_equal(other.start, plain.start)
 
 
 # step size
