@@ -96,7 +96,8 @@ def regress(data, **parameters):
 
 CASES = {
     "all_auto": lambda: fit(classes()),
-    "all_auto_two_classes_float32": lambda: fit(classes(2, np.float32)),
+    # processors round single precision differently, and by that stop after different numbers of iterations
+    "all_auto_two_classes_float32": lambda: fit(classes(2, np.float32), max_iter=4),
     "all_auto_labels": lambda: fit(labels()),
     "all_auto_missing": lambda: fit(missing()),
     "all_auto_weighted": lambda: fit(classes(), weighted=True, class_weight="balanced"),
@@ -109,7 +110,7 @@ CASES = {
     "gauss_newton_batches": lambda: regress(numbers(), solver="gauss_newton", hidden_layer_sizes=200, batch_size=200),
     "gauss_newton_few_rows": lambda: fit(few_rows(), solver="gauss_newton", hidden_layer_sizes=256),
     "gauss_newton_sparse_float32": lambda: fit(
-        sparse(np.float32), solver="gauss_newton", hidden_layer_sizes=256, alpha="loo"
+        sparse(np.float32), solver="gauss_newton", hidden_layer_sizes=256, alpha="loo", max_iter=4
     ),
     "gauss_newton_goes_on": lambda: regress(numbers(), solver="gauss_newton", hidden_layer_sizes=200, times=2),
     "gauss_newton_huber": lambda: regress(numbers(2), solver="gauss_newton", loss="huber", hidden_layer_sizes=256),
