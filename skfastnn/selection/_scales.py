@@ -111,6 +111,6 @@ class _Fold:
             start = log_ridge[k]
         elif self.log_ridges:
             start = self.log_ridges[-1]
-        fit = best_ridge(kernel, self.weight, self.target, start, None, self.n_threads, self.copies)
+        fit = best_ridge(kernel, self.weight, self.target, start, self.n_threads, self.copies)
         self.log_ridges.append(fit.log_ridge)
         return fit.dual

@@ -119,7 +119,7 @@ class Chooser:
         """Fit the kernel of some inputs, with the best ridge, or another that `fit_kernel` takes."""
         began = perf_counter()
         rows = network_rows(inputs.transform(self.X), self.share)
-        fit = fit_kernel(tangent_kernel(rows), self.weight, self.target, start, None, self.n_threads, self.copies)
+        fit = fit_kernel(tangent_kernel(rows), self.weight, self.target, start, self.n_threads, self.copies)
         self.budget.spend(self.cost(inputs, fit.n_factors))
         candidate = Candidate(inputs.encoding, inputs.scales is not None)
         trial = Trial(candidate, inputs, rows, fit, fit.error)

@@ -50,7 +50,7 @@ class RidgeFit:
     n_factors: int = 1
 
 
-def fit_ridge(kernel, weight, target, log_ridge, unit=None, n_threads=1, copies=1.0):
+def fit_ridge(kernel, weight, target, log_ridge, n_threads=1, copies=1.0, unit=None):
     """Fit one ridge: minimise ``sum_i w_i (f_i - y_i)^2 + ridge f' K^-1 f``.
 
     With ``A = S K S``, S the roots of the weights, and ``G = (A + ridge I)^-1``, the residual of a row that is left out
@@ -65,11 +65,11 @@ def fit_ridge(kernel, weight, target, log_ridge, unit=None, n_threads=1, copies=
         Positive.
     target : ndarray of shape (n_rows, n_outputs)
     log_ridge : float
-    unit : float, default=None
-        Of the ridge; None: the kernel's mean diagonal.
     n_threads : int, default=1
     copies : ndarray of shape (n_rows,) or float, default=1
         Of the row that a weight stands for; one of them is left out.
+    unit : float, default=None
+        Of the ridge; None: the kernel's mean diagonal.
 
     Returns
     -------
@@ -109,7 +109,7 @@ def mean_diagonal(kernel, weight):
     return float(np.average(kernel.diagonal(), weights=weight))
 
 
-def best_ridge(kernel, weight, target, start=START, unit=None, n_threads=1, copies=1.0):
+def best_ridge(kernel, weight, target, start=START, n_threads=1, copies=1.0, unit=None):
     """Return the fit of the least error found: downhill from `start` or `START`, then to the minimum of a parabola.
 
     Parameters as of `fit_ridge`.
@@ -120,7 +120,7 @@ def best_ridge(kernel, weight, target, start=START, unit=None, n_threads=1, copi
         if not LEAST <= log_ridge <= LARGEST:
             return np.inf
         if log_ridge not in fits:
-            fits[log_ridge] = fit_ridge(kernel, weight, target, log_ridge, unit, n_threads, copies)
+            fits[log_ridge] = fit_ridge(kernel, weight, target, log_ridge, n_threads, copies, unit)
         return fits[log_ridge].error
 
     here = float(np.clip(start, LEAST, LARGEST))
